@@ -1,0 +1,432 @@
+"""The kinds of node: what each holds, which inputs it takes, and the shape and the exact range of what it computes.
+
+Shapes are PyTorch's and ONNX's, without the batch: (features,) or (channels, height, width). There is no dilation and
+no ceil mode.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sterna.net.checks import check_array, check_integer, check_pair
+from sterna.net.requantize import INT32_MAX, INT32_MIN, MAX_SHIFT, Requantization, ShiftRound, Thresholds
+from sterna.net.types import AccumulatorType, ValueType
+
+Shape = tuple[int, ...]
+Bounds = tuple[np.ndarray, np.ndarray]
+
+INPUT = "input"  # the name by which nodes call the network's input
+MAX_ACCUMULATOR = (1 << 62) - 1  # one bit below int64, so that no rule of net/arithmetic.py can overflow
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # names become Verilog instances and parts of tensor names
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Node(ABC):
+    """One operation of a network.
+
+    Parameters
+    ----------
+    name : :class:`str`
+        Letters, digits and underscores, not starting with a digit; unique in the network, and not ``"input"``.
+    inputs : tuple of :class:`str`
+        Names of the nodes, or ``"input"``, whose outputs it takes; empty for the previous node.
+    """
+
+    name: str
+    inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be a string, not {self.name!r}")
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"name must be made of letters, digits and underscores, and not start with a digit, not {self.name!r}"
+            )
+        if self.name == INPUT:
+            raise ValueError("name must not be 'input', which is the network's input")
+        if not isinstance(self.inputs, (tuple, list)) or not all(isinstance(name, str) for name in self.inputs):
+            raise TypeError(f"inputs of node '{self.name}' must be a tuple of node names, not {self.inputs!r}")
+        self._set("inputs", tuple(self.inputs))
+        if len(self.inputs) > 1 and not isinstance(self, Add):
+            raise ValueError(f"node '{self.name}' takes one input, not {len(self.inputs)}")
+
+    @abstractmethod
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Shape of the output for inputs of these shapes; :exc:`ValueError` if the node cannot take them."""
+
+    def resolve(self, inputs: tuple[str, ...], channels: int) -> Node:
+        """The same node with its inputs named, and a requantization for the layer spread over its channels."""
+        return self if self.inputs == inputs else replace(self, inputs=inputs)
+
+    def _set(self, attribute: str, value: object) -> None:
+        object.__setattr__(self, attribute, value)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SumNode(Node):
+    """A node that computes sums, its accumulators, and may requantize them.
+
+    Parameters
+    ----------
+    requantize : :class:`Thresholds`, :class:`ShiftRound` or ``None``
+        ``None`` gives the accumulators themselves.
+    """
+
+    requantize: Requantization | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.requantize is not None and not isinstance(self.requantize, (Thresholds, ShiftRound)):
+            raise TypeError(
+                f"requantize of node '{self.name}' must be Thresholds, ShiftRound or None, not {self.requantize!r}"
+            )
+
+    @abstractmethod
+    def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
+        """Smallest and largest accumulator of each channel, before requantization; int64, (channels,) each."""
+
+    def accumulator(self, bounds: Bounds) -> AccumulatorType:
+        """Range over all channels of what is requantized, with ShiftRound's bias and rounding term (rule 6)."""
+        low, high = bounds
+        offset = self.requantize.offset if isinstance(self.requantize, ShiftRound) else 0
+        return AccumulatorType(int((low + offset).min()), int((high + offset).max()))
+
+    def resolve(self, inputs: tuple[str, ...], channels: int) -> SumNode:
+        requantize = self.requantize and self.requantize.for_channels(channels, self.name)
+        if self.inputs == inputs and requantize is self.requantize:
+            return self
+        return replace(self, inputs=inputs, requantize=requantize)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightNode(SumNode):
+    """A node with ternary weights: :class:`Linear` or :class:`Conv2d`. It takes activation codes only.
+
+    Parameters
+    ----------
+    weights : int8, -1, 0 or +1, (out, ...)
+        Any integer dtype is taken; a read-only int8 copy is kept.
+    bias : int32, (out,), or ``None``
+        Added to the sums. Likewise a read-only copy.
+    """
+
+    weights: np.ndarray = field(repr=False)
+    bias: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        what = f"weights of node '{self.name}'"
+        weights = check_array(self.weights, what, dtype=np.int8, low=-1, high=1, allowed="-1, 0 or +1")
+        axes = self._weight_axes()
+        if weights.ndim != len(axes) or weights.size == 0:
+            raise ValueError(f"{what} must have shape ({', '.join(axes)}), not {weights.shape}")
+        self._set("weights", weights)
+        if self.bias is not None:
+            what = f"bias of node '{self.name}'"
+            bias = check_array(self.bias, what, dtype=np.int32, low=INT32_MIN, high=INT32_MAX)
+            if bias.shape != (len(weights),):
+                raise ValueError(f"{what} must have shape ({len(weights)},), not {bias.shape}")
+            self._set("bias", bias)
+        if self.requantize is not None:
+            self._set("requantize", self.requantize.for_channels(len(weights), self.name))
+
+    @staticmethod
+    @abstractmethod
+    def _weight_axes() -> tuple[str, ...]: ...
+
+    def _tap_bounds(self, taps: np.ndarray, type: ValueType) -> Bounds:
+        """Bounds of the sums over each set of taps that meets the input, the others meeting padding, with the bias.
+
+        ``taps`` : bool, (sets, weights of one output channel).
+        """
+        flat = self.weights.reshape(len(self.weights), -1)
+        positive = (flat > 0).astype(np.int64) @ taps.T.astype(np.int64)
+        negative = (flat < 0).astype(np.int64) @ taps.T.astype(np.int64)
+        bias = 0 if self.bias is None else self.bias.astype(np.int64)
+        low = (positive * type.min - negative * type.max).min(axis=1) + bias
+        high = (positive * type.max - negative * type.min).max(axis=1) + bias
+        return low, high
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linear(WeightNode):
+    """``acc[o] = sum_i weights[o, i] * x[i] + bias[o]`` (rule 3).
+
+    Parameters
+    ----------
+    weights : int8, -1, 0 or +1, (out, in)
+        Zero weights are legal anywhere, whole rows of them too.
+    bias : int32, (out,), or ``None``
+        Added to the sums.
+    name, inputs, requantize
+        As in :class:`Node` and :class:`SumNode`.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a value is not as said; the message names the node and the parameter.
+    """
+
+    @staticmethod
+    def _weight_axes() -> tuple[str, ...]:
+        return "out", "in"
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        out, features = self.weights.shape
+        if shapes[0] != (features,):
+            hint = ": put a Flatten before it" if len(shapes[0]) == 3 else ""
+            raise ValueError(f"node '{self.name}' takes inputs of shape ({features},), not {shapes[0]}{hint}")
+        return (out,)
+
+    def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
+        return self._tap_bounds(np.ones((1, self.weights.shape[1]), dtype=bool), types[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conv2d(WeightNode):
+    """A two-dimensional cross-correlation, as torch's ``conv2d``, padded with code 0 (rule 3).
+
+    Parameters
+    ----------
+    weights : int8, -1, 0 or +1, (out, in / groups, kernel_h, kernel_w)
+        Output channels of one group follow each other.
+    stride, padding : (vertical, horizontal), or one integer for both
+        Padding is added on both sides.
+    groups : :class:`int`
+        Divides input and output channels.
+    bias : int32, (out,), or ``None``
+        Added to the sums.
+    name, inputs, requantize
+        As in :class:`Node` and :class:`SumNode`.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a value is not as said; the message names the node and the parameter.
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("stride", check_pair(self.stride, f"stride of node '{self.name}'", low=1))
+        self._set("padding", check_pair(self.padding, f"padding of node '{self.name}'", low=0))
+        self._set("groups", check_integer(self.groups, f"groups of node '{self.name}'", low=1))
+        if len(self.weights) % self.groups:
+            raise ValueError(f"{self.groups} groups of node '{self.name}' cannot share {len(self.weights)} outputs")
+
+    @staticmethod
+    def _weight_axes() -> tuple[str, ...]:
+        return "out", "in / groups", "kernel_h", "kernel_w"
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of the kernel."""
+        return int(self.weights.shape[2]), int(self.weights.shape[3])
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        out, channels = len(self.weights), self.weights.shape[1] * self.groups
+        if len(shapes[0]) != 3 or shapes[0][0] != channels:
+            raise ValueError(f"node '{self.name}' takes inputs of shape ({channels}, height, width), not {shapes[0]}")
+        return (out, *_window_counts(self.name, shapes[0], self.kernel, self.stride, self.padding))
+
+    def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
+        taps = _window_taps(shapes[0], self.kernel, self.stride, self.padding)
+        taps = np.broadcast_to(taps[:, None], (len(taps), self.weights.shape[1], *self.kernel))
+        return self._tap_bounds(taps.reshape(len(taps), -1), types[0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MaxPool2d(Node):
+    """The largest value of each window; padding counts as minus infinity (rule 4).
+
+    Parameters
+    ----------
+    kernel : (vertical, horizontal), or one integer for both
+        Size of the window.
+    stride : the same, or ``None`` for the kernel
+        Distance between windows.
+    padding : the same
+        At most half the kernel, so that every window meets the input.
+    name, inputs
+        As in :class:`Node`.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a value is not as said; the message names the node and the parameter.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] | None = None
+    padding: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for attribute, value in _check_pool(self.name, self.kernel, self.stride, self.padding).items():
+            self._set(attribute, value)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """``stride``, which is never ``None`` once the node is made."""
+        return self.stride or self.kernel
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return _pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SumPool2d(SumNode):
+    """The sum of each window; padding counts as code 0 (rule 4). An average without its division.
+
+    Parameters
+    ----------
+    kernel : (vertical, horizontal), or one integer for both
+        Size of the window.
+    stride : the same, or ``None`` for the kernel
+        Distance between windows.
+    padding : the same
+        At most half the kernel.
+    name, inputs, requantize
+        As in :class:`Node` and :class:`SumNode`.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a value is not as said; the message names the node and the parameter.
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] | None = None
+    padding: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for attribute, value in _check_pool(self.name, self.kernel, self.stride, self.padding).items():
+            self._set(attribute, value)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """``stride``, which is never ``None`` once the node is made."""
+        return self.stride or self.kernel
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return _pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
+
+    def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
+        counts = _window_taps(shapes[0], self.kernel, self.steps, self.padding).sum(axis=(1, 2)).tolist()
+        low = min(count * types[0].min for count in counts)
+        high = max(count * types[0].max for count in counts)
+        return _uniform_bounds(self.name, low, high, shapes[0][0])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Flatten(Node):
+    """(channels, height, width) to (features,), channel-major: (c, y, x) goes to (c * height + y) * width + x (rule 5)."""
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        return (int(np.prod(shapes[0])),)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Add(SumNode):
+    """``acc = sum_i x_i << shifts[i]`` over inputs of one shape (rule 5).
+
+    Parameters
+    ----------
+    shifts : tuple of :class:`int`, 0 to 31
+        One an input.
+    name, inputs, requantize
+        As in :class:`Node` and :class:`SumNode`; at least two inputs, always named.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a value is not as said; the message names the node and the parameter.
+    """
+
+    shifts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        what = f"shifts of node '{self.name}'"
+        if not isinstance(self.shifts, (tuple, list)):
+            raise TypeError(f"{what} must be a tuple of integers, not {self.shifts!r}")
+        self._set("shifts", tuple(check_integer(shift, what, low=0, high=MAX_SHIFT) for shift in self.shifts))
+        if len(self.inputs) < 2:
+            raise ValueError(f"node '{self.name}' must name at least two inputs, not {len(self.inputs)}")
+        if len(self.shifts) != len(self.inputs):
+            raise ValueError(
+                f"node '{self.name}' must have one shift an input, not {len(self.shifts)} for {len(self.inputs)}"
+            )
+
+    def output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        for name, shape in zip(self.inputs, shapes, strict=True):
+            if shape != shapes[0]:
+                raise ValueError(
+                    f"node '{self.name}' adds inputs of one shape, but '{self.inputs[0]}' has {shapes[0]} "
+                    f"and '{name}' {shape}"
+                )
+        return shapes[0]
+
+    def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
+        low = sum(type.min << shift for type, shift in zip(types, self.shifts, strict=True))
+        high = sum(type.max << shift for type, shift in zip(types, self.shifts, strict=True))
+        return _uniform_bounds(self.name, low, high, shapes[0][0])
+
+
+def _uniform_bounds(name: str, low: int, high: int, channels: int) -> Bounds:
+    if low < -MAX_ACCUMULATOR or high > MAX_ACCUMULATOR:
+        raise ValueError(f"accumulators of node '{name}' must stay below 2^62, not reach from {low} to {high}")
+    return np.full(channels, low, dtype=np.int64), np.full(channels, high, dtype=np.int64)
+
+
+def _check_pool(name: str, kernel: object, stride: object, padding: object) -> dict[str, tuple[int, int]]:
+    sizes = check_pair(kernel, f"kernel of node '{name}'", low=1)
+    steps = sizes if stride is None else check_pair(stride, f"stride of node '{name}'", low=1)
+    margins = check_pair(padding, f"padding of node '{name}'", low=0)
+    if any(2 * margin > size for margin, size in zip(margins, sizes, strict=True)):
+        raise ValueError(f"padding of node '{name}' must be at most half its kernel {sizes}, not {margins}")
+    return {"kernel": sizes, "stride": steps, "padding": margins}
+
+
+def _pool_shape(
+    name: str, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+) -> Shape:
+    if len(shape) != 3:
+        raise ValueError(f"node '{name}' takes inputs of shape (channels, height, width), not {shape}")
+    return (shape[0], *_window_counts(name, shape, kernel, stride, padding))
+
+
+def _window_counts(
+    name: str, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+) -> tuple[int, int]:
+    sizes = [size + 2 * margin for size, margin in zip(shape[1:], padding, strict=True)]
+    if any(size < extent for size, extent in zip(sizes, kernel, strict=True)):
+        raise ValueError(f"kernel {kernel} of node '{name}' does not fit its padded input {tuple(sizes)}")
+    vertical, horizontal = (
+        (size - extent) // step + 1 for size, extent, step in zip(sizes, kernel, stride, strict=True)
+    )
+    return vertical, horizontal
+
+
+def _window_taps(
+    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+) -> np.ndarray:
+    """Every set of the kernel's taps that meets the input, the others meeting padding; bool, (sets, kernel_h, kernel_w)."""
+    counts = _window_counts("", shape, kernel, stride, padding)
+    inside = []
+    for axis in range(2):
+        first = np.arange(counts[axis]) * stride[axis] - padding[axis]
+        position = first[:, None] + np.arange(kernel[axis])
+        inside.append(np.unique((position >= 0) & (position < shape[1 + axis]), axis=0))
+    rows, columns = inside
+    taps = rows[:, None, :, None] & columns[None, :, None, :]
+    return taps.reshape(-1, *kernel)
