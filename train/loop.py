@@ -1,0 +1,222 @@
+"""The training loop: stages, epochs, log, checkpoints. The same for every method and network."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sterna.train import models
+from sterna.train.augment import augment
+from sterna.train.checkpoint import (
+    CheckpointError,
+    derived_seed,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from sterna.train.data import DataSet
+from sterna.train.methods import METHODS, Method, Stage
+from sterna.train.models import Mlp
+from sterna.train.progress import EpochProgress
+from sterna.train.quantizers import InputQuantizer
+from sterna.train.recipe import Precision, Recipe
+
+EpochCallback = Callable[[dict[str, Any]], None]
+
+
+class Trainer:
+    """Trains one model by one recipe, in a run folder.
+
+    Every epoch's random numbers come from the run's seed and the epoch's number, so that a resumed run draws the same as
+    one that was never stopped. The folder gets ``log.jsonl`` (one line an epoch, no clock times: the same run gives the
+    same bytes) and ``checkpoint.safetensors``.
+
+    Parameters
+    ----------
+    recipe, data, seed, device : what, on what, from where, whereon.
+    folder : the run folder; exists.
+    checkpoint_seconds : least time between two checkpoints.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: Recipe,
+        data: DataSet,
+        seed: int,
+        device: torch.device,
+        folder: Path,
+        checkpoint_seconds: float = 10.0,
+    ):
+        held_out = recipe.data.validation
+        if held_out + recipe.training.batch > len(data.train_images):
+            raise ValueError(
+                f"data.validation of {held_out} images leaves no batch of {recipe.training.batch} "
+                f"of the {len(data.train_images)} training images of {data.name}"
+            )
+        self._recipe = recipe
+        self._data = data
+        self._seed = seed
+        self._device = device
+        self._log = folder / "log.jsonl"
+        self._checkpoint = folder / "checkpoint.safetensors"
+        self._checkpoint_seconds = checkpoint_seconds
+        # The last images of the training part are held out, the same for every seed.
+        self._images = data.train_images[:-held_out].to(device)
+        self._labels = data.train_labels[:-held_out].to(device)
+        self._validation_images = data.train_images[-held_out:].to(device)
+        self._validation_labels = data.train_labels[-held_out:].to(device)
+        self._method: Method = METHODS[recipe.method_name](recipe.method)
+        self._best: dict[str, Any] = {"validation_accuracy": -1.0, "epoch": -1}
+        self._best_tensors: dict[str, Tensor] = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(seed, "weights"))
+            self.model = build_model(recipe, data, self._method).to(device)
+        self.model.train()
+        self.model.start(self._images[:1000].float())
+
+    def run(self, *, resume: bool, on_epoch: EpochCallback | None = None) -> dict[str, Any]:
+        """Train to the end; afterwards ``model`` holds the chosen epoch's tensors, in evaluation mode.
+
+        Returns the record of the chosen epoch. ``on_epoch`` is called with each epoch's record, after its checkpoint.
+        """
+        plan = [(stage, e) for stage in self._method.stages() for e in range(stage.epochs)]
+        start, optimizer = 0, None
+        if resume and self._checkpoint.exists():
+            start, optimizer = self._restore(plan)
+        else:
+            self._log.write_text("")
+        saved = time.monotonic()
+        with EpochProgress(total=len(plan), done=start) as progress:
+            for epoch in range(start, len(plan)):
+                stage, stage_epoch = plan[epoch]
+                if stage_epoch == 0:
+                    self._method.begin(self.model, stage)
+                    optimizer = self._optimizer(stage)
+                assert optimizer is not None
+                loss = self._train_epoch(optimizer, stage, stage_epoch, epoch)
+                record = self._record(stage, epoch, loss)
+                with self._log.open("a") as log:
+                    log.write(json.dumps(record) + "\n")
+                if not math.isfinite(loss):
+                    raise FloatingPointError(f"{self._recipe.name}: the loss became {loss} in epoch {epoch + 1}")
+                if stage.choose and record["validation_accuracy"] >= self._best["validation_accuracy"]:
+                    self._best = record
+                    self._best_tensors = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
+                if time.monotonic() - saved >= self._checkpoint_seconds or epoch == len(plan) - 1:
+                    self._save(epoch + 1, optimizer)
+                    saved = time.monotonic()
+                progress.show(record)
+                if on_epoch:
+                    on_epoch(record)
+        self.model.load_state_dict(self._best_tensors)
+        self.model.eval()
+        return self._best
+
+    def _train_epoch(self, optimizer: torch.optim.Optimizer, stage: Stage, stage_epoch: int, epoch: int) -> float:
+        recipe, batch = self._recipe, self._recipe.training.batch
+        generator = torch.Generator(device=self._device).manual_seed(derived_seed(self._seed, "epoch", epoch))
+        order = torch.randperm(len(self._images), generator=generator, device=self._device)
+        steps = len(order) // batch
+        total = torch.zeros((), device=self._device)
+        self.model.train()
+        for step in range(steps):
+            chosen = order[step * batch : (step + 1) * batch]
+            images = augment(self._images[chosen].float(), recipe.data.augment, generator)
+            self._set_rate(optimizer, stage, (stage_epoch + step / steps) / stage.epochs)
+            with self._autocast():
+                scores = self.model(images)
+            loss = F.cross_entropy(scores.float(), self._labels[chosen], label_smoothing=recipe.training.label_smoothing)
+            total += loss.detach()
+            optimizer.zero_grad(set_to_none=True)
+            (loss + self._method.penalty(self.model, stage)).backward()
+            optimizer.step()
+            self._method.step(self.model, stage, (stage_epoch + (step + 1) / steps) / stage.epochs)
+        return float(total) / steps
+
+    def _autocast(self) -> Any:
+        if self._recipe.training.precision is Precision.BFLOAT16:
+            return torch.autocast(self._device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _optimizer(self, stage: Stage) -> torch.optim.Optimizer:
+        groups = self._method.parameter_groups(self.model, stage)
+        return torch.optim.Adam([{**g, "relative": g.get("lr", 1.0)} for g in groups], lr=stage.learning_rate)
+
+    @staticmethod
+    def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, progress: float) -> None:
+        rate = stage.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["relative"]
+
+    @torch.no_grad()
+    def _record(self, stage: Stage, epoch: int, loss: float) -> dict[str, Any]:
+        self.model.eval()
+        right, loss_sum = 0, 0.0
+        for start in range(0, len(self._validation_images), 1000):
+            scores = self.model(self._validation_images[start : start + 1000].float())
+            labels = self._validation_labels[start : start + 1000]
+            right += int((scores.argmax(dim=1) == labels).sum())
+            loss_sum += float(F.cross_entropy(scores, labels, reduction="sum"))
+        count = len(self._validation_images)
+        layers = models.ternary_layers(self.model)
+        return {
+            "epoch": epoch + 1,
+            "stage": stage.name,
+            "loss": loss,
+            "validation_accuracy": right / count,
+            "validation_loss": loss_sum / count,
+            "zeros": models.zeros(self.model),
+            "layer_zeros": [float((layer.ternary() == 0).float().mean()) for layer in layers],
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        return {"recipe": self._recipe.as_dict(), "seed": self._seed}
+
+    def _save(self, epochs: int, optimizer: torch.optim.Optimizer) -> None:
+        groups = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(optimizer), "best": self._best_tensors}
+        values = {**self._identity(), "epochs": epochs, "method_state": self._method.state(), "best": self._best}
+        save_checkpoint(self._checkpoint, groups, values)
+
+    def _restore(self, plan: list[tuple[Stage, int]]) -> tuple[int, torch.optim.Optimizer]:
+        groups, values = load_checkpoint(self._checkpoint, self._device)
+        for key, value in self._identity().items():
+            if values.get(key) != value:
+                raise CheckpointError(
+                    f"{self._checkpoint}: belongs to a run with another {key}; choose another output folder, or start anew"
+                )
+        epochs: int = values["epochs"]
+        self.model.load_state_dict(groups["model"])
+        optimizer = self._optimizer(plan[epochs - 1][0])
+        restore_optimizer(optimizer, groups["optimizer"])
+        self._method.restore(values["method_state"])
+        self._best, self._best_tensors = values["best"], groups.get("best", {})
+        lines = self._log.read_text().splitlines(keepends=True) if self._log.exists() else []
+        if len(lines) < epochs:
+            raise CheckpointError(f"{self._log}: shorter than its checkpoint says; start anew")
+        self._log.write_text("".join(lines[:epochs]))
+        return epochs, optimizer
+
+
+def build_model(recipe: Recipe, data: DataSet, method: Method) -> Mlp:
+    """The recipe's network with fresh weights from torch's generator."""
+    model = recipe.model
+    features = data.train_images[0].numel()
+    return Mlp(
+        sizes=(features, *model.hidden, data.classes),
+        input_quantizer=InputQuantizer(width=model.input_width, scale=data.input_scale(model.input_width)),
+        activation_width=model.activation_width,
+        requantize=model.requantize,
+        quantizer=method.quantizer,
+        learned_step=model.learned_step,
+    )

@@ -1,0 +1,64 @@
+"""A normalization whose gain is a power of two, so that hardware needs a shift and an addition."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sterna.train import straight_through
+
+SHIFT_MAX = 31  # docs/arithmetic.md, ShiftRound
+
+
+class PowerOfTwoNorm(nn.Module):
+    """z = step * 2^-shift * (acc + bias): one integer shift a layer, one integer bias a channel.
+
+    The real gain that is learned, ``gain / sigma`` with sigma the layer's deviation around its channels' means, is rounded
+    to the next power of two; the bias takes in the channel's mean and learned offset and is rounded to an integer. Both
+    roundings are in the forward pass, in training too, and pass gradients straight through. One sigma for the layer
+    (running, not the batch's) keeps the shift steady while the share of zeros changes.
+
+    Parameters
+    ----------
+    channels : number of channels.
+    step : the step of the activation quantizer behind, positive.
+    momentum : weight of a new batch in the running statistics.
+    """
+
+    running_mean: Tensor
+    running_variance: Tensor
+    started: Tensor
+
+    def __init__(self, *, channels: int, step: float, momentum: float = 0.1):
+        super().__init__()
+        if not step > 0:
+            raise ValueError(f"step must be positive, not {step}")
+        self.step = float(step)
+        self._momentum = momentum
+        self.log_gain = nn.Parameter(torch.zeros(()))
+        self.offset = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_variance", torch.ones(()))
+        self.register_buffer("started", torch.tensor(False))
+
+    def forward(self, acc: Tensor) -> Tensor:
+        """acc : float holding integers, (batch, channels). Returns the same shape."""
+        if self.training:
+            mean = acc.mean(dim=0)
+            self._update(mean.detach(), (acc.detach() - mean.detach()).square().mean())
+        else:
+            mean = self.running_mean
+        gain = torch.exp(self.log_gain) / torch.sqrt(self.running_variance + 1e-5)
+        shift = torch.round(-torch.log2(gain.detach() / self.step)).clamp(0, SHIFT_MAX)
+        power = self.step * torch.exp2(-shift)
+        # The power of two in value (exactly: ties at half a code must stay ties), log_gain's gradient.
+        gain = power + (gain - gain.detach()) * (power / gain.detach())
+        bias = straight_through.round_half_up(self.offset / gain.detach() - mean)
+        return gain * (acc + bias)
+
+    @torch.no_grad()
+    def _update(self, mean: Tensor, variance: Tensor) -> None:
+        weight = self._momentum if self.started else 1.0
+        self.running_mean.lerp_(mean, weight)
+        self.running_variance.lerp_(variance, weight)
+        self.started.fill_(True)

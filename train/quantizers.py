@@ -1,0 +1,131 @@
+"""Quantizers with state, as modules around the straight-through functions."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+import torch
+from torch import Tensor, nn
+
+from sterna.train import functional, straight_through
+
+
+class ThresholdBasis(Enum):
+    """What a threshold factor t is relative to: threshold = t * basis of |W|."""
+
+    MEAN = "mean"
+    MAX = "max"
+
+
+class TernaryQuantizer(nn.Module):
+    """Latent weights to {-1, 0, +1} at threshold = t * basis(|W|), under a pruning mask.
+
+    The factor t is one per layer, kept as its logarithm so that it stays positive; it is learned until :meth:`prune` turns
+    the threshold into a constant and everything below it into zeros that no gradient brings back.
+
+    Parameters
+    ----------
+    shape : shape of the weights.
+    basis : what t is relative to. The mean (the default of the recipes) is steady; the maximum follows one weight.
+    factor : t at the start, positive.
+    """
+
+    log_factor: nn.Parameter
+    mask: Tensor
+    threshold_fixed: Tensor
+    frozen: Tensor
+
+    def __init__(self, *, shape: tuple[int, ...], basis: ThresholdBasis = ThresholdBasis.MEAN, factor: float = 0.7):
+        super().__init__()
+        if not factor > 0:
+            raise ValueError(f"factor must be positive, not {factor}")
+        self._basis = basis
+        self.log_factor = nn.Parameter(torch.tensor(math.log(factor)))
+        self.register_buffer("mask", torch.ones(shape))
+        self.register_buffer("threshold_fixed", torch.zeros(()))
+        self.register_buffer("frozen", torch.tensor(False))
+
+    def threshold(self, weight: Tensor) -> Tensor:
+        """The threshold in the latent weights' unit, 0-d. Its gradient reaches t only, not the basis."""
+        if self.frozen:
+            return self.threshold_fixed
+        return torch.exp(self.log_factor) * self._scale(weight)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return straight_through.ternarize(weight * self.mask, self.threshold(weight))
+
+    @torch.no_grad()
+    def prune(self, weight: Tensor) -> None:
+        """Mask for good whatever quantizes to zero, and keep the threshold as it is now."""
+        threshold = self.threshold(weight)
+        self.mask.copy_((functional.ternarize(weight * self.mask, threshold) != 0).to(weight.dtype))
+        self.threshold_fixed.copy_(threshold)
+        self.frozen.fill_(True)
+
+    def _scale(self, weight: Tensor) -> Tensor:
+        magnitude = weight.detach().abs()
+        return magnitude.mean() if self._basis is ThresholdBasis.MEAN else magnitude.max()
+
+
+class ActivationQuantizer(nn.Module):
+    """Real values to unsigned codes of ``width`` bits: a clipped ReLU with 2^width - 1 steps, rounding half up.
+
+    Behind a normalization with a learned gain a fixed step loses nothing; a learned one (LSQ) is for layers without.
+
+    Parameters
+    ----------
+    width : 1 to 8 bits.
+    step : real value of code 1, positive.
+    learned : train the step.
+    """
+
+    step: Tensor
+
+    def __init__(self, *, width: int, step: float, learned: bool = False):
+        super().__init__()
+        if not 1 <= width <= 8:
+            raise ValueError(f"width must be 1 to 8 bits, not {width}")
+        if not step > 0:
+            raise ValueError(f"step must be positive, not {step}")
+        self.width = width
+        if learned:
+            self.step = nn.Parameter(torch.tensor(float(step)))
+        else:
+            self.register_buffer("step", torch.tensor(float(step)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return straight_through.activation_code(x, self.step, self.width)
+
+
+class InputQuantizer(nn.Module):
+    """Input values to codes, the rule of the network's file: clamp(round_half_even(x / scale), 0, 2^width - 1).
+
+    Parameters
+    ----------
+    width : 1 to 8 bits.
+    scale : real value of code 1, positive.
+    mean, deviation : a normalization before quantizing, per channel. It exists to be compared with: a ternary network cannot
+        take it in, so export refuses it.
+    """
+
+    mean: Tensor | None
+    deviation: Tensor | None
+
+    def __init__(self, *, width: int, scale: float, mean: Tensor | None = None, deviation: Tensor | None = None):
+        super().__init__()
+        if not 1 <= width <= 8:
+            raise ValueError(f"width must be 1 to 8 bits, not {width}")
+        if not scale > 0:
+            raise ValueError(f"scale must be positive, not {scale}")
+        self.width = width
+        self.scale = float(scale)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is not None:
+            x = x - self.mean
+        if self.deviation is not None:
+            x = x / self.deviation
+        return functional.input_code(x, self.scale, self.width)

@@ -1,0 +1,193 @@
+"""Recipes: TOML files that say all of a training run but the seed's override, the device and the place."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sterna.train.augment import Augmentation
+from sterna.train.methods import METHODS, MethodConfig
+from sterna.train.models import Requantize
+
+T = TypeVar("T")
+
+
+class RecipeError(ValueError):
+    """A recipe cannot be used; the message names the file and the key."""
+
+
+class Precision(Enum):
+    """Number format of matrix products in training; evaluation for export is float64 always."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """``[data]``: which data set, how much of its training part is held out to choose the model on, and deformations."""
+
+    name: str
+    validation: int
+    augment: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.validation < 1:
+            raise ValueError(f"validation must be a positive number of images, not {self.validation}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """``[model]``: bits of input and activations, hidden sizes, requantization."""
+
+    hidden: tuple[int, ...]
+    input_width: int = 4
+    activation_width: int = 4
+    requantize: Requantize = Requantize.THRESHOLDS
+    learned_step: bool = False
+
+    def __post_init__(self) -> None:
+        for name, width in (("input_width", self.input_width), ("activation_width", self.activation_width)):
+            if not 1 <= width <= 8:
+                raise ValueError(f"{name} must be 1 to 8 bits, not {width}")
+        if any(size < 1 for size in self.hidden):
+            raise ValueError(f"hidden must be positive sizes, not {list(self.hidden)}")
+        if self.learned_step and self.requantize is Requantize.SHIFT:
+            raise ValueError('learned_step needs requantize = "thresholds": a learned step cannot be folded into a shift')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """``[training]``: what every method shares."""
+
+    batch: int
+    label_smoothing: float = 0.0
+    precision: Precision = Precision.FLOAT32
+
+    def __post_init__(self) -> None:
+        if self.batch < 2:
+            raise ValueError(f"batch must be at least 2, not {self.batch}: batch normalization needs a deviation")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), not {self.label_smoothing}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole recipe. ``method`` is the configuration of one of :data:`sterna.train.methods.METHODS`."""
+
+    name: str
+    seed: int
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig
+    method_name: str
+    method: MethodConfig
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, defaults written out: what a run folder and a network file keep."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises
+    ------
+    RecipeError
+        Naming file and key: unreadable, not TOML, an unknown or missing key, a wrong type or value.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}") from error
+    return parse_recipe(table, source=str(path))
+
+
+def parse_recipe(table: dict[str, Any], *, source: str) -> Recipe:
+    """Check a recipe's table; ``source`` stands before every message."""
+    table = dict(table)
+    method = table.get("method")
+    if not isinstance(method, dict):
+        raise RecipeError(f"{source}: [method] is missing")
+    method = dict(method)
+    name = method.pop("name", None)
+    if name not in METHODS:
+        raise RecipeError(f"{source}: method.name must be one of {', '.join(METHODS)}, not {name!r}")
+    table["method_name"] = name
+    table["method"] = _convert(METHODS[name].config_type, method, source=source, key="method")
+    result = _convert(Recipe, table, source=source, key="")
+    if not result.name or not all(c.isalnum() or c in "-_" for c in result.name):
+        raise RecipeError(f"{source}: name must be letters, digits, '-' and '_', not {result.name!r}")
+    if not 0 <= result.seed < 2**32:
+        raise RecipeError(f"{source}: seed must be 0 to 2^32 - 1, not {result.seed}")
+    return result
+
+
+def _convert(kind: Any, value: Any, *, source: str, key: str) -> Any:
+    """``value`` from TOML as ``kind``: a dataclass, an enum, a tuple, or a plain type."""
+    if dataclasses.is_dataclass(kind) and isinstance(value, kind):  # type: ignore[arg-type]
+        return value
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise RecipeError(f"{source}: {key} must be a table, not {value!r}")
+        return _convert_table(kind, value, source=source, key=key)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        choices = [member.value for member in kind]
+        if value not in choices:
+            raise RecipeError(f"{source}: {key} must be one of {', '.join(map(str, choices))}, not {value!r}")
+        return kind(value)
+    if typing.get_origin(kind) is tuple:
+        (element, _) = typing.get_args(kind)
+        if not isinstance(value, list):
+            raise RecipeError(f"{source}: {key} must be a list, not {value!r}")
+        return tuple(_convert(element, item, source=source, key=key) for item in value)
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        kind = next(argument for argument in typing.get_args(kind) if argument is not type(None))
+        return _convert(kind, value, source=source, key=key)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind and not (dataclasses.is_dataclass(type(value)) and isinstance(value, kind)):
+        raise RecipeError(f"{source}: {key} must be {_KINDS.get(kind, kind)}, not {value!r}")
+    return value
+
+
+def _convert_table(kind: Any, table: dict[str, Any], *, source: str, key: str) -> Any:
+    dot = f"{key}." if key else ""
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
+    for name in table:
+        if name not in fields:
+            known = ", ".join(n for n in fields if n != "method_name")
+            raise RecipeError(f"{source}: unknown key {dot}{name}; known here: {known}")
+    for name, entry in fields.items():
+        needed = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        if needed and name not in table:
+            raise RecipeError(f"{source}: {dot}{name} is missing")
+    values = {n: _convert(hints[n], value, source=source, key=f"{dot}{n}") for n, value in table.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise RecipeError(f"{source}: {dot}{error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+_KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
