@@ -329,7 +329,7 @@ class SumPool2d(SumNode):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Flatten(Node):
-    """(channels, height, width) to (features,), channel-major: (c, y, x) goes to (c * height + y) * width + x (rule 5)."""
+    """(channels, height, width) to (features,), channel-major: (c, y, x) to (c * height + y) * width + x (rule 5)."""
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         return (int(np.prod(shapes[0])),)
@@ -420,7 +420,7 @@ def _window_counts(
 def _window_taps(
     shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
 ) -> np.ndarray:
-    """Every set of the kernel's taps that meets the input, the others meeting padding; bool, (sets, kernel_h, kernel_w)."""
+    """Every set of the kernel's taps that meets the input, the others padding; bool, (sets, kernel_h, kernel_w)."""
     counts = _window_counts("", shape, kernel, stride, padding)
     inside = []
     for axis in range(2):
