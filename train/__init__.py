@@ -2,3 +2,7 @@
 
 Imports torch, :mod:`sterna.net` and :mod:`sterna.sim.golden`; nothing else of Sterna.
 """
+
+from sterna.train.api import RunResult, run
+
+__all__ = ["RunResult", "run"]

@@ -60,14 +60,20 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
     shear = uniform(how.shear)
     cosine, sine = torch.cos(angle), torch.sin(angle)
     shift_x, shift_y = uniform(2 * how.shift / width), uniform(2 * how.shift / height)
-    affine = torch.stack(
+    x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=device)  # pixel centers, as grid_sample counts
+    y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=device)[:, None]
+
+    def plane(along_x: Tensor, along_y: Tensor, shift: Tensor) -> Tensor:
+        each = (slice(None), None, None)
+        return along_x[each] * x + along_y[each] * y + shift[each]
+
+    grid = torch.stack(
         [
-            torch.stack([cosine * stretch_x, (shear - sine) * stretch_y, shift_x], dim=1),
-            torch.stack([sine * stretch_x, cosine * stretch_y, shift_y], dim=1),
+            plane(cosine * stretch_x, (shear - sine) * stretch_y, shift_x),
+            plane(sine * stretch_x, cosine * stretch_y, shift_y),
         ],
-        dim=1,
+        dim=-1,
     )
-    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     if how.elastic:
         coarse = torch.randn(count, 2, 4, 4, generator=generator, device=device) * (2 * how.elastic / width)
         field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)

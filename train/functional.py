@@ -14,7 +14,7 @@ def ternarize(weight: Tensor, threshold: Tensor | float) -> Tensor:
 
     A weight of exactly 0 stays 0, even at threshold 0. ``threshold`` broadcasts against ``weight``.
     """
-    return torch.sign(weight) * (weight.abs() >= threshold).to(weight.dtype)
+    return (weight >= threshold).to(weight.dtype) - (weight <= -threshold).to(weight.dtype)
 
 
 def round_half_up(x: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ class PowerOfTwoNorm(nn.Module):
     momentum : weight of a new batch in the running statistics.
     """
 
+    EPSILON = 1e-5  # added to sigma squared
+
     running_mean: Tensor
     running_variance: Tensor
     started: Tensor
@@ -48,7 +50,7 @@ class PowerOfTwoNorm(nn.Module):
             self._update(mean.detach(), (acc.detach() - mean.detach()).square().mean())
         else:
             mean = self.running_mean
-        gain = torch.exp(self.log_gain) / torch.sqrt(self.running_variance + 1e-5)
+        gain = torch.exp(self.log_gain) / torch.sqrt(self.running_variance + self.EPSILON)
         shift = torch.round(-torch.log2(gain.detach() / self.step)).clamp(0, SHIFT_MAX)
         power = self.step * torch.exp2(-shift)
         # The power of two in value (exactly: ties at half a code must stay ties), log_gain's gradient.

@@ -53,7 +53,8 @@ class TernaryQuantizer(nn.Module):
         return torch.exp(self.log_factor) * self._scale(weight)
 
     def forward(self, weight: Tensor) -> Tensor:
-        return straight_through.ternarize(weight * self.mask, self.threshold(weight))
+        masked = weight * self.mask if self.frozen else weight
+        return straight_through.ternarize(masked, self.threshold(weight))
 
     @torch.no_grad()
     def prune(self, weight: Tensor) -> None:

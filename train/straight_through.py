@@ -30,9 +30,9 @@ class TernarizeSTE(torch.autograd.Function):
         weight, threshold = ctx.saved_tensors
         threshold_gradient = None
         if ctx.needs_input_grad[1]:
-            window = ((weight.abs() - threshold).abs() < threshold / 2).to(weight.dtype)
-            ramp = window * torch.sign(weight) / threshold.clamp_min(torch.finfo(weight.dtype).tiny)
-            threshold_gradient = -(gradient * ramp).sum().reshape(threshold.shape)
+            window = (weight.abs() - threshold).abs() < threshold / 2
+            slope = torch.where(window, torch.sign(weight), 0.0).flatten() @ gradient.flatten()
+            threshold_gradient = (-slope / threshold.clamp_min(torch.finfo(weight.dtype).tiny)).reshape(threshold.shape)
         return gradient, threshold_gradient
 
 
