@@ -1,0 +1,102 @@
+"""What a user chooses about an accelerator."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_ELEMENTS_PER_BEAT = 64
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorConfig:
+    """Configuration of an accelerator.
+
+    Parameters
+    ----------
+    lanes : int, sequence of int, optional
+        Lanes of every layer, or of each. Without them they are derived: from ``fps`` and ``clock_hz``, or so that no
+        layer takes longer than the input takes to arrive.
+    elements_per_beat : int
+        Input elements in one beat, a power of two.
+    argmax : bool
+        Give the index of the highest score (the lowest index among equals) instead of the scores.
+    fps : float, optional
+        Frames a second to derive lanes for. Needs ``clock_hz``.
+    clock_hz : float, optional
+        Clock to derive lanes for.
+    slack : float
+        Share of a layer's steps that the schedule may give for fewer index bits.
+    name : str, optional
+        Name of the top module and of the files; a Verilog identifier.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or value.
+    """
+
+    lanes: int | Sequence[int] | None = None
+    elements_per_beat: int = 1
+    argmax: bool = False
+    fps: float | None = None
+    clock_hz: float | None = None
+    slack: float = 0.01
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.lanes is not None:
+            if isinstance(self.lanes, str):
+                raise TypeError(f"lanes must be a positive integer or a sequence of them, not {self.lanes!r}")
+            lanes = self.lanes if isinstance(self.lanes, Sequence) else (self.lanes,)
+            checked = tuple(_positive(count, "lanes") for count in lanes)
+            object.__setattr__(self, "lanes", checked if isinstance(self.lanes, Sequence) else checked[0])
+        elements = _positive(self.elements_per_beat, "elements_per_beat")
+        if elements & (elements - 1) or elements > MAX_ELEMENTS_PER_BEAT:
+            raise ValueError(f"elements_per_beat must be a power of two up to {MAX_ELEMENTS_PER_BEAT}, not {elements}")
+        object.__setattr__(self, "elements_per_beat", elements)
+        if (self.fps is None) != (self.clock_hz is None):
+            raise ValueError("fps and clock_hz go together: lanes are derived from the cycles of a frame")
+        for what, value in (("fps", self.fps), ("clock_hz", self.clock_hz)):
+            if value is not None and not value > 0:
+                raise ValueError(f"{what} must be above 0, not {value}")
+        if self.lanes is not None and self.fps is not None:
+            raise ValueError("give lanes or fps, not both")
+        if not 0 <= self.slack <= 1:
+            raise ValueError(f"slack must be from 0 to 1, not {self.slack}")
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise ValueError(f"name must be a Verilog identifier, not {self.name!r}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields, for a file."""
+        lanes = list(self.lanes) if isinstance(self.lanes, Sequence) else self.lanes
+        return {
+            "lanes": lanes,
+            "elements_per_beat": self.elements_per_beat,
+            "argmax": self.argmax,
+            "fps": self.fps,
+            "clock_hz": self.clock_hz,
+            "slack": self.slack,
+        }
+
+
+def _positive(value: object, what: str) -> int:
+    if isinstance(value, bool):
+        raise TypeError(f"{what} must be a positive integer, not {value!r}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} must be a positive integer, not {value!r}") from None
+    if number < 1:
+        raise ValueError(f"{what} must be a positive integer, not {number}")
+    return number
+
+
+def identifier(text: str) -> str:
+    """A Verilog identifier like ``text``."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", text)
+    return name if _NAME.fullmatch(name) else f"n_{name}"

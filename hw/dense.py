@@ -1,0 +1,321 @@
+"""A dense layer: lanes over rows, their shared control, the collector, the requantizer and the output FIFO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.hw.lane import Lane
+from sterna.hw.lower import DenseLayer, select
+from sterna.hw.requantize import Requantizer, code_shape, make_requantizer
+from sterna.hw.rom import delay
+from sterna.hw.schedule import Schedule, compile_schedule
+from sterna.hw.sequencer import Loader, Sequencer
+
+#: Cycles from a step's issue to the end of the buffer's last read that it causes: the buffer is free from then on.
+ISSUE_TO_RELEASE = 4
+#: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
+ISSUE_TO_END = 4
+#: Cycles from a sum's taking to the requantizer's input, and from the FIFO's input to its output.
+TAKE_TO_SUM = 1
+FIFO_LATENCY = 1
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DensePlan:
+    """A dense unit before it is hardware: schedule, tables and depths.
+
+    Attributes
+    ----------
+    layer : DenseLayer
+        What is computed.
+    elements : int
+        Input elements in a beat.
+    schedule : Schedule
+    requantizer : Requantizer
+    """
+
+    layer: DenseLayer
+    elements: int
+    schedule: Schedule
+    requantizer: Requantizer
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.layer.name
+
+    @property
+    def beats(self) -> int:
+        """Input beats of a frame."""
+        return -(-self.layer.weights.shape[1] // self.elements)
+
+    @property
+    def results(self) -> int:
+        """Results of a frame."""
+        return self.layer.weights.shape[0]
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Row of the layer of each result."""
+        return self.schedule.order
+
+    @property
+    def in_flight(self) -> int:
+        """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
+        schedule = self.schedule
+        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.requantizer.latency + 1
+        caused = np.minimum(schedule.ends, schedule.steps - 1)
+        frames = 3 + int(visible.max()) // schedule.steps
+        visible = np.concatenate([visible + f * schedule.steps for f in range(frames)])
+        caused = np.sort(np.concatenate([caused + f * schedule.steps for f in range(frames)]))
+        visible.sort()
+        issued = np.searchsorted(caused, caused, side="right")
+        seen = np.searchsorted(visible, caused, side="right")
+        return int((issued - seen).max())
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results that the output FIFO holds."""
+        return self.in_flight + self.fifo_ahead
+
+    @property
+    def fifo_ahead(self) -> int:
+        """Results that may stand in the FIFO while steps are issued."""
+        return 2
+
+
+def plan_dense(
+    layer: DenseLayer, *, lanes: int, elements: int = 1, natural: bool = False, slack: float | None = None
+) -> DensePlan:
+    """Compiles a layer.
+
+    Parameters
+    ----------
+    layer : DenseLayer
+    lanes : int
+        1 to the layer's rows.
+    elements : int
+        Input elements in a beat, a power of two.
+    natural : bool
+        Results leave in the rows' own order.
+    slack : float, optional
+        As in :func:`compile_schedule`.
+
+    Raises
+    ------
+    ValueError
+        If ``lanes`` is out of range; the message names the layer.
+    """
+    rows = layer.weights.shape[0]
+    if not 1 <= lanes <= rows:
+        raise ValueError(
+            f"layer '{layer.name}' has {rows} rows to compute and cannot use {lanes} lanes: give it 1 to {rows}"
+        )
+    options = {} if slack is None else {"slack": slack}
+    schedule = compile_schedule(layer.weights, lanes=lanes, align=elements, natural=natural, **options)
+    order = np.array(schedule.order)
+    low, high = layer.bounds
+    requantizer = make_requantizer(
+        select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order]
+    )
+    return DensePlan(layer=layer, elements=elements, schedule=schedule, requantizer=requantizer)
+
+
+def input_signature(plan: DensePlan) -> stream.Signature:
+    """Stream of a unit's input beats: an array of codes, element 0 in the low bits."""
+    return stream.Signature(data.ArrayLayout(code_shape(plan.layer.input_type), plan.elements))
+
+
+class DenseCore(wiring.Component):
+    """From input beats to sums in the order of results: everything of a dense unit but requantization and FIFO.
+
+    Cycles follow the nonzeros: ``schedule.steps`` a frame. Input loading overlaps computing. Input stalls only while
+    both buffers are in use. Sums leave without backpressure; ``stall`` stops the issue of steps, and words in flight
+    still drain.
+
+    Parameters
+    ----------
+    plan : :class:`DensePlan`
+        What to compute.
+    framed : :class:`bool`
+        Whether ``i_last`` must come with the frame's last beat (see :class:`Loader`).
+
+    Members
+    -------
+    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
+        A beat of neighbouring elements.
+    i_last, error : ``In(1)``, ``Out(1)``
+        See :class:`Loader`.
+    stall : ``In(1)``
+        No step is issued in this cycle.
+    o_valid : ``Out(1)``; o_sum : ``Out(signed(...))``
+        A row's sum.
+    """
+
+    def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
+        self._plan = plan
+        self._framed = framed
+        self._acc_shape = plan.requantizer.signature.members["i_sum"].shape
+        self._select_width = plan.elements.bit_length() - 1
+        super().__init__(
+            {
+                "i": In(input_signature(plan)),
+                "i_last": In(1),
+                "error": Out(1),
+                "stall": In(1),
+                "o_valid": Out(1),
+                "o_sum": Out(self._acc_shape),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan, schedule = self._plan, self._plan.schedule
+        window, fmt = schedule.window, schedule.format
+        m.submodules.loader = loader = Loader(
+            beats=plan.beats,
+            address_width=window.address_width - self._select_width,
+            start=window.position(0) >> self._select_width,
+            framed=self._framed,
+        )
+        m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
+        m.submodules.index = index = Memory(
+            shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed()
+        )
+        fetch = index.read_port()
+        word = Signal(fmt.width)
+        m.d.comb += [
+            loader.valid.eq(self.i.valid),
+            loader.last.eq(self.i_last),
+            self.i.ready.eq(loader.ready),
+            self.error.eq(loader.error),
+            sequencer.waiting.eq(loader.waiting),
+            sequencer.stall.eq(self.stall),
+            loader.begun.eq(sequencer.issue & sequencer.last),
+            fetch.addr.eq(sequencer.step),
+        ]
+        m.d.sync += word.eq(fetch.data)
+
+        # stage 0 issues, 1 fetches, 2 moves, 3 reads the buffer, 4 holds the code, 5 adds it
+        valid = [sequencer.issue]
+        last = [sequencer.last & sequencer.issue]
+        for stage in range(1, 6):
+            valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
+            last.append(delay(m, last[-1], 1, f"last_{stage}"))
+        entering = delay(m, sequencer.entering, 2, "entering")
+        bank = Signal()
+        m.d.sync += bank.eq(bank ^ last[3])
+        m.d.comb += loader.released.eq(last[3])
+
+        lanes = []
+        for k in range(fmt.lanes):
+            lane = Lane(
+                word_format=fmt,
+                window=window,
+                start=schedule.start[k],
+                activation=plan.layer.input_type,
+                elements=plan.elements,
+                acc_width=self._acc_shape.width,
+            )
+            m.submodules[f"lane_{k}"] = lane
+            lanes.append(lane)
+            extension = word[fmt.lanes * fmt.lane_width :]
+            m.d.comb += [
+                lane.word.eq(word.word_select(k, fmt.lane_width)),
+                lane.extend.eq(extension == k + 1 if fmt.extended else 0),
+                lane.control.position.eq(valid[2]),
+                lane.control.entering.eq(entering),
+                lane.control.bank.eq(bank),
+                lane.control.activation.eq(valid[4]),
+                lane.control.finish.eq(last[5]),
+                lane.control.write.eq(loader.write),
+                lane.control.write_bank.eq(loader.bank),
+                lane.control.write_address.eq(loader.address),
+                lane.control.write_data.eq(self.i.payload.as_value()),
+            ]
+        self._collect(m, lanes)
+        return m
+
+    def _collect(self, m: Module, lanes: list[Lane]) -> None:
+        """Takes the lanes' sums in turn, each as soon as it is there."""
+        count, results = len(lanes), self._plan.results
+        pending = Signal(count)
+        turn = Signal(range(count))
+        row = Signal(range(results))
+        take = Signal()
+        at_end = row == results - 1
+        ended = Cat(*(lane.ended for lane in lanes))
+        taken = Cat(*(take & (turn == k) for k in range(count)))
+        m.d.comb += take.eq(pending.bit_select(turn, 1))
+        m.d.sync += [pending.eq(pending & ~taken | ended), self.o_valid.eq(take)]
+        m.d.sync += self.o_sum.eq(Array([lane.sum for lane in lanes])[turn])
+        with m.If(take):
+            m.d.sync += [
+                row.eq(Mux(at_end, 0, row + 1)),
+                turn.eq(Mux(at_end | (turn == count - 1), 0, turn + 1)),
+            ]
+
+
+class DenseUnit(wiring.Component):
+    """A dense layer behind its streams.
+
+    Throughput: a frame every ``max(steps, beats)`` cycles, or more slowly if the source or the sink are slower.
+    A stalled output stops the issue of steps; results on their way find room in the output FIFO. Results leave in an
+    order that no stall changes.
+
+    Parameters
+    ----------
+    plan : :class:`DensePlan`
+        What to compute.
+    framed : :class:`bool`
+        Whether ``i_last`` is looked at.
+
+    Members
+    -------
+    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
+        A beat of neighbouring elements; a partial last beat is padded.
+    i_last, error : ``In(1)``, ``Out(1)``
+        See :class:`Loader`.
+    o : ``Out(stream.Signature(result))``
+        One result a beat.
+    """
+
+    def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
+        self._plan = plan
+        self._core = DenseCore(plan, framed=framed)
+        super().__init__(
+            {
+                "i": In(input_signature(plan)),
+                "i_last": In(1),
+                "error": Out(1),
+                "o": Out(stream.Signature(plan.requantizer.output_shape)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.core = core = self._core
+        m.submodules.requantizer = requantizer = self._plan.requantizer
+        shape = self._plan.requantizer.output_shape
+        m.submodules.fifo = fifo = SyncFIFO(width=shape.width, depth=self._plan.fifo_depth)
+        wiring.connect(m, wiring.flipped(self.i), core.i)
+        m.d.comb += [
+            core.i_last.eq(self.i_last),
+            self.error.eq(core.error),
+            core.stall.eq(fifo.level > self._plan.fifo_ahead),
+            requantizer.i_valid.eq(core.o_valid),
+            requantizer.i_sum.eq(core.o_sum),
+            fifo.w_en.eq(requantizer.o_valid),
+            fifo.w_data.eq(requantizer.o_data),
+            self.o.valid.eq(fifo.r_rdy),
+            self.o.payload.eq(fifo.r_data),
+            fifo.r_en.eq(self.o.ready),
+        ]
+        return m

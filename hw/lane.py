@@ -1,0 +1,207 @@
+"""One lane: walks over the nonzero weights of its rows and adds or subtracts the activations found there."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.hw.schedule import Window, WordFormat
+from sterna.net import ActivationType
+
+
+class LaneControl(wiring.Signature):
+    """What the lanes of a unit share: which pipeline stages hold a step, and where frames begin and end.
+
+    Members
+    -------
+    position, activation : In(1)
+        A step is in the stage that moves the position (2), or that reads the activation (4).
+    entering : In(1)
+        The step in stage 2 leads into a frame: its carry ends no row.
+    finish : In(1)
+        The step in stage 5 is the frame's last: every lane's row ends.
+    bank : In(1)
+        Which of the two input buffers the step in stage 3 reads.
+    write, write_bank, write_address, write_data :
+        The input buffers' common write port.
+    """
+
+    def __init__(self, address_width: int, word_width: int) -> None:
+        super().__init__(
+            {
+                "position": Out(1),
+                "activation": Out(1),
+                "entering": Out(1),
+                "finish": Out(1),
+                "bank": Out(1),
+                "write": Out(1),
+                "write_bank": Out(1),
+                "write_address": Out(address_width),
+                "write_data": Out(word_width),
+            }
+        )
+
+
+class Lane(wiring.Component):
+    """Adds and subtracts the activations at a schedule's positions.
+
+    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 5, and a row's
+    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 4. Exact:
+    docs/arithmetic.md; partial sums may wrap, the sum does not.
+
+    Cost: one ``address_width``-bit and one ``acc_width + 1``-bit adder, and the two input buffers in one memory; no
+    multiplier.
+
+    Parameters
+    ----------
+    word_format : :class:`WordFormat`
+        Layout of an index word.
+    window : :class:`Window`
+        Layout of the address space.
+    start : :class:`int`
+        Position before the first step.
+    activation : :class:`ActivationType`
+        Type of the input codes.
+    elements : :class:`int`
+        Input elements in a memory word, a power of two.
+    acc_width : :class:`int`
+        Width of a sum, in bits.
+
+    Members
+    -------
+    control : ``In(LaneControl)``
+        What all lanes share.
+    word : ``In(word_format.lane_width)``
+        Distance, and the weight's sign on top.
+    extend : ``In(1)``
+        The distance grows by ``2**run_width``.
+    sum : ``Out(signed(acc_width))``
+        The last complete row's sum, until the next one is complete.
+    ended : ``Out(1)``
+        A row ends in this cycle; ``sum`` is valid from the next.
+    """
+
+    def __init__(
+        self,
+        *,
+        word_format: WordFormat,
+        window: Window,
+        start: int,
+        activation: ActivationType,
+        elements: int,
+        acc_width: int,
+    ) -> None:
+        self._format = word_format
+        self._window = window
+        self._start = start
+        self._activation = activation
+        self._elements = elements
+        self._select_width = elements.bit_length() - 1
+        self._word_width = elements * activation.width
+        self._acc_width = acc_width
+        super().__init__(
+            {
+                "control": In(LaneControl(window.address_width - self._select_width, self._word_width)),
+                "word": In(word_format.lane_width),
+                "extend": In(1),
+                "sum": Out(signed(acc_width)),
+                "ended": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.buffer = buffer = Memory(
+            shape=unsigned(self._word_width),
+            depth=2 << (self._window.address_width - self._select_width),
+            init=[],
+            # a bank is written while the other is read, so no address ever is both at once
+            attrs={"no_rw_check": 1},
+        )
+        write = buffer.write_port()
+        read = buffer.read_port()
+        m.d.comb += [
+            write.en.eq(self.control.write),
+            write.addr.eq(Cat(self.control.write_address, self.control.write_bank)),
+            write.data.eq(self.control.write_data),
+        ]
+
+        position, special, negative, first = self._walk(m)
+        m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
+
+        special_4 = Signal()
+        negative_4, negative_5 = Signal(), Signal()
+        select_4, select_5 = Signal(self._select_width), Signal(self._select_width)
+        first_4 = Signal()
+        fetched = Signal(self._word_width)
+        m.d.sync += [
+            special_4.eq(special),
+            negative_4.eq(negative),
+            negative_5.eq(negative_4),
+            select_4.eq(position[: self._select_width]),
+            select_5.eq(select_4),
+            first_4.eq(first),
+            fetched.eq(Mux(self.control.activation & ~special_4, read.data, 0)),
+        ]
+
+        acc = Signal(signed(self._acc_width))
+        total = Signal(signed(self._acc_width))
+        code = Signal(self._activation.width)
+        m.d.comb += [
+            code.eq(fetched.word_select(select_5, self._activation.width) if self._elements > 1 else fetched),
+            total.eq(self._add(acc, code, negative_5)),
+            self.ended.eq(first_4 | self.control.finish),
+        ]
+        m.d.sync += acc.eq(total)
+        with m.If(self.ended):
+            m.d.sync += [acc.eq(0), self.sum.eq(total)]
+        return m
+
+    def _walk(self, m: Module) -> tuple[Signal, Signal, Signal, Signal]:
+        """Stage 2: the next position, and (registered) whether it adds, its sign, and whether it begins a row."""
+        run = self._format.run_width
+        size = self._window.address_width
+        distance, negative = self.word[:run], self.word[run]
+        position = Signal(size, init=self._start)
+        special, sign, first = Signal(), Signal(), Signal()
+        all_ones = distance.all()
+        moved = Signal(size + 1)
+        m.d.comb += moved.eq(position + Cat(distance, self.extend))
+        with m.If(self.control.position & ~(all_ones & negative)):
+            m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
+        m.d.sync += [
+            special.eq(all_ones),
+            sign.eq(negative),
+            first.eq(self.control.position & moved[size] & ~self.control.entering & ~(all_ones & negative)),
+        ]
+        return position, special, sign, first
+
+    def _offset(self, m: Module, moved: Signal, carry: Signal) -> Signal:
+        """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""
+        size, offset = self._window.address_width, self._window.offset
+        if not offset:
+            return moved
+        low = (offset & -offset).bit_length() - 1
+        high = min(self._format.run_width + self._format.extended, size)
+        placed = Signal(size)
+        m.d.comb += placed.eq(moved)
+        with m.If(carry):
+            if high <= low:
+                m.d.comb += placed[low:].eq(offset >> low)
+            else:
+                with m.Switch(moved[low:high]):
+                    for key in range(1 << (high - low)):
+                        with m.Case(key):
+                            m.d.comb += placed[low:].eq((offset >> low) + key)
+        return placed
+
+    def _add(self, acc: Signal, code: Signal, negative: Signal) -> Signal:
+        """``acc + code`` or ``acc - code`` by one adder: the sign inverts the code and carries in below bit 0."""
+        width = self._acc_width
+        value = code.as_signed() if self._activation.signed else code
+        extended = Cat(*(value[min(i, len(code) - 1)] if self._activation.signed else (value[i] if i < len(code) else 0)
+                         for i in range(width)))
+        inverted = extended ^ negative.replicate(width)
+        return (Cat(1, acc) + Cat(negative, inverted))[1 : width + 1].as_signed()
