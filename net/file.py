@@ -127,7 +127,8 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
         nodes.append(build_node(entry, own, f"node {index}"))
     if arrays:
         owner = min(arrays)
-        raise ValueError(f"tensor '{owner}.{min(arrays[owner])}' belongs to no node")
+        stray = f"{owner}.{min(arrays[owner])}".removesuffix(".")
+        raise ValueError(f"tensor '{stray}' belongs to no node")
     network = Network(
         input_shape=inputs["shape"],
         input_type=build_type(inputs["type"], "type of the input"),

@@ -1,0 +1,48 @@
+import math
+
+import numpy as np
+import pytest
+
+from sterna.net import ActivationType, Conv2d, Flatten, LayerCost, Linear, Network, Thresholds, cost
+
+
+def weights(zeros, plus, minus):
+    return np.array([0] * zeros + [1] * plus + [-1] * minus, dtype=np.int8)
+
+
+@pytest.mark.parametrize(
+    ("values", "entropy", "zeros"),
+    [
+        (weights(10, 0, 0), 0.0, 1.0),
+        (weights(0, 7, 0), 0.0, 0.0),
+        (weights(0, 5, 5), 1.0, 0.0),
+        (weights(50, 25, 25), 1.5, 0.5),
+        (weights(5, 5, 5), math.log2(3), 1 / 3),
+        (weights(950, 25, 25), 0.33639719471, 0.95),  # 0.336 bit a weight at 95 % zeros
+        (weights(0, 0, 0), 0.0, 0.0),
+    ],
+)
+def test_entropy_and_zeros(values, entropy, zeros):
+    assert cost.entropy(values) == pytest.approx(entropy)
+    assert cost.entropy(values) >= 0
+    assert cost.zeros(values) == pytest.approx(zeros)
+    assert cost.weight_bits(values) == pytest.approx(entropy * values.size)
+    assert cost.nonzeros(values) == np.abs(values).sum()
+
+
+def test_layer_costs_are_given_for_every_node_with_weights():
+    u1 = ActivationType(1, False)
+    network = Network(
+        input_shape=(1, 2, 2),
+        input_type=u1,
+        input_scale=1,
+        nodes=[
+            Conv2d(name="conv", weights=np.ones((1, 1, 1, 1), int), requantize=Thresholds(output=u1, levels=[[1]])),
+            Flatten(name="flat"),
+            Linear(name="fc", weights=[[0, 0, 1, -1]]),
+        ],
+    )
+    assert cost.layer_costs(network) == (
+        LayerCost(name="conv", weights=1, nonzeros=1, zeros=0.0, entropy=0.0, weight_bits=0.0),
+        LayerCost(name="fc", weights=4, nonzeros=2, zeros=0.5, entropy=1.5, weight_bits=6.0),
+    )
