@@ -306,7 +306,9 @@ class DenseUnit(wiring.Component):
         shape = self._plan.requantizer.output_shape
         m.submodules.fifo = fifo = SyncFIFO(width=shape.width, depth=self._plan.fifo_depth)
         wiring.connect(m, wiring.flipped(self.i), core.i)
+        transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
         m.d.comb += [
+            transfer.eq(self.o.valid & self.o.ready),
             core.i_last.eq(self.i_last),
             self.error.eq(core.error),
             core.stall.eq(fifo.level > self._plan.fifo_ahead),

@@ -135,7 +135,7 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
         "constant_channels": {str(c): v for c, v in sorted(unit.layer.constants.items())},
         "unused_channels": list(unit.layer.unused),
         "output": {"element_width": shape.width, "signed": shape.signed},
-        "trace": {"valid": [name, "o__valid"], "ready": [name, "o__ready"], "payload": [name, "o__payload"]},
+        "trace": {"transfer": [name, "transfer"], "payload": [name, "o__payload"]},
     }
 
 
