@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from sterna.net import Network, arithmetic
-from sterna.net.file import load, save
+from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.train.data import DataSet, load_data
-from sterna.train.export import fold, prove
+from sterna.train.export import export
 from sterna.train.loop import EpochCallback, Trainer
 from sterna.train.recipe import load_recipe
 
@@ -62,8 +62,8 @@ def run(
     """Train by a recipe, export with proof, and write everything into a run folder.
 
     The folder gets ``NAME.safetensors`` (the network), ``recipe.json`` (the recipe with its defaults, and the seed),
-    ``log.jsonl``, ``results.json`` and ``checkpoint.safetensors``. A folder that holds a stopped run of the same recipe and
-    seed is continued, a finished one is returned as it is; both unless ``resume`` is false.
+    ``log.jsonl``, ``results.json`` and ``checkpoint.safetensors``. A folder that holds a stopped run of the same
+    recipe and seed is continued, a finished one is returned as it is; both unless ``resume`` is false.
 
     Parameters
     ----------
@@ -104,20 +104,13 @@ def run(
     )
     _write_json(folder / "recipe.json", identity)
     best = trainer.run(resume=resume, on_epoch=on_epoch)
-    inputs = data.test_images.float()
-    network = fold(trainer.model)
-    prove(network, trainer.model, inputs)
-    accuracy = golden_accuracy(network, data)
-    network = Network(
-        input_shape=network.input_shape,
-        input_type=network.input_type,
-        input_scale=network.input_scale,
-        nodes=network.nodes,
-        metadata={
+
+    def describe(network: Network) -> dict[str, Any]:
+        return {
             **identity,
             "data": data.name,
-            "test_accuracy": accuracy,
-            "test_images": len(inputs),
+            "test_accuracy": golden_accuracy(network, data),
+            "test_images": len(data.test_images),
             "validation_accuracy": best["validation_accuracy"],
             "validation_images": recipe.data.validation,
             "zeros": network.zeros,
@@ -125,9 +118,9 @@ def run(
             "log_sha256": hashlib.sha256((folder / "log.jsonl").read_bytes()).hexdigest(),
             "command": command(recipe_path, chosen_seed),
             "tools": {"sterna": importlib.metadata.version("sterna"), "torch": torch.__version__},
-        },
-    )
-    save(network, model_path)
+        }
+
+    network = export(trainer.model, model_path, inputs=data.test_images.float(), describe=describe)
     seconds = time.monotonic() - started
     results = {**network.metadata, "digest": network.digest, "seconds": seconds, "device": str(torch_device)}
     _write_json(folder / "results.json", results)

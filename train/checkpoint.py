@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with all tensors of a run, and its plain values as JSON in the header. No pickles."""
+"""Checkpoints: a safetensors file with all tensors of a run, and its plain values as JSON in the header. No pickles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, dict[st
                 group, name = key.split("/", 1)
                 groups.setdefault(group, {})[name] = file.get_tensor(key)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint of a training run ({error}); remove it to start again") from error
+        raise CheckpointError(f"{path}: not a checkpoint of a run ({error}); remove it to start anew") from error
     return groups, values
 
 

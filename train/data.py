@@ -74,7 +74,10 @@ def load_digits() -> DataSet:
 
 # The four files of http://yann.lecun.com/exdb/mnist (Y. LeCun, C. Cortes, C. Burges), which no longer serves them; the
 # mirrors below are the ones torchvision and TensorFlow use.
-MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+MNIST_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
     "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
@@ -125,7 +128,7 @@ def locate(folder: str, name: str, sha256: str, mirrors: tuple[str, ...]) -> Pat
     if root:
         path = Path(root) / folder / name
         if not path.is_file():
-            raise DataError(f"{path}: not there; put the official file in place, or unset {DATA_VARIABLE} to download it")
+            raise DataError(f"{path}: not there; put the official file there, or unset {DATA_VARIABLE} to download it")
         if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             raise DataError(f"{path}: not the official file (its SHA-256 differs); remove it and get it again")
         return path
@@ -141,8 +144,8 @@ def locate(folder: str, name: str, sha256: str, mirrors: tuple[str, ...]) -> Pat
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
             failures.append(f"{mirror}: {error}")
     raise DataError(
-        f"{name} could not be downloaded ({'; '.join(failures)}); put it under a folder {folder}/ and set {DATA_VARIABLE}"
-        " to that folder's parent"
+        f"{name} could not be downloaded ({'; '.join(failures)}); "
+        f"put it into a folder {folder}/ and set {DATA_VARIABLE} to that folder's parent"
     )
 
 

@@ -1,15 +1,15 @@
 """From a trained model to a network of integers, proved equal to the model before anything is written.
 
-The judge is the *unfolded* evaluation model: fake-quantized weights, normalization modules, activation quantizers, float64,
-on the CPU. Folding shares no code with it: thresholds are read off the layer's own function from accumulator to code, shifts
-and biases are computed from the tensors in Python's floats.
+The judge is the *unfolded* evaluation model: fake-quantized weights, normalization modules, activation quantizers,
+float64, on the CPU. Folding shares no code with it: thresholds are read off the layer's own function from accumulator
+to code, shifts and biases are computed from the tensors in Python's floats.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ class ExportError(ValueError):
     """A model cannot be exported exactly; the message names the layer."""
 
 
-def export(model: Mlp, path: str | Path, *, inputs: Tensor, metadata: Mapping[str, Any] | None = None) -> Network:
+def export(
+    model: Mlp, path: str | Path, *, inputs: Tensor, describe: Callable[[Network], Mapping[str, Any]] | None = None
+) -> Network:
     """Fold, prove on ``inputs``, and only then write.
 
     Parameters
@@ -40,15 +42,23 @@ def export(model: Mlp, path: str | Path, *, inputs: Tensor, metadata: Mapping[st
     model : the trained model; left as it is.
     path : the network file to write.
     inputs : real, (batch, ...); all test inputs.
-    metadata : JSON for the file.
+    describe : makes the file's metadata (JSON) from the proved network.
 
     Raises
     ------
     ExportError
         If something cannot be folded, or a layer differs on any input. Nothing is written.
     """
-    network = fold(model, metadata=metadata)
+    network = fold(model)
     prove(network, model, inputs)
+    if describe:
+        network = Network(
+            input_shape=network.input_shape,
+            input_type=network.input_type,
+            input_scale=network.input_scale,
+            nodes=network.nodes,
+            metadata=describe(network),
+        )
     save(network, path)
     return network
 
@@ -59,7 +69,7 @@ def evaluation_model(model: Mlp) -> Mlp:
 
 
 @torch.no_grad()
-def fold(model: Mlp, *, metadata: Mapping[str, Any] | None = None) -> Network:
+def fold(model: Mlp) -> Network:
     """The network of integers that ``model`` should be; unproved.
 
     Raises
@@ -90,7 +100,6 @@ def fold(model: Mlp, *, metadata: Mapping[str, Any] | None = None) -> Network:
         input_type=input_type,
         input_scale=quantizer.scale,
         nodes=nodes,
-        metadata=metadata,
     )
 
 

@@ -1,7 +1,8 @@
 """Layers of a ternary network. Between layers flow activation *codes*: floats that hold integers.
 
 Normalization comes behind every hidden layer, so no real scale is lost by leaving it out of the codes, and every
-accumulator is an exact integer in float32 (below 2^24), float64, and in bfloat16 products with float32 sums.
+accumulator is an exact integer in float32 (below 2^24) and in float64. Under bfloat16 autocast, in training only, sums
+are rounded.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class ScoreLayer(nn.Module):
         return torch.exp(self.log_scale)
 
     def score(self, acc: Tensor) -> Tensor:
-        # The bias is learned in units of the scale's inverse, so that its rate does not depend on the accumulators' size.
+        # The bias is learned as a real score, so that its rate does not depend on the accumulators' size.
         return (acc + straight_through.round_half_up(self.bias / self.scale().detach())) * self.scale()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -37,9 +37,9 @@ EpochCallback = Callable[[dict[str, Any]], None]
 class Trainer:
     """Trains one model by one recipe, in a run folder.
 
-    Every epoch's random numbers come from the run's seed and the epoch's number, so that a resumed run draws the same as
-    one that was never stopped. The folder gets ``log.jsonl`` (one line an epoch, no clock times: the same run gives the
-    same bytes) and ``checkpoint.safetensors``.
+    Every epoch's random numbers come from the run's seed and the epoch's number, so that a resumed run draws the same
+    as one that was never stopped. The folder gets ``log.jsonl`` (one line an epoch, no clock times: the same run
+    gives the same bytes) and ``checkpoint.safetensors``.
 
     Parameters
     ----------
@@ -136,7 +136,8 @@ class Trainer:
             self._set_rate(optimizer, stage, (stage_epoch + step / steps) / stage.epochs)
             with self._autocast():
                 scores = self.model(images)
-            loss = F.cross_entropy(scores.float(), self._labels[chosen], label_smoothing=recipe.training.label_smoothing)
+            smoothing = recipe.training.label_smoothing
+            loss = F.cross_entropy(scores.float(), self._labels[chosen], label_smoothing=smoothing)
             total += loss.detach()
             optimizer.zero_grad(set_to_none=True)
             (loss + self._method.penalty(self.model, stage)).backward()
@@ -184,7 +185,11 @@ class Trainer:
         return {"recipe": self._recipe.as_dict(), "seed": self._seed}
 
     def _save(self, epochs: int, optimizer: torch.optim.Optimizer) -> None:
-        groups = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(optimizer), "best": self._best_tensors}
+        groups = {
+            "model": self.model.state_dict(),
+            "optimizer": optimizer_tensors(optimizer),
+            "best": self._best_tensors,
+        }
         values = {**self._identity(), "epochs": epochs, "method_state": self._method.state(), "best": self._best}
         save_checkpoint(self._checkpoint, groups, values)
 
@@ -193,7 +198,7 @@ class Trainer:
         for key, value in self._identity().items():
             if values.get(key) != value:
                 raise CheckpointError(
-                    f"{self._checkpoint}: belongs to a run with another {key}; choose another output folder, or start anew"
+                    f"{self._checkpoint}: of a run with another {key}; choose another output folder, or start anew"
                 )
         epochs: int = values["epochs"]
         self.model.load_state_dict(groups["model"])

@@ -37,8 +37,8 @@ class Stage:
 class Method(ABC):
     """What the training loop asks of a method.
 
-    The loop calls :meth:`begin` before a stage's first epoch, :meth:`penalty` in every step's loss, :meth:`step` after every
-    step, and keeps :meth:`state` in its checkpoints.
+    The loop calls :meth:`begin` before a stage's first epoch, :meth:`penalty` in every step's loss, :meth:`step` after
+    every step, and keeps :meth:`state` in its checkpoints.
     """
 
     config_type: ClassVar[type[MethodConfig]]
@@ -58,21 +58,21 @@ class Method(ABC):
     def parameter_groups(self, model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
         """What the stage trains, as Adam's parameter groups; "lr" relative to the stage's rate where it is given."""
 
-    def begin(self, model: nn.Module, stage: Stage) -> None:
+    def begin(self, model: nn.Module, stage: Stage) -> None:  # noqa: B027 -- most methods have nothing to do here
         """Change the model before a stage."""
 
     @abstractmethod
     def penalty(self, model: nn.Module, stage: Stage) -> Tensor | float:
         """What is added to the loss of the classes."""
 
-    def step(self, model: nn.Module, stage: Stage, progress: float) -> None:
+    def step(self, model: nn.Module, stage: Stage, progress: float) -> None:  # noqa: B027
         """After an optimizer step; ``progress`` is the share of the stage that is done, in (0, 1]."""
 
     def state(self) -> dict[str, Any]:
         """Plain numbers and lists of them, to restore when a run resumes."""
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027
         """Take up where :meth:`state` was asked."""
 
 
@@ -97,6 +97,8 @@ class SparsityInducedConfig(MethodConfig):
     ramp : share of stage 1 after which the target on zeros stands.
     regularize_epochs, regularize_rate : stage 1.
     retrain_epochs, retrain_rate : stage 3.
+    retrain_threshold : the thresholds of stage 3 as a share of those that pruned, above 0. Below 1, survivors seldom
+        fall to zero again, which would waste what the target allows.
     """
 
     zeros: float
@@ -110,6 +112,7 @@ class SparsityInducedConfig(MethodConfig):
     ramp: float = 0.8
     regularize_rate: float = 2e-3
     retrain_rate: float = 1e-3
+    retrain_threshold: float = 0.3
 
     def __post_init__(self) -> None:
         if not 0 <= self.zeros < 1:
@@ -119,7 +122,7 @@ class SparsityInducedConfig(MethodConfig):
         for name in ("regularize_epochs", "retrain_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a positive integer, not {getattr(self, name)}")
-        for name in ("threshold_factor", "threshold_rate", "regularize_rate", "retrain_rate"):
+        for name in ("threshold_factor", "threshold_rate", "regularize_rate", "retrain_rate", "retrain_threshold"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
         if self.l2 < 0:
@@ -129,14 +132,14 @@ class SparsityInducedConfig(MethodConfig):
 class SparsityInduced(Method):
     """Sparsity-induced regularization, in three stages (docs/training.md).
 
-    1. ``regularize``: loss + l2 * sum of squares - pressure * sum over layers of h_l * log t_l, thresholds t_l learned. The
-       pressure is adjusted after every few steps so that the zeros follow a cubic ramp to their target.
-    2. Pruning: all t_l are multiplied by one common factor such that the target is just met; then what quantizes to zero is
-       masked for good.
+    1. ``regularize``: loss + l2 * sum of squares - pressure * sum over layers of h_l * log t_l, thresholds t_l learned.
+       The pressure is adjusted every few steps so that the zeros follow a cubic ramp to their target.
+    2. Pruning: all t_l are multiplied by one common factor such that the target is just met; then what quantizes to
+       zero is masked for good.
     3. ``retrain``: survivors are trained under fixed thresholds, free to change sign.
 
-    Source: Faraone et al., "Compressing Low Precision Deep Neural Networks Using Sparsity-Induced Regularization in Ternary
-    Networks", 2017; the regularizer's form, the ramp and the common factor are our choices.
+    Source: Faraone et al., "Compressing Low Precision Deep Neural Networks Using Sparsity-Induced Regularization in
+    Ternary Networks", 2017; the regularizer's form, the ramp and the common factor are our choices.
     """
 
     config_type = SparsityInducedConfig
@@ -173,7 +176,7 @@ class SparsityInduced(Method):
         if stage.name == "retrain":
             meet_target(models.ternary_layers(model), self._config.zeros)
             for layer in models.ternary_layers(model):
-                layer.quantizer.prune(layer.weight)
+                layer.quantizer.prune(layer.weight, keep=self._config.retrain_threshold)
 
     def penalty(self, model: nn.Module, stage: Stage) -> Tensor | float:
         if stage.name != "regularize":
@@ -233,7 +236,9 @@ def meet_target(layers: list[TernaryLinear], zeros: float) -> None:
     """Multiply all thresholds by one common factor, the smallest that gives at least ``zeros`` zeros in all."""
     count = sum(layer.weight.numel() for layer in layers)
     wanted = math.ceil(zeros * count - 1e-9)
-    relative = [(layer.weight * layer.quantizer.mask).abs() / layer.quantizer.threshold(layer.weight) for layer in layers]
+    relative = [
+        (layer.weight * layer.quantizer.mask).abs() / layer.quantizer.threshold(layer.weight) for layer in layers
+    ]
     factor = threshold_for_zeros(torch.cat([r.flatten() for r in relative]), wanted).clamp_min(1e-6)
     for layer in layers:
         layer.quantizer.log_factor.add_(torch.log(factor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 
@@ -49,12 +50,12 @@ class Mlp(nn.Module):
         if len(sizes) < 2:
             raise ValueError(f"sizes must name at least the input and the classes, not {list(sizes)}")
         if learned_step and requantize is Requantize.SHIFT:
-            raise ValueError("a learned activation step cannot be folded into a shift: use requantize = \"thresholds\"")
+            raise ValueError('a learned activation step cannot be folded into a shift: use requantize = "thresholds"')
         self.input_quantizer = input_quantizer
         # Normalized accumulators have deviation 1 at the start: the codes reach to 4 deviations.
         step = 2.0 ** (2 - activation_width) if activation_width > 1 else 1.0
         layers: list[HiddenLayer | ScoreLayer] = []
-        for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+        for inputs, outputs in itertools.pairwise(sizes[:-1]):
             linear = TernaryLinear(inputs=inputs, outputs=outputs, quantizer=quantizer((outputs, inputs)))
             normalize: nn.Module
             if requantize is Requantize.THRESHOLDS:

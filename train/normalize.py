@@ -13,10 +13,10 @@ SHIFT_MAX = 31  # docs/arithmetic.md, ShiftRound
 class PowerOfTwoNorm(nn.Module):
     """z = step * 2^-shift * (acc + bias): one integer shift a layer, one integer bias a channel.
 
-    The real gain that is learned, ``gain / sigma`` with sigma the layer's deviation around its channels' means, is rounded
-    to the next power of two; the bias takes in the channel's mean and learned offset and is rounded to an integer. Both
-    roundings are in the forward pass, in training too, and pass gradients straight through. One sigma for the layer
-    (running, not the batch's) keeps the shift steady while the share of zeros changes.
+    The real gain that is learned, ``gain / sigma`` with sigma the layer's deviation around its channels' means, is
+    rounded to the next power of two; the bias takes in the channel's mean and learned offset and is rounded to an
+    integer. Both roundings are in the forward pass, in training too, and pass gradients straight through. One sigma for
+    the layer (running, not the batch's) keeps the shift steady while the share of zeros changes.
 
     Parameters
     ----------
@@ -45,6 +45,7 @@ class PowerOfTwoNorm(nn.Module):
 
     def forward(self, acc: Tensor) -> Tensor:
         """acc : float holding integers, (batch, channels). Returns the same shape."""
+        acc = acc.to(self.running_mean.dtype)  # under autocast: sums in bfloat16 are no integers to count on
         if self.training:
             mean = acc.mean(dim=0)
             self._update(mean.detach(), (acc.detach() - mean.detach()).square().mean())

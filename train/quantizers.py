@@ -21,8 +21,8 @@ class ThresholdBasis(Enum):
 class TernaryQuantizer(nn.Module):
     """Latent weights to {-1, 0, +1} at threshold = t * basis(|W|), under a pruning mask.
 
-    The factor t is one per layer, kept as its logarithm so that it stays positive; it is learned until :meth:`prune` turns
-    the threshold into a constant and everything below it into zeros that no gradient brings back.
+    The factor t is one per layer, kept as its logarithm so that it stays positive; it is learned until :meth:`prune`
+    turns the threshold into a constant and everything below it into zeros that no gradient brings back.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ class TernaryQuantizer(nn.Module):
         return straight_through.ternarize(masked, self.threshold(weight))
 
     @torch.no_grad()
-    def prune(self, weight: Tensor) -> None:
-        """Mask for good whatever quantizes to zero, and keep the threshold as it is now."""
+    def prune(self, weight: Tensor, *, keep: float = 1.0) -> None:
+        """Mask for good whatever quantizes to zero, and fix the threshold at ``keep`` times its present value."""
         threshold = self.threshold(weight)
         self.mask.copy_((functional.ternarize(weight * self.mask, threshold) != 0).to(weight.dtype))
-        self.threshold_fixed.copy_(threshold)
+        self.threshold_fixed.copy_(threshold * keep)
         self.frozen.fill_(True)
 
     def _scale(self, weight: Tensor) -> Tensor:
@@ -106,8 +106,8 @@ class InputQuantizer(nn.Module):
     ----------
     width : 1 to 8 bits.
     scale : real value of code 1, positive.
-    mean, deviation : a normalization before quantizing, per channel. It exists to be compared with: a ternary network cannot
-        take it in, so export refuses it.
+    mean, deviation : a normalization before quantizing, per channel. It exists to be compared with: a ternary network
+        cannot take it in, so export refuses it.
     """
 
     mean: Tensor | None

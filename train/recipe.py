@@ -31,7 +31,7 @@ class Precision(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """``[data]``: which data set, how much of its training part is held out to choose the model on, and deformations."""
+    """``[data]``: which data set, how many training images are held out to choose the model on, and deformations."""
 
     name: str
     validation: int
@@ -59,7 +59,9 @@ class ModelConfig:
         if any(size < 1 for size in self.hidden):
             raise ValueError(f"hidden must be positive sizes, not {list(self.hidden)}")
         if self.learned_step and self.requantize is Requantize.SHIFT:
-            raise ValueError('learned_step needs requantize = "thresholds": a learned step cannot be folded into a shift')
+            raise ValueError(
+                'learned_step needs requantize = "thresholds": a learned step cannot be folded into a shift'
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

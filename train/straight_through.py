@@ -1,4 +1,4 @@
-"""Autograd functions: the forward pass of :mod:`sterna.train.functional`, a backward pass that lets training through."""
+"""Autograd functions: forward as in :mod:`sterna.train.functional`, backward such that training gets through."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sterna.train import functional
 class TernarizeSTE(torch.autograd.Function):
     """:func:`functional.ternarize`, whose gradient passes straight to the latent weights.
 
-    The threshold's gradient takes the step at |w| = threshold as a ramp as wide as the threshold (from half of it to one
-    and a half times it): only weights in that window move when the threshold moves (our choice).
+    The threshold's gradient takes the step at |w| = threshold as a ramp as wide as the threshold (from half of it to
+    one and a half times it): only weights in that window move when the threshold moves (our choice).
     """
 
     @staticmethod
@@ -39,8 +39,8 @@ class TernarizeSTE(torch.autograd.Function):
 class ActivationCodeSTE(torch.autograd.Function):
     """:func:`functional.activation_code`; gradients where x is not clipped, and LSQ's gradient for the step.
 
-    Source: Esser et al., "Learned Step Size Quantization", ICLR 2020, eq. 3, written for codes instead of code times step:
-    inside the range d(code)/d(step) = -x / step^2.
+    Source: Esser et al., "Learned Step Size Quantization", ICLR 2020, eq. 3, written for codes instead of code times
+    step: inside the range d(code)/d(step) = -x / step^2.
     """
 
     @staticmethod
