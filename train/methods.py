@@ -201,7 +201,7 @@ class SparsityInduced(Method):
         wanted = self._config.zeros + (self._start - self._config.zeros) * left
         # Relative error of the nonzeros: the same firmness at 50 % and at 98 % zeros.
         error = math.log(max(1 - share, 1e-6) / (1 - wanted))
-        self._pressure = min(max(self._pressure * math.exp(max(min(error, 0.5), -0.5)), 1e-6), 1e3)
+        self._pressure = min(max(self._pressure * math.exp(max(min(error, 0.5), -0.5)), 1e-3), 1e3)
         self._costs = hardware_costs(models.ternary_layers(model), self._config.cost)
 
     def state(self) -> dict[str, Any]:

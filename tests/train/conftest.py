@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+
 from sterna.train.data import DataSet
 from sterna.train.models import Mlp, Requantize
 from sterna.train.quantizers import InputQuantizer, TernaryQuantizer

@@ -11,6 +11,7 @@ import numpy as np
 import pooch
 import pytest
 import torch
+
 from sterna.train import data
 from sterna.train.augment import Augmentation, augment
 from sterna.train.data import DataError
@@ -120,7 +121,7 @@ def test_idx_round_trip(tmp_path: Path) -> None:
 
 
 def test_unknown_data_set() -> None:
-    with pytest.raises(DataError, match="data.name must be one of digits, mnist, not 'cifar'"):
+    with pytest.raises(DataError, match=r"data.name must be one of digits, mnist, not 'cifar'"):
         data.load_data("cifar")
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from sterna.net import Linear, Network, ShiftRound, Thresholds
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
@@ -175,7 +176,7 @@ def test_export_refuses_other_biases_shifts_weights_and_scales(make_model: Model
         input_scale=network.input_scale * 1.1,
         nodes=network.nodes,
     )
-    with pytest.raises(ExportError, match="^input: the folded network differs"):
+    with pytest.raises(ExportError, match=r"^input: the folded network differs"):
         prove(other_scale, model, x)
 
 
@@ -185,7 +186,7 @@ def test_export_refuses_scores_of_different_scales(make_model: ModelFactory, tmp
     score.log_scale = torch.nn.Parameter(torch.full((4,), 0.5))
     export(model, tmp_path / "same.safetensors", inputs=inputs(model))
     score.log_scale.data[2] += 1e-3
-    with pytest.raises(ExportError, match="^fc3: scores of different classes must share one real scale, not 2"):
+    with pytest.raises(ExportError, match=r"^fc3: scores of different classes must share one real scale, not 2"):
         export(model, tmp_path / "other.safetensors", inputs=inputs(model))
     assert [path.name for path in tmp_path.iterdir()] == ["same.safetensors"]
 
@@ -194,7 +195,7 @@ def test_export_refuses_scores_of_different_scales(make_model: ModelFactory, tmp
 def test_export_refuses_input_normalization_per_channel(make_model: ModelFactory, which: str) -> None:
     model = make_model()
     setattr(model.input_quantizer, which, torch.ones(12))
-    with pytest.raises(ExportError, match="^input: a mean or deviation per channel cannot be folded"):
+    with pytest.raises(ExportError, match=r"^input: a mean or deviation per channel cannot be folded"):
         fold(model)
 
 
@@ -211,12 +212,12 @@ def test_export_refuses_codes_that_rise_and_fall(make_model: ModelFactory) -> No
 
 def test_export_refuses_without_inputs(make_model: ModelFactory) -> None:
     model = make_model()
-    with pytest.raises(ExportError, match="no test input to prove the export on"):
+    with pytest.raises(ExportError, match=r"no test input to prove the export on"):
         prove(fold(model), model, torch.zeros(0, 12))
 
 
 def test_biases_past_int32_are_refused(make_model: ModelFactory) -> None:
     model = make_model(requantize=Requantize.SHIFT)
     model.layers[0].normalize.offset.data[0] = 1e12
-    with pytest.raises(ExportError, match="^fc1: bias"):
+    with pytest.raises(ExportError, match=r"^fc1: bias"):
         fold(model)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sterna.net import ActivationType
 from sterna.net.arithmetic import quantize_input
 from sterna.train import functional

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from sterna.train import models
 from sterna.train.data import DataSet
 from sterna.train.layers import TernaryLinear

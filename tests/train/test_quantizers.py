@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+
 from sterna.net import ActivationType
 from sterna.net.arithmetic import shift_round
 from sterna.train.layers import HiddenLayer, ScoreLayer, TernaryLinear
@@ -43,14 +44,14 @@ def test_pruned_weights_stay_zero_and_survivors_may_change_sign() -> None:
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
 def test_threshold_factor_must_be_positive(factor: float) -> None:
-    with pytest.raises(ValueError, match="factor must be positive, not"):
+    with pytest.raises(ValueError, match=r"factor must be positive, not"):
         TernaryQuantizer(shape=(1, 1), factor=factor)
 
 
 @pytest.mark.parametrize("quantizer", [ActivationQuantizer, InputQuantizer])
 def test_widths_are_checked(quantizer: Callable[..., object]) -> None:
     size = {"step": 1.0} if quantizer is ActivationQuantizer else {"scale": 1.0}
-    with pytest.raises(ValueError, match="width must be 1 to 8 bits, not 9"):
+    with pytest.raises(ValueError, match=r"width must be 1 to 8 bits, not 9"):
         quantizer(width=9, **size)
     name = next(iter(size))
     with pytest.raises(ValueError, match=f"{name} must be positive, not 0"):
@@ -137,7 +138,7 @@ def test_model_errors() -> None:
         )
 
     assert [type(layer) for _, layer in build(sizes=(4, 3, 2)).named_layers()] == [HiddenLayer, ScoreLayer]
-    with pytest.raises(ValueError, match="sizes must name at least the input and the classes"):
+    with pytest.raises(ValueError, match=r"sizes must name at least the input and the classes"):
         build(sizes=(4,))
-    with pytest.raises(ValueError, match="a learned activation step cannot be folded into a shift"):
+    with pytest.raises(ValueError, match=r"a learned activation step cannot be folded into a shift"):
         build(learned_step=True)

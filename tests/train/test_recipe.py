@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sterna.train.methods import METHODS, SparsityInducedConfig
 from sterna.train.models import Requantize
 from sterna.train.recipe import RecipeError, load_recipe, parse_recipe
@@ -112,11 +113,11 @@ def test_refusals_name_file_and_key(key: str, value: Any, message: str) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="none.toml: cannot be read: No such file"):
+    with pytest.raises(RecipeError, match=r"none.toml: cannot be read: No such file"):
         load_recipe(tmp_path / "none.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("name = ")
-    with pytest.raises(RecipeError, match="broken.toml: not a TOML file"):
+    with pytest.raises(RecipeError, match=r"broken.toml: not a TOML file"):
         load_recipe(broken)
 
 

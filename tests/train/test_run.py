@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+
 from sterna.net.file import load
 from sterna.train import api, run
 from sterna.train.checkpoint import CheckpointError, derived_seed, load_checkpoint, save_checkpoint
@@ -126,10 +127,10 @@ def test_seed_changes_the_run(recipe: Path, tmp_path: Path) -> None:
 def test_folder_of_another_run_is_refused(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(StopHere):
         run(recipe, tmp_path / "run", device="cpu", checkpoint_seconds=0, on_epoch=stop_after(2))
-    with pytest.raises(CheckpointError, match="of a run with another seed; choose another output folder"):
+    with pytest.raises(CheckpointError, match=r"of a run with another seed; choose another output folder"):
         run(recipe, tmp_path / "run", seed=99, device="cpu")
     recipe.write_text(recipe.read_text().replace("0.8", "0.7"))
-    with pytest.raises(CheckpointError, match="of a run with another recipe; choose another output folder"):
+    with pytest.raises(CheckpointError, match=r"of a run with another recipe; choose another output folder"):
         run(recipe, tmp_path / "run", device="cpu")
 
 
@@ -145,9 +146,9 @@ def test_damaged_checkpoints_are_refused(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_user_errors(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="device 'nowhere' cannot be used"):
+    with pytest.raises(ValueError, match=r"device 'nowhere' cannot be used"):
         run(recipe, tmp_path / "run", device="nowhere")
-    with pytest.raises(ValueError, match="seed must be 0 to 2\\^32 - 1, not -1"):
+    with pytest.raises(ValueError, match=r"seed must be 0 to 2\^32 - 1, not -1"):
         run(recipe, tmp_path / "run", seed=-1)
     recipe.write_text(recipe.read_text().replace("validation = 200", "validation = 1400"))
     with pytest.raises(ValueError, match=r"data\.validation of 1400 images leaves no batch of 128"):

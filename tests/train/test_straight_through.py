@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sterna.train import functional, straight_through
 
 UP = torch.tensor([1.0, -2.0, 3.0, 0.5])
