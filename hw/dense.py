@@ -16,10 +16,10 @@ from sterna.hw.lower import DenseLayer, select
 from sterna.hw.requantize import Requantizer, code_shape, make_requantizer
 from sterna.hw.rom import delay
 from sterna.hw.schedule import Schedule, compile_schedule
-from sterna.hw.sequencer import Loader, Sequencer
+from sterna.hw.sequencer import LOAD_LATENCY, Loader, Sequencer
 
-#: Cycles from a step's issue to the end of the buffer's last read that it causes: the buffer is free from then on.
-ISSUE_TO_RELEASE = 4
+#: Cycles from the issue of a frame's last step to the first in which a beat can be taken into its buffer.
+ISSUE_TO_RELEASE = 2
 #: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
 ISSUE_TO_END = 4
 #: Cycles from a sum's taking to the requantizer's input, and from the FIFO's input to its output.
@@ -119,7 +119,7 @@ def plan_dense(
             f"layer '{layer.name}' has {rows} rows to compute and cannot use {lanes} lanes: give it 1 to {rows}"
         )
     options = {} if slack is None else {"slack": slack}
-    schedule = compile_schedule(layer.weights, lanes=lanes, align=elements, natural=natural, **options)
+    schedule = compile_schedule(layer.weights, lanes=lanes, elements=elements, natural=natural, **options)
     order = np.array(schedule.order)
     low, high = layer.bounds
     requantizer = make_requantizer(
@@ -163,7 +163,6 @@ class DenseCore(wiring.Component):
         self._plan = plan
         self._framed = framed
         self._acc_shape = plan.requantizer.signature.members["i_sum"].shape
-        self._select_width = plan.elements.bit_length() - 1
         super().__init__(
             {
                 "i": In(input_signature(plan)),
@@ -179,12 +178,8 @@ class DenseCore(wiring.Component):
         m = Module()
         plan, schedule = self._plan, self._plan.schedule
         window, fmt = schedule.window, schedule.format
-        m.submodules.loader = loader = Loader(
-            beats=plan.beats,
-            address_width=window.address_width - self._select_width,
-            start=window.position(0) >> self._select_width,
-            framed=self._framed,
-        )
+        m.submodules.loader = loader = Loader(window=window, framed=self._framed)
+        written = delay(m, self.i.payload.as_value(), LOAD_LATENCY, "written")
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
         m.submodules.index = index = Memory(
             shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed()
@@ -212,7 +207,8 @@ class DenseCore(wiring.Component):
         entering = delay(m, sequencer.entering, 2, "entering")
         bank = Signal()
         m.d.sync += bank.eq(bank ^ last[3])
-        m.d.comb += loader.released.eq(last[3])
+        # the last read is at stage 3, in the cycle before a beat that is taken from now on can be written
+        m.d.comb += loader.released.eq(last[1])
 
         lanes = []
         for k in range(fmt.lanes):
@@ -238,7 +234,7 @@ class DenseCore(wiring.Component):
                 lane.control.write.eq(loader.write),
                 lane.control.write_bank.eq(loader.bank),
                 lane.control.write_address.eq(loader.address),
-                lane.control.write_data.eq(self.i.payload.as_value()),
+                lane.control.write_data.eq(written),
             ]
         self._collect(m, lanes)
         return m

@@ -7,7 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.schedule import Window, WordFormat
+from sterna.hw.columns import Window
+from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.columns import Window
+from sterna.hw.rom import ROM_LATENCY, Rom, delay
+
+#: Cycles from the acceptance of a beat to its writing.
+LOAD_LATENCY = ROM_LATENCY
 #: Cycles from the acceptance of a frame's last beat to the issue of its first step.
 ACCEPT_TO_ISSUE = 1
 
@@ -13,18 +18,15 @@ ACCEPT_TO_ISSUE = 1
 class Loader(wiring.Component):
     """Writes frames of beats into two buffers in turn, and counts those that wait and those that are in use.
 
-    One beat a cycle while a buffer is free. With ``framed``, ``last`` must come with exactly the frame's last beat: a
-    frame that ends early is dropped; one that does not end is dropped up to and including the next ``last``. Either
-    way ``error`` is high for a cycle, and nothing of the frame is computed.
+    One beat a cycle while a buffer is free; it is written ``LOAD_LATENCY`` cycles later, where the window says so. With
+    ``framed``, ``last`` must come with exactly the frame's last beat: a frame that ends early is dropped; one that
+    does not end is dropped up to and including the next ``last``. Either way ``error`` is high for a cycle, and
+    nothing of the frame is computed.
 
     Parameters
     ----------
-    beats : :class:`int`
-        Beats of a frame.
-    address_width : :class:`int`
-        Width of the memory words' addresses.
-    start : :class:`int`
-        Address of the first beat; addresses wrap.
+    window : :class:`Window`
+        Layout of the columns.
     framed : :class:`bool`
         Whether ``last`` is looked at.
 
@@ -32,24 +34,23 @@ class Loader(wiring.Component):
     -------
     valid, last : ``In(1)``; ready : ``Out(1)``
         The stream's handshake, without its payload.
-    write : ``Out(1)``; bank : ``Out(1)``; address : ``Out(address_width)``
-        Where the beat goes that is taken in this cycle.
+    write : ``Out(1)``; bank : ``Out(1)``; address : ``Out(...)``
+        Where the beat goes that was taken ``LOAD_LATENCY`` cycles before.
     waiting : ``Out(1)``
         A frame is complete and not begun.
     begun : ``In(1)``
         The last step of the oldest waiting frame is issued.
     released : ``In(1)``
-        The oldest frame in use is read to its end; its buffer is free from the next cycle.
+        The oldest frame in use will be read to its end in two cycles: beats that are taken from the next cycle on
+        may replace it.
     error : ``Out(1)``
         A frame was dropped.
     """
 
-    def __init__(self, *, beats: int, address_width: int, start: int, framed: bool) -> None:
-        self._beats = beats
-        self._start = start
-        self._end = (start + beats - 1) % (1 << address_width)
+    def __init__(self, *, window: Window, framed: bool) -> None:
+        self._window = window
         self._framed = framed
-        self._address_width = address_width
+        self._select_width = window.elements.bit_length() - 1
         super().__init__(
             {
                 "valid": In(1),
@@ -57,7 +58,7 @@ class Loader(wiring.Component):
                 "ready": Out(1),
                 "write": Out(1),
                 "bank": Out(1),
-                "address": Out(address_width),
+                "address": Out(window.address_width - self._select_width),
                 "waiting": Out(1),
                 "begun": In(1),
                 "released": In(1),
@@ -67,22 +68,23 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        address = Signal(self._address_width, init=self._start)
+        beats = len(self._window.live)
+        beat = Signal(range(beats))
         bank = Signal()
         waiting, used = Signal(2), Signal(2)
         skipping = Signal()
         at_end = Signal()
-        taken = Signal()
-        complete = Signal()
+        taken, kept = Signal(), Signal()
+        ends, complete = Signal(), Signal()
+        last = self.last if self._framed else at_end
 
         m.d.comb += [
-            at_end.eq(address == self._end),
+            at_end.eq(beat == beats - 1),
             self.ready.eq(~used[1] | skipping),
             taken.eq(self.valid & self.ready),
-            self.write.eq(taken & ~skipping),
-            self.bank.eq(bank),
-            self.address.eq(address),
-            complete.eq(self.write & at_end & (self.last if self._framed else 1)),
+            kept.eq(taken & ~skipping),
+            ends.eq(kept & (at_end | last)),
+            complete.eq(kept & at_end & last),
             self.waiting.eq(waiting.any()),
         ]
         m.d.sync += [
@@ -90,13 +92,33 @@ class Loader(wiring.Component):
             used.eq(used + complete - self.released),
             bank.eq(bank ^ complete),
         ]
-        with m.If(self.write):
-            m.d.sync += address.eq(Mux(at_end | (self.last if self._framed else 0), self._start, address + 1))
+        with m.If(kept):
+            m.d.sync += beat.eq(Mux(ends, 0, beat + 1))
         if self._framed:
-            m.d.sync += self.error.eq(self.write & (at_end ^ self.last))
+            m.d.sync += self.error.eq(kept & (at_end ^ last))
             with m.If(taken):
-                m.d.sync += skipping.eq(~self.last & (skipping | at_end))
+                m.d.sync += skipping.eq(~last & (skipping | at_end))
+        self._place(m, beat, kept, ends, bank)
         return m
+
+    def _place(self, m: Module, beat: Signal, kept: Signal, ends: Signal, bank: Signal) -> None:
+        """The address of each live beat, a stride after the one before."""
+        window = self._window
+        m.submodules.live = live = Rom(shape=unsigned(1), init=[int(bit) for bit in window.live])
+        width, offset = len(self.address), window.offset >> self._select_width
+        address = Signal(width, init=offset)
+        strode = Signal(width + 1)
+        m.d.comb += [
+            live.address.eq(beat),
+            self.write.eq(delay(m, kept, LOAD_LATENCY, "kept") & live.data),
+            self.bank.eq(delay(m, bank, LOAD_LATENCY, "bank")),
+            self.address.eq(address),
+            strode.eq(address + window.stride),
+        ]
+        with m.If(delay(m, ends, LOAD_LATENCY, "ends")):
+            m.d.sync += address.eq(offset)
+        with m.Elif(self.write):
+            m.d.sync += address.eq(Mux(strode[width], strode[:width] + offset, strode))
 
 
 class Sequencer(wiring.Component):

@@ -1,0 +1,119 @@
+"""Where a layer's inputs lie in the lanes' address space.
+
+Rows are coded by the distances between their weights, so their order matters: trained layers have columns without a
+single weight, and dense ones beside each other. The loader leaves the former out (one bit a beat says so) and writes
+the others with a stride, modulo the window, which scatters neighbours; the stride is chosen for the shortest schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+
+#: Upper bits of what a carry leaves that a look-up corrects; see :class:`Window`.
+CORRECTED_BITS = 3
+#: Strides that are tried.
+MAX_STRIDES = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A layout of columns.
+
+    Positions fill ``[offset, 2**address_width)``; a walk that carries out of the address width goes on at ``offset``
+    plus what is left. A carry leaves at most ``run_width + 1`` bits, and the offset is a multiple of all but their
+    upper ``CORRECTED_BITS``, so that adding it is a look-up and no adder.
+
+    Attributes
+    ----------
+    address_width : int
+        Bits of a position.
+    offset : int
+        First position.
+    elements : int
+        Columns in a beat, which share an aligned memory word.
+    stride : int
+        Words from one live beat's word to the next one's, modulo the window.
+    live : tuple of bool
+        Whether any row has a weight in a beat's columns.
+    """
+
+    address_width: int
+    offset: int
+    elements: int
+    stride: int
+    live: tuple[bool, ...]
+
+    @property
+    def size(self) -> int:
+        """Addresses of the space."""
+        return 1 << self.address_width
+
+    @property
+    def map_bits(self) -> int:
+        """Bits that are stored to lay the columns out."""
+        return 0 if all(self.live) else len(self.live)
+
+    def positions(self) -> np.ndarray:
+        """int64, (beats * elements,): position of each column; of a beat that is not live, -1."""
+        words = (self.size - self.offset) // self.elements
+        live = np.array(self.live)
+        rank = np.cumsum(live) - 1
+        word = np.where(live, rank * self.stride % words + self.offset // self.elements, -1)
+        inside = np.arange(self.elements)
+        return np.where(live[:, None], word[:, None] * self.elements + inside, -1).reshape(-1)
+
+
+def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extended: bool) -> Window:
+    """Lays columns out for short walks.
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns)
+    elements : int
+        Columns in a beat, a power of two.
+    run_width : int
+        Bits of a distance.
+    extended : bool
+        Whether a distance may have one bit more.
+    """
+    rows, columns = weights.shape
+    beats = -(-columns // elements)
+    used = np.zeros((rows, beats * elements), bool)
+    used[:, :columns] = weights != 0
+    live = used.reshape(rows, beats, elements).any(axis=(0, 2))
+    if not live.any():
+        live[0] = True
+    needed = int(np.count_nonzero(live)) * elements
+    address_width = max((needed - 1).bit_length(), run_width + extended, elements.bit_length() - 1, 1)
+    size = 1 << address_width
+    grain = max(1 << max(run_width + 1 - CORRECTED_BITS, 0), elements)
+    offset = (size - needed) // grain * grain
+    words = (size - offset) // elements
+    layout = {"address_width": address_width, "offset": offset, "elements": elements, "live": tuple(live.tolist())}
+    windows = [Window(**layout, stride=stride) for stride in _strides(words)]
+    return min(windows, key=lambda window: _cost(used, window, run_width, extended))
+
+
+def _strides(words: int) -> list[int]:
+    """1, and strides without a common factor with the window, evenly spread."""
+    coprime = [stride for stride in range(2, words) if gcd(stride, words) == 1]
+    picked = np.linspace(0, len(coprime) - 1, min(MAX_STRIDES, len(coprime))).astype(int) if coprime else []
+    return [1, *(coprime[i] for i in picked)]
+
+
+def _cost(used: np.ndarray, window: Window, run_width: int, extended: bool) -> float:
+    """Steps that gaps too long for a word will cost: fillers, and an extension's chance to be refused."""
+    positions = window.positions()
+    row, column = np.nonzero(used)
+    order = np.sort(row * window.size + positions[column] - window.offset)
+    # along one walk through all rows: the window's length from a row to the next
+    place = order // window.size * (window.size - window.offset) + order % window.size
+    gaps = np.diff(place)
+    filler = (1 << run_width) - 1
+    if not extended:
+        return float((gaps // filler).sum())
+    inside = (gaps > filler) & (gaps <= 2 * filler)
+    return float(np.where(inside, 0.2, gaps // filler).sum())
