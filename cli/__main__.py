@@ -1,0 +1,5 @@
+"""``python -m sterna.cli``."""
+
+from sterna.cli import main
+
+main()

@@ -1,0 +1,179 @@
+"""``sterna simulate``: the emitted Verilog against the golden model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sterna.cli.output import console, facts, print_json, share, steps, write_json
+from sterna.cli.target import OutputFolder, TargetPath, open_target
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sterna.net import Network
+    from sterna.sim.compare import Report
+
+__all__ = ["RESULT", "measure", "simulate"]
+
+#: What a run leaves in the folder, for `sterna report`.
+RESULT = "simulation.json"
+
+
+def simulate(
+    target: TargetPath,
+    output: OutputFolder = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Input codes: a .npy file of integers, (frames, *input shape), channels first.", show_default=False
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Test images of a data set: digits or mnist.", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Frames at most.", show_default="all; 100 random ones")] = None,
+    simulator: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
+    stalls: Annotated[bool, typer.Option("--stalls", help="Stall source and sink at random.")] = False,
+    trace: Annotated[bool, typer.Option("--trace", help="Compare the output of every layer, too.")] = False,
+    waves: Annotated[bool, typer.Option("--waves", help="Record waveforms; says where.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of random frames and stalls.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Run the emitted Verilog in a simulator, and compare every value with the golden model.
+
+    Frames are the codes of --inputs, the test images of --dataset, or random codes. Latency and interval are measured
+    (without stalls) and have to be those that the generator computed. Exits with 0 only if everything was equal; a
+    difference is named by its first layer, channel and frame.
+    """
+    if inputs is not None and dataset is not None:
+        raise ValueError("give --inputs or --dataset, not both")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be a positive integer, not {limit}")
+    with steps() as progress:
+        manifest, network = open_target(target, output, progress)
+        codes, labels = _frames(network, inputs, dataset, limit, seed)
+        progress(f"simulating {len(codes)} frames with {simulator}")
+        result = measure(
+            network,
+            manifest.path,
+            codes,
+            labels,
+            dataset=dataset,
+            simulator=simulator,
+            stalls=stalls,
+            trace=trace,
+            waves=waves,
+            seed=seed,
+        )
+    report: Report = result.pop("report")
+    if as_json:
+        print_json(result)
+    else:
+        _show(result)
+    report.check()
+
+
+def measure(
+    network: Network,
+    path: Path,
+    codes: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    dataset: str | None = None,
+    simulator: str = "verilator",
+    stalls: bool = False,
+    trace: bool = False,
+    waves: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Compare, and leave the result beside the Verilog if all was equal. ``"report"`` holds what was found."""
+    import numpy as np
+
+    from sterna.sim.compare import compare
+    from sterna.sim.stalls import RandomStall
+
+    stall = RandomStall(share=0.5) if stalls else None
+    report = compare(
+        network,
+        path,
+        codes,
+        simulator=simulator,
+        input_stall=stall,
+        output_stall=stall,
+        trace=trace,
+        waves=waves,
+        seed=seed,
+    )
+    result: dict[str, Any] = {**report.as_json(), "dataset": dataset, "stalls": stalls, "seed": seed}
+    if labels is not None:
+        outputs = report.outputs.reshape(len(labels), -1)
+        classes = outputs[:, 0] if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        result["accuracy"] = float(np.mean(classes == labels))
+    if report.equal and report.timing_equal:
+        write_json(path.parent / RESULT, result)
+    return {**result, "report": report}
+
+
+def _frames(
+    network: Network, inputs: Path | None, dataset: str | None, limit: int | None, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    import numpy as np
+
+    if inputs is not None:
+        return _load_codes(inputs)[:limit], None
+    if dataset is not None:
+        codes, labels = test_set(network, dataset)
+        return codes[:limit], labels[:limit]
+    kind = network.input_type
+    rng = np.random.default_rng(seed)
+    return rng.integers(kind.min, kind.max + 1, (100 if limit is None else limit, *network.input_shape)), None
+
+
+def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+    """A data set's test images as the network's input codes, and their labels."""
+    from sterna.net.arithmetic import quantize_input
+    from sterna.train.data import load_data
+
+    data = load_data(dataset)
+    images = data.test_images.numpy()
+    if images[0].size != _size(network.input_shape):
+        raise ValueError(
+            f"{dataset} has images of shape {images.shape[1:]}, and the network takes {network.input_shape}"
+        )
+    codes = quantize_input(images.reshape(len(images), *network.input_shape), network.input_scale, network.input_type)
+    return codes, data.test_labels.numpy()
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    import math
+
+    return math.prod(shape)
+
+
+def _load_codes(path: Path) -> np.ndarray:
+    import numpy as np
+
+    with open(path, "rb") as file:
+        try:
+            codes = np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path}: not a whole .npy file of numbers: {error}") from None
+    return np.asarray(codes)
+
+
+def _show(result: dict[str, Any]) -> None:
+    rows = {
+        "network": result["network_digest"],
+        "simulator": result["simulator"],
+        "frames": result["frames"],
+        "equal to the golden model": "yes" if result["equal"] else "NO",
+    }
+    if "accuracy" in result:
+        rows[f"accuracy on {result['dataset']}"] = share(result["accuracy"])
+    for what in ("latency", "interval"):
+        measured, computed = result[f"{what}_cycles"], result[f"computed_{what}_cycles"]
+        rows[what] = f"{computed} cycles computed, {'not measured' if measured is None else f'{measured} measured'}"
+    console().print(facts(rows))

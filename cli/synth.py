@@ -1,0 +1,98 @@
+"""``sterna synth``: resources and clock in a device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from sterna.cli.output import console, facts, print_json, steps
+from sterna.cli.target import OutputFolder, TargetPath, open_target
+
+if TYPE_CHECKING:
+    from sterna.hw.devices import Device
+    from sterna.hw.synth import SynthesisReport
+
+__all__ = ["report_folder", "synth"]
+
+
+def synth(
+    target: TargetPath,
+    device: Annotated[str, typer.Option(help="up5k, hx8k (iCE40), 25f, 45f or 85f (ECP5).", show_default=False)],
+    output: OutputFolder = None,
+    speed: Annotated[int | None, typer.Option(help="Speed grade of an ECP5: 6, 7 or 8.", show_default="6")] = None,
+    seeds: Annotated[int, typer.Option(help="Place and route this often; the median clock counts.")] = 1,
+    freq_mhz: Annotated[
+        float | None,
+        typer.Option(help="Clock to ask for, in MHz.", show_default="above what the device reaches"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Synthesize, place and route with Yosys and nextpnr.
+
+    The folder synth-DEVICE beside the Verilog gets the report, the netlist and the logs. Exits with 0 only if the
+    design fits, and holds no DSP block, multiplication or latch. The environment variables YOSYS, NEXTPNR_ICE40 and
+    NEXTPNR_ECP5 name native tools; without them, YoWASP's are used.
+    """
+    from sterna.hw.devices import find_device
+    from sterna.hw.synth import check_no_multiplier, synthesize
+
+    found = find_device(device, speed=speed)
+    if seeds < 1:
+        raise ValueError(f"seeds must be a positive integer, not {seeds}")
+    if freq_mhz is not None and not freq_mhz > 0:
+        raise ValueError(f"freq-mhz must be above 0, not {freq_mhz}")
+    with steps() as progress:
+        manifest, _ = open_target(target, output, progress)
+        report = synthesize(
+            manifest.verilog,
+            top=manifest.name,
+            device=found,
+            out_dir=report_folder(manifest.path.parent, found),
+            seeds=range(1, seeds + 1),
+            freq=None if freq_mhz is None else freq_mhz * 1e6,
+            progress=progress,
+        )
+    if as_json:
+        print_json(report.to_json())
+    else:
+        show(report, interval=manifest.interval_cycles)
+    check_no_multiplier(report)
+
+
+def report_folder(folder: Path, device: Device) -> Path:
+    """Where the report of a device goes, beside the Verilog."""
+    return folder / ("synth-" + device.name + ("" if device.speed in (None, 6) else f"-{device.speed}"))
+
+
+def show(report: SynthesisReport, *, interval: int) -> None:
+    """Print a report; ``interval`` in cycles a frame gives the frames a second."""
+    rows = {"network": report.network_digest, "device": str(report.device)}
+    clock, path = report.clock, report.critical_path
+    if clock:
+        seeds = f"median of {len(clock.by_seed)} seeds, {clock.min_hz / 1e6:.1f} to {clock.max_hz / 1e6:.1f}"
+        rows["clock"] = f"{clock.median_hz / 1e6:.1f} MHz" + (
+            f" ({seeds})" if len(clock.by_seed) > 1 else " (one seed)"
+        )
+        rows["frames/s"] = f"{clock.median_hz / interval:,.0f}"
+    if path:
+        rows["critical path"] = " → ".join(path.components)
+        rows[""] = (
+            f"{path.delay_ns:.2f} ns: logic {path.logic_ns:.2f}, routing {path.routing_ns:.2f}, {path.cells} cells"
+        )
+    for resource, (used, available) in report.utilization.items():
+        if available:
+            rows[resource.value] = f"{used} of {available} ({100 * used / available:.1f} %)"
+    rows["multiplications"] = sum(report.multipliers.values())
+    rows["tools"] = ", ".join(report.tools.values())
+    table = Table("unit", "LUT4", "carry", "slots", "flip-flops", "RAM blocks", "distributed RAM", "DSP")
+    for name, r in [*report.units.items(), ("total", report.total)]:
+        if name == "total":
+            table.add_section()
+        cells = (r.lut4, r.carry, r.slots, r.flip_flops, r.ram_blocks, r.distributed_ram, r.dsps)
+        table.add_row(name, *map(str, cells))
+    out = console()
+    out.print(facts(rows))
+    out.print(table)

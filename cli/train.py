@@ -1,0 +1,61 @@
+"""``sterna train``: from a recipe to a network file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sterna.cli.output import console, facts, print_json, share
+
+__all__ = ["train"]
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file (.toml).", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Run folder.", show_default="runs/NAME, by the recipe's file"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the recipe's.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option(help="Continue a stopped run in the folder, or start anew.")] = True,
+    device: Annotated[
+        str | None, typer.Option(help="Torch device, such as cpu or cuda.", show_default="a GPU if any")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Train a sparse ternary network by a recipe, and export it with proof.
+
+    The run folder gets the network (NAME.safetensors), the recipe with its defaults, the log and the results. A stopped
+    run continues where it was. Nothing is exported unless every layer's codes of the integer network equal those of
+    the trained one on all test inputs.
+    """
+    from sterna.train import run
+
+    result = run(recipe, output or Path("runs") / recipe.stem, seed=seed, resume=resume, device=device)
+    figures = {
+        "model": str(result.model_path),
+        "network_digest": result.network.digest,
+        "test_accuracy": result.test_accuracy,
+        "validation_accuracy": result.validation_accuracy,
+        "zeros": result.zeros,
+        "epoch": result.epoch,
+        "seed": result.seed,
+        "seconds": round(result.seconds, 1),
+    }
+    if as_json:
+        print_json(figures)
+        return
+    console().print(
+        facts(
+            {
+                "network": result.network.digest,
+                "file": result.model_path,
+                "test accuracy": share(result.test_accuracy),
+                "held-out accuracy": f"{share(result.validation_accuracy)} (chose epoch {result.epoch})",
+                "zeros": share(result.zeros),
+                "seed": result.seed,
+            }
+        )
+    )
