@@ -1,0 +1,231 @@
+"""Emitted Verilog against the golden model, value by value, and the first unit that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sterna.net import Network
+from sterna.sim.errors import ManifestError, MismatchError, SimulationError
+from sterna.sim.golden import GoldenModel
+from sterna.sim.manifest import Unit
+from sterna.sim.rtl import RtlModel
+from sterna.sim.simulators import Simulator
+from sterna.sim.stalls import Stall
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a comparison found.
+
+    Parameters
+    ----------
+    name, network_digest : :class:`str`
+        The accelerator and its network.
+    simulator : :class:`~sterna.sim.simulators.Simulator`
+        Which one ran.
+    frames : :class:`int`
+        Frames that were compared.
+    outputs : int64, (frames, \\*output shape)
+        What the Verilog computed.
+    mismatch : :class:`~sterna.sim.errors.MismatchError` or ``None``
+        The first difference.
+    latency_cycles, interval_cycles : :class:`int` or ``None``
+        Measured; ``None`` where that was not possible (stalls, or fewer than 10 frames for the interval).
+    computed_latency_cycles, computed_interval_cycles : :class:`int`
+        What the generator computed.
+    """
+
+    name: str
+    network_digest: str
+    simulator: Simulator
+    frames: int
+    outputs: np.ndarray
+    mismatch: MismatchError | None
+    latency_cycles: int | None
+    interval_cycles: int | None
+    computed_latency_cycles: int
+    computed_interval_cycles: int
+
+    @property
+    def equal(self) -> bool:
+        """Whether every value was equal."""
+        return self.mismatch is None
+
+    @property
+    def timing_equal(self) -> bool:
+        """Whether what was measured of the timing is what was computed."""
+        return self.latency_cycles in (None, self.computed_latency_cycles) and self.interval_cycles in (
+            None,
+            self.computed_interval_cycles,
+        )
+
+    def check(self) -> None:
+        """Raises what was found.
+
+        Raises
+        ------
+        :exc:`~sterna.sim.errors.MismatchError`
+            If a value differs, or the timing.
+        """
+        if self.mismatch is not None:
+            raise self.mismatch
+        if not self.timing_equal:
+            raise MismatchError(
+                f"{self.name}: latency and interval are {self.latency_cycles} and {self.interval_cycles} cycles, "
+                f"but {self.computed_latency_cycles} and {self.computed_interval_cycles} were computed"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures, without the outputs."""
+        return {
+            "name": self.name,
+            "network_digest": self.network_digest,
+            "simulator": self.simulator.value,
+            "frames": self.frames,
+            "equal": self.equal,
+            "mismatch": None if self.mismatch is None else str(self.mismatch),
+            "latency_cycles": self.latency_cycles,
+            "interval_cycles": self.interval_cycles,
+            "computed_latency_cycles": self.computed_latency_cycles,
+            "computed_interval_cycles": self.computed_interval_cycles,
+        }
+
+
+def compare(
+    network: Network,
+    directory: str | Path,
+    x: npt.ArrayLike,
+    *,
+    simulator: str | Simulator = Simulator.VERILATOR,
+    input_stall: Stall | None = None,
+    output_stall: Stall | None = None,
+    seed: int = 0,
+    waves: bool = False,
+    trace: bool = False,
+    build_dir: str | Path | None = None,
+) -> Report:
+    """Runs frames through the Verilog and the golden model, and compares every value.
+
+    Where an output differs, the frames up to the first wrong one run again with every unit traced, to name the first
+    unit that is wrong.
+
+    Parameters
+    ----------
+    network : :class:`~sterna.net.Network`
+        The network that the Verilog was made from.
+    directory : path
+        Where the Verilog is.
+    x : integers or integral floats, (frames, \\*input shape)
+        Codes.
+    trace : :class:`bool`
+        Compare every unit's output too, even where the outputs are equal.
+    simulator, input_stall, output_stall, seed, waves, build_dir
+        As in :class:`~sterna.sim.rtl.RtlModel`.
+
+    Raises
+    ------
+    :exc:`~sterna.sim.errors.ManifestError`
+        If the Verilog was made from another network.
+    :exc:`~sterna.sim.errors.SimulationError`, :exc:`~sterna.net.errors.ToolError`, :exc:`TypeError`, :exc:`ValueError`
+        As :meth:`~sterna.sim.rtl.RtlModel.predict`.
+    """
+    options: dict[str, Any] = {
+        "simulator": simulator,
+        "input_stall": input_stall,
+        "output_stall": output_stall,
+        "seed": seed,
+        "build_dir": build_dir,
+    }
+    model = RtlModel(directory, waves=waves, trace=trace, **options)
+    manifest = model.manifest
+    if manifest.network_digest != network.digest:
+        raise ManifestError(
+            f"{manifest.path}: made from another network (digest {manifest.network_digest[:12]}..., "
+            f"not {network.digest[:12]}...); generate the Verilog again"
+        )
+    outputs = model.predict(x)
+    codes = np.asarray(x)
+    golden = GoldenModel(network)
+    expected = (golden.classify(codes) if manifest.output.argmax else golden.predict(codes)).reshape(outputs.shape)
+    wrong = _first(expected, outputs)
+    mismatch = None
+    if trace:
+        mismatch = first_wrong_unit(golden, model, codes)
+    elif wrong is not None:
+        mismatch = _locate(golden, RtlModel(directory, trace=True, **options), codes[: wrong[0] + 1])
+    if mismatch is None and wrong is not None:
+        mismatch = _describe(f"{manifest.name}: every unit is right, but the output", None, wrong, expected, outputs)
+    return Report(
+        name=manifest.name,
+        network_digest=network.digest,
+        simulator=model.simulator,
+        frames=len(outputs),
+        outputs=outputs,
+        mismatch=mismatch,
+        latency_cycles=model.latency_cycles,
+        interval_cycles=model.interval_cycles,
+        computed_latency_cycles=manifest.latency_cycles,
+        computed_interval_cycles=manifest.interval_cycles,
+    )
+
+
+def first_wrong_unit(golden: GoldenModel, model: RtlModel, x: np.ndarray) -> MismatchError | None:
+    """Compares a traced run with :meth:`GoldenModel.trace <sterna.sim.golden.GoldenModel.trace>`, unit by unit.
+
+    Parameters
+    ----------
+    golden : :class:`~sterna.sim.golden.GoldenModel`
+        The judge.
+    model : :class:`~sterna.sim.rtl.RtlModel`
+        With ``trace=True``, after :meth:`~sterna.sim.rtl.RtlModel.predict` on ``x``.
+    x : integers, (frames, \\*input shape)
+        Codes.
+    """
+    trace = golden.trace(x)
+    for unit in model.manifest.units:
+        expected = _expected(golden, unit, trace, x)
+        got = model.trace[unit.name].reshape(expected.shape)
+        wrong = _first(expected, got)
+        if wrong is not None:
+            where = f"{model.manifest.name}: unit {unit.name!r} is the first to differ:"
+            return _describe(where, unit, wrong, expected, got)
+    return None
+
+
+def _expected(golden: GoldenModel, unit: Unit, trace: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    return golden.classify(x).reshape(-1, 1) if unit.kind == "argmax" else trace[unit.node]
+
+
+def _locate(golden: GoldenModel, model: RtlModel, x: np.ndarray) -> MismatchError | None:
+    try:
+        model.predict(x)
+    except SimulationError as error:
+        return MismatchError(f"{model.manifest.name}: the output differs, and {error}")
+    return first_wrong_unit(golden, model, x)
+
+
+def _first(expected: np.ndarray, got: np.ndarray) -> tuple[int, ...] | None:
+    differs = np.ma.filled(expected != got, False)
+    return tuple(int(i) for i in np.argwhere(differs)[0]) if differs.any() else None
+
+
+def _describe(
+    where: str, unit: Unit | None, wrong: tuple[int, ...], expected: np.ndarray, got: np.ndarray
+) -> MismatchError:
+    differs = np.ma.filled(expected != got, False)
+    place = ", ".join(f"{what} {i}" for what, i in zip(("frame", "channel", "row", "column"), wrong, strict=False))
+    frames = int(differs.reshape(len(differs), -1).any(axis=1).sum())
+    return MismatchError(
+        f"{where} {place}: expected {expected[wrong]}, got {got[wrong]} "
+        f"({int(differs.sum())} of {differs.size} values in {frames} of {len(differs)} frames differ)",
+        unit=None if unit is None else unit.name,
+        frame=wrong[0],
+        index=wrong[1:],
+        expected=int(expected[wrong]),
+        got=int(got[wrong]),
+    )

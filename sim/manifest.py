@@ -1,0 +1,245 @@
+"""What an accelerator's JSON file says about its Verilog: ports, streams, units and timing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, cast
+
+from sterna.sim.errors import ManifestError
+
+SCHEMA = "sterna-accelerator-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPort:
+    """One AXI4-Stream port: how a frame's elements lie in its beats.
+
+    Parameters
+    ----------
+    prefix : :class:`str`
+        Ports are named ``{prefix}_tdata``, ``_tvalid``, ``_tready`` and ``_tlast``.
+    shape : tuple of :class:`int`
+        Shape of a frame in the network's own order: (features,) or (channels, height, width).
+    element_width, signed : :class:`int`, :class:`bool`
+        Type of an element.
+    bytes_per_element, elements_per_beat : :class:`int`
+        An element is extended to whole bytes; element 0 of a beat lies in the low ones.
+    beats : :class:`int`
+        Beats of a frame.
+    tdata_width : :class:`int`
+        Bits of ``tdata``.
+    argmax : :class:`bool`
+        Whether the element is the index of the largest score.
+    """
+
+    prefix: str
+    shape: tuple[int, ...]
+    element_width: int
+    signed: bool
+    bytes_per_element: int
+    elements_per_beat: int
+    beats: int
+    tdata_width: int
+    argmax: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Runs of neighboring elements in a frame: feature maps run (H, C, W), a vector is one run."""
+        return prod(self.shape[:-1]) if len(self.shape) == 3 else 1
+
+    @property
+    def beat_bytes(self) -> int:
+        """Bytes of ``tdata``."""
+        return self.bytes_per_element * self.elements_per_beat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One unit of the pipeline, and where its output stream is found in simulation.
+
+    Parameters
+    ----------
+    name, kind, node : :class:`str`
+        The unit, what it is, and the network's node whose output it sends.
+    channel_order : tuple of :class:`int`
+        Network's channel of the k-th channel that leaves the unit.
+    constant_channels : mapping of :class:`int` to :class:`int` or ``None``
+        Channels that were eliminated from the hardware, with their value (``None``: nobody uses it).
+    shape : tuple of :class:`int`
+        Shape of the node's output: (channels,) or (channels, height, width).
+    element_width, signed, elements_per_beat : :class:`int`, :class:`bool`, :class:`int`
+        Type of the values in ``payload``, and how many it holds, value 0 in the low bits.
+    valid, ready, payload : tuple of :class:`str`
+        Path of each signal below the top module.
+    """
+
+    name: str
+    kind: str
+    node: str
+    channel_order: tuple[int, ...]
+    constant_channels: Mapping[int, int | None]
+    shape: tuple[int, ...]
+    element_width: int
+    signed: bool
+    elements_per_beat: int
+    valid: tuple[str, ...]
+    ready: tuple[str, ...]
+    payload: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The JSON file beside an accelerator's Verilog.
+
+    Parameters
+    ----------
+    path : :class:`~pathlib.Path`
+        The JSON file.
+    name, network_digest : :class:`str`
+        Top module, and digest of the network that it computes.
+    clock, reset : :class:`str`
+        Ports.
+    input, output : :class:`StreamPort`
+        Streams.
+    units : tuple of :class:`Unit`
+        In the order of the pipeline.
+    latency_cycles, interval_cycles : :class:`int`
+        The computed timing.
+    """
+
+    path: Path
+    name: str
+    network_digest: str
+    clock: str
+    reset: str
+    input: StreamPort
+    output: StreamPort
+    units: tuple[Unit, ...]
+    latency_cycles: int
+    interval_cycles: int
+
+    @property
+    def verilog(self) -> Path:
+        """The Verilog file."""
+        return self.path.with_suffix(".v")
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Manifest:
+        """Reads the one accelerator in a directory.
+
+        Parameters
+        ----------
+        directory : path
+            A directory with one ``NAME.json`` of this schema and ``NAME.v`` beside it; or that JSON file.
+
+        Raises
+        ------
+        :exc:`ManifestError`
+            If there is none, more than one, or if a field is missing or wrong.
+        """
+        path = _find(Path(directory))
+        fields = _read(path)
+        try:
+            manifest = cls(
+                path=path,
+                name=fields["name"],
+                network_digest=fields["network_digest"],
+                clock=fields["clock"],
+                reset=fields["reset"],
+                input=_port(fields, "input"),
+                output=_port(fields, "output"),
+                units=tuple(_unit(unit) for unit in fields["units"]),
+                latency_cycles=int(fields["timing"]["latency_cycles"]),
+                interval_cycles=int(fields["timing"]["interval_cycles"]),
+            )
+        except KeyError as error:
+            raise ManifestError(f"{path}: the field {error.args[0]!r} is missing; generate the Verilog again") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ManifestError(f"{path}: {error}; generate the Verilog again") from None
+        if not manifest.verilog.is_file():
+            raise ManifestError(f"{path}: {manifest.verilog.name} is missing beside it; generate the Verilog again")
+        return manifest
+
+
+def _find(directory: Path) -> Path:
+    if directory.is_file():
+        return directory
+    if not directory.is_dir():
+        raise ManifestError(f"{directory}: no such directory; generate the Verilog first")
+    found = [path for path in sorted(directory.glob("*.json")) if _read(path, strict=False).get("schema") == SCHEMA]
+    if not found:
+        raise ManifestError(f"{directory}: no accelerator in it (no JSON file with schema {SCHEMA!r})")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise ManifestError(f"{directory}: several accelerators in it ({names}); give the JSON file of one")
+    return found[0]
+
+
+def _read(path: Path, *, strict: bool = True) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if not strict:
+            return {}
+        raise ManifestError(f"{path}: cannot be read as JSON ({error})") from None
+    if strict and (not isinstance(fields, dict) or fields.get("schema") != SCHEMA):
+        raise ManifestError(f"{path}: the field 'schema' must be {SCHEMA!r}")
+    return cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
+
+
+def _port(fields: Mapping[str, Any], name: str) -> StreamPort:
+    values = fields[name]
+    port = StreamPort(
+        prefix=values["prefix"],
+        shape=tuple(int(size) for size in values["shape"]),
+        element_width=int(values["element_width"]),
+        signed=bool(values["signed"]),
+        bytes_per_element=int(values["bytes_per_element"]),
+        elements_per_beat=int(values["elements_per_beat"]),
+        beats=int(values["beats"]),
+        tdata_width=int(values["tdata_width"]),
+        argmax=bool(values.get("argmax", False)),
+    )
+    beats = port.rows * -(-(port.shape[-1] if port.shape else 1) // port.elements_per_beat)
+    if port.beats != beats:
+        raise ValueError(f"the field '{name}.beats' must be {beats} for shape {list(port.shape)}, not {port.beats}")
+    if port.tdata_width != 8 * port.beat_bytes:
+        raise ValueError(f"the field '{name}.tdata_width' must be {8 * port.beat_bytes}, not {port.tdata_width}")
+    if not 1 <= port.element_width <= 8 * port.bytes_per_element <= 64:
+        raise ValueError(f"the field '{name}.bytes_per_element' does not fit elements of {port.element_width} bits")
+    return port
+
+
+def _unit(values: Mapping[str, Any]) -> Unit:
+    constants = {int(k): None if value is None else int(value) for k, value in values["constant_channels"].items()}
+    order = tuple(int(channel) for channel in values["channel_order"])
+    output, trace = values["output"], values["trace"]
+    known = {*order, *constants}
+    shape = tuple(int(size) for size in output.get("shape", (1 + max(known),)))
+    if len(known) != len(order) + len(constants) or not all(0 <= channel < shape[0] for channel in known):
+        raise ValueError(f"'channel_order' and 'constant_channels' of unit {values['name']!r} are inconsistent")
+    return Unit(
+        name=values["name"],
+        kind=values["kind"],
+        node=values["node"],
+        channel_order=order,
+        constant_channels=constants,
+        shape=shape,
+        element_width=int(output["element_width"]),
+        signed=bool(output["signed"]),
+        elements_per_beat=int(output.get("elements_per_beat", 1)),
+        valid=_path(trace["valid"]),
+        ready=_path(trace["ready"]),
+        payload=_path(trace["payload"]),
+    )
+
+
+def _path(value: object) -> tuple[str, ...]:
+    parts = value if isinstance(value, list) else [value]
+    if not parts or not all(isinstance(part, str) and part for part in parts):
+        raise ValueError(f"the field 'trace' must give lists of names, not {value!r}")
+    return tuple(parts)

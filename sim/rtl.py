@@ -1,0 +1,229 @@
+"""The emitted Verilog as a model: ``predict`` runs it in a simulator."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sterna.net.arithmetic import check_input
+from sterna.net.types import ActivationType
+from sterna.sim import streams
+from sterna.sim.errors import SimulationError
+from sterna.sim.harness import STALL_CYCLES, TOP, harness
+from sterna.sim.manifest import Manifest, Unit
+from sterna.sim.simulation import Simulation
+from sterna.sim.simulators import Simulator
+from sterna.sim.stalls import Stall
+
+_SETTLED = 8  # the interval is measured after so many frames
+
+
+class RtlModel:
+    """What an accelerator's Verilog computes, simulated with cocotb on Icarus or Verilator.
+
+    The first :meth:`predict` builds the simulation, later ones take the build that is kept. Input frames follow each
+    other without a gap and the output is always taken, unless stalls say otherwise. An X at the output, a broken stream
+    protocol, a missing or an extra beat is an error, never a result.
+
+    Parameters
+    ----------
+    directory : path
+        Directory with ``NAME.v`` and ``NAME.json``, or that JSON file.
+    simulator : ``"verilator"`` or ``"icarus"``
+        Verilator builds for some seconds and then runs fast; Icarus starts at once and knows X.
+    input_stall, output_stall : :class:`~sterna.sim.stalls.Stall` or ``None``
+        When the source offers nothing and when the sink is not ready.
+    seed : :class:`int`
+        Seeds both patterns, and Verilator's values of what nobody initialized.
+    waves : :class:`bool`
+        Record all signals; :attr:`waves_path` says where.
+    trace : :class:`bool`
+        Record every unit's output; see :attr:`trace`.
+    build_dir : path or ``None``
+        Where builds are kept. Default: ``sim_build`` in ``directory``.
+
+    Raises
+    ------
+    :exc:`~sterna.sim.errors.ManifestError`
+        If ``directory`` holds no accelerator, or a broken one.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        simulator: str | Simulator = Simulator.VERILATOR,
+        input_stall: Stall | None = None,
+        output_stall: Stall | None = None,
+        seed: int = 0,
+        waves: bool = False,
+        trace: bool = False,
+        build_dir: str | Path | None = None,
+    ) -> None:
+        self._manifest = Manifest.load(directory)
+        self._simulator = Simulator.of(simulator)
+        self._stalls = {"input_stall": input_stall, "output_stall": output_stall}
+        for name, stall in self._stalls.items():
+            if stall is not None and not callable(getattr(stall, "cycles", None)):
+                raise TypeError(f"{name} must be a stall pattern or None, not {stall!r}")
+        self._seed = seed
+        self._waves = waves
+        self._tracing = trace
+        self._build_dir = Path(build_dir) if build_dir is not None else self._manifest.path.parent / "sim_build"
+        self._simulation: Simulation | None = None
+        self._starts = self._ends = np.empty(0, dtype=np.int64)
+        self._trace: dict[str, np.ma.MaskedArray] = {}
+        self._waves_path: Path | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """What NAME.json says."""
+        return self._manifest
+
+    @property
+    def simulator(self) -> Simulator:
+        """Which simulator runs."""
+        return self._simulator
+
+    @property
+    def latency_cycles(self) -> int | None:
+        """Measured: from the first input transfer to the last output transfer, the accelerator empty before.
+
+        ``None`` before :meth:`predict`, and with stalls.
+        """
+        return int(self._ends[0] - self._starts[0]) if len(self._ends) and not self._stalled else None
+
+    @property
+    def intervals(self) -> np.ndarray:
+        """Measured: cycles from each frame's last output transfer to the next frame's; int64, (frames - 1,)."""
+        return np.diff(self._ends)
+
+    @property
+    def interval_cycles(self) -> int | None:
+        """Measured: the interval after 8 frames. ``None`` with stalls or fewer than 10 frames."""
+        return int(self.intervals[_SETTLED]) if len(self._ends) > _SETTLED + 1 and not self._stalled else None
+
+    @property
+    def trace(self) -> Mapping[str, np.ma.MaskedArray]:
+        """After :meth:`predict` with ``trace=True``: unit name to int64 (frames, channels) or (frames, channels, ...).
+
+        In the network's own order. Channels that the hardware eliminated hold their constant, or are masked where
+        nobody uses them.
+        """
+        return self._trace
+
+    @property
+    def waves_path(self) -> Path | None:
+        """After :meth:`predict` with ``waves=True``: the waveform file."""
+        return self._waves_path
+
+    @property
+    def _stalled(self) -> bool:
+        return any(stall is not None for stall in self._stalls.values())
+
+    def predict(self, x: npt.ArrayLike) -> np.ndarray:
+        """Runs frames through the Verilog.
+
+        Parameters
+        ----------
+        x : integers or integral floats, (frames, \\*input shape)
+            Codes in the range of the input's type, in the network's own order: (N, features) or (N, C, H, W).
+
+        Returns
+        -------
+        scores : int64, (frames, \\*output shape)
+
+        Raises
+        ------
+        :exc:`TypeError`, :exc:`ValueError`
+            If ``x`` has another shape, or values out of range.
+        :exc:`~sterna.net.errors.ToolError`
+            If the simulator is missing.
+        :exc:`~sterna.sim.errors.SimulationError`
+            If the accelerator hangs, gives X, or breaks the stream protocol.
+        """
+        source, sink = self._manifest.input, self._manifest.output
+        frames = check_input(x, source.shape, ActivationType(width=source.element_width, signed=source.signed))
+        self._starts = self._ends = np.empty(0, dtype=np.int64)
+        self._trace, self._waves_path = {}, None
+        if len(frames) == 0:
+            return np.empty((0, *sink.shape), dtype=np.int64)
+        simulation = self._simulation = self._simulation or self._build()
+        run = simulation.new_run()
+        (run / "input.txt").write_bytes(streams.to_text(streams.pack(frames, source)))
+        self._run(simulation, run, len(frames))
+        text = (run / "output.txt").read_bytes()
+        octets = streams.from_text(text, width=sink.tdata_width, what=f"{sink.prefix}_tdata")
+        outputs = streams.unpack(octets.reshape(len(frames), sink.beats, sink.beat_bytes), sink)
+        self._starts = np.loadtxt(run / "starts.txt", dtype=np.int64, ndmin=1)
+        self._ends = np.loadtxt(run / "ends.txt", dtype=np.int64, ndmin=1)
+        if self._tracing:
+            for k, unit in enumerate(self._manifest.units):
+                self._trace[unit.name] = _read_trace(run / f"trace_{k}.txt", unit, len(frames))
+        if self._waves:
+            self._waves_path = run / self._waves_name
+        else:
+            shutil.rmtree(run)
+        return outputs
+
+    @property
+    def _waves_name(self) -> str:
+        return "waves.fst" if self._simulator is Simulator.ICARUS else "dump.vcd"
+
+    def _build(self) -> Simulation:
+        kind = self._simulator.value + "-trace" * self._tracing + "-waves" * self._waves
+        dump = self._waves_name if self._waves and self._simulator is Simulator.ICARUS else None
+        sources = {
+            self._manifest.verilog.name: self._manifest.verilog.read_text(encoding="utf-8"),
+            f"{TOP}.v": harness(self._manifest, trace=self._tracing, waves=dump),
+        }
+        folder = self._build_dir / f"{self._manifest.name}-{kind}"
+        return Simulation(simulator=self._simulator, sources=sources, top=TOP, folder=folder, waves=self._waves)
+
+    def _run(self, simulation: Simulation, run: Path, frames: int) -> None:
+        rng = np.random.default_rng(self._seed)
+        plusargs = []
+        free = 1.0
+        for name, stall in self._stalls.items():
+            if stall is not None:
+                stalled = np.asarray(stall.cycles(STALL_CYCLES, rng), dtype=bool)
+                free *= 1 - float(stalled.mean())
+                (run / f"{name}.txt").write_bytes(b"".join(b"1\n" if bit else b"0\n" for bit in stalled))
+                plusargs.append(f"+{name}")
+        manifest = self._manifest
+        cycles = manifest.latency_cycles + manifest.interval_cycles + manifest.input.beats + manifest.output.beats
+        plusargs += [
+            f"+frames={frames}",
+            f"+patience={4 * cycles + 4096}",
+            f"+drain={manifest.latency_cycles + 64}",
+            f"+timeout={int((frames + 16) * (16 * cycles + 4096) / free)}",
+        ]
+        bench = "sterna.sim.benches.harness"
+        simulation.run(bench, test="stream", folder=run, plusargs=plusargs, seed=self._seed, what=manifest.name)
+
+
+def _read_trace(path: Path, unit: Unit, frames: int) -> np.ma.MaskedArray:
+    width = unit.element_width * unit.elements_per_beat
+    octets = streams.from_text(path.read_bytes(), width=width, what=f"unit {unit.name!r}")
+    bits = np.unpackbits(octets, axis=1, bitorder="little", count=width).reshape(-1, unit.element_width)
+    octets = np.packbits(bits, axis=1, bitorder="little")
+    values = streams.integers(octets, width=unit.element_width, signed=unit.signed)
+    sent = len(unit.channel_order)
+    rows, run = (unit.shape[1] * sent, unit.shape[2]) if len(unit.shape) == 3 else (1, sent)
+    padded = -(-run // unit.elements_per_beat) * unit.elements_per_beat
+    if len(values) != frames * rows * padded:
+        raise SimulationError(f"unit {unit.name!r} sent {len(values)} values in {frames} frames of {rows * padded}")
+    values = values.reshape(frames, rows, padded)[:, :, :run]
+    codes = np.ma.masked_all((frames, *unit.shape), dtype=np.int64)
+    if len(unit.shape) == 3:
+        codes[:, list(unit.channel_order)] = values.reshape(frames, unit.shape[1], sent, run).transpose(0, 2, 1, 3)
+    else:
+        codes[:, list(unit.channel_order)] = values.reshape(frames, sent)
+    for channel, value in unit.constant_channels.items():
+        if value is not None:
+            codes[:, channel] = value
+    return codes
