@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-
 from sterna.hw.argmax import ARGMAX_LATENCY
 from sterna.hw.dense import FIFO_LATENCY, ISSUE_TO_END, ISSUE_TO_RELEASE, TAKE_TO_SUM, DensePlan
 from sterna.hw.plan import AcceleratorPlan
@@ -100,7 +99,7 @@ class _Unit:
     def _take(self, complete: int, sink_ready: int) -> int:
         """Takes a sum; gives the cycle in which its result leaves."""
         self.last_take = max(self.last_take, complete) + 1
-        pushed = self.last_take + TAKE_TO_SUM + self.plan.requantizer.latency
+        pushed = self.last_take + TAKE_TO_SUM + self.plan.tables.latency
         self.last_pop = max(pushed + FIFO_LATENCY, self.last_pop + 1, sink_ready)
         self.pops.append(self.last_pop)
         if len(self.pops) > self.plan.fifo_ahead:
@@ -138,5 +137,3 @@ def compute_timing(plan: AcceleratorPlan) -> Timing:
         interval=_interval(units),
         unit_intervals=tuple(_interval([unit]) for unit in units),
     )
-
-

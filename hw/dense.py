@@ -13,10 +13,11 @@ from amaranth.lib.wiring import In, Out
 
 from sterna.hw.lane import Lane
 from sterna.hw.lower import DenseLayer, select
-from sterna.hw.requantize import Requantizer, code_shape, make_requantizer
+from sterna.hw.requantize import requantizer
 from sterna.hw.rom import delay
 from sterna.hw.schedule import Schedule, compile_schedule
 from sterna.hw.sequencer import LOAD_LATENCY, Loader, Sequencer
+from sterna.hw.tables import Tables, code_shape, plan_tables
 
 #: Cycles from the issue of a frame's last step to the first in which a beat can be taken into its buffer.
 ISSUE_TO_RELEASE = 2
@@ -38,13 +39,14 @@ class DensePlan:
     elements : int
         Input elements in a beat.
     schedule : Schedule
-    requantizer : Requantizer
+    tables : Tables
+        What the requantizer stores.
     """
 
     layer: DenseLayer
     elements: int
     schedule: Schedule
-    requantizer: Requantizer
+    tables: Tables
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ class DensePlan:
     def in_flight(self) -> int:
         """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
         schedule = self.schedule
-        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.requantizer.latency + 1
+        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + 1
         caused = np.minimum(schedule.ends, schedule.steps - 1)
         frames = 3 + int(visible.max()) // schedule.steps
         visible = np.concatenate([visible + f * schedule.steps for f in range(frames)])
@@ -122,10 +124,8 @@ def plan_dense(
     schedule = compile_schedule(layer.weights, lanes=lanes, elements=elements, natural=natural, **options)
     order = np.array(schedule.order)
     low, high = layer.bounds
-    requantizer = make_requantizer(
-        select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order]
-    )
-    return DensePlan(layer=layer, elements=elements, schedule=schedule, requantizer=requantizer)
+    tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
+    return DensePlan(layer=layer, elements=elements, schedule=schedule, tables=tables)
 
 
 def input_signature(plan: DensePlan) -> stream.Signature:
@@ -162,7 +162,7 @@ class DenseCore(wiring.Component):
     def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
         self._plan = plan
         self._framed = framed
-        self._acc_shape = plan.requantizer.signature.members["i_sum"].shape
+        self._acc_shape = plan.tables.sum_shape
         super().__init__(
             {
                 "i": In(input_signature(plan)),
@@ -181,9 +181,7 @@ class DenseCore(wiring.Component):
         m.submodules.loader = loader = Loader(window=window, framed=self._framed)
         written = delay(m, self.i.payload.as_value(), LOAD_LATENCY, "written")
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
-        m.submodules.index = index = Memory(
-            shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed()
-        )
+        m.submodules.index = index = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
         fetch = index.read_port()
         word = Signal(fmt.width)
         m.d.comb += [
@@ -285,21 +283,21 @@ class DenseUnit(wiring.Component):
 
     def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
         self._plan = plan
-        self._core = DenseCore(plan, framed=framed)
+        self._framed = framed
         super().__init__(
             {
                 "i": In(input_signature(plan)),
                 "i_last": In(1),
                 "error": Out(1),
-                "o": Out(stream.Signature(plan.requantizer.output_shape)),
+                "o": Out(stream.Signature(plan.tables.output_shape)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.core = core = self._core
-        m.submodules.requantizer = requantizer = self._plan.requantizer
-        shape = self._plan.requantizer.output_shape
+        m.submodules.core = core = DenseCore(self._plan, framed=self._framed)
+        m.submodules.requantizer = codes = requantizer(self._plan.tables)
+        shape = self._plan.tables.output_shape
         m.submodules.fifo = fifo = SyncFIFO(width=shape.width, depth=self._plan.fifo_depth)
         wiring.connect(m, wiring.flipped(self.i), core.i)
         transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
@@ -308,10 +306,10 @@ class DenseUnit(wiring.Component):
             core.i_last.eq(self.i_last),
             self.error.eq(core.error),
             core.stall.eq(fifo.level > self._plan.fifo_ahead),
-            requantizer.i_valid.eq(core.o_valid),
-            requantizer.i_sum.eq(core.o_sum),
-            fifo.w_en.eq(requantizer.o_valid),
-            fifo.w_data.eq(requantizer.o_data),
+            codes.i_valid.eq(core.o_valid),
+            codes.i_sum.eq(core.o_sum),
+            fifo.w_en.eq(codes.o_valid),
+            fifo.w_data.eq(codes.o_data),
             self.o.valid.eq(fifo.r_rdy),
             self.o.payload.eq(fifo.r_data),
             fifo.r_en.eq(self.o.ready),

@@ -110,7 +110,7 @@ def describe(plan: AcceleratorPlan) -> dict[str, Any]:
 
 def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, Any]:
     unit, name = plan.units[k], plan.unit_names[k]
-    schedule, shape = unit.schedule, unit.requantizer.output_shape
+    schedule, shape = unit.schedule, unit.tables.output_shape
     return {
         "name": name,
         "node": unit.name,
@@ -128,8 +128,8 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
             "extended": schedule.format.extended,
             "step_width": schedule.format.width,
         },
-        "requantizer": type(unit.requantizer).__name__,
-        "table_bits": unit.requantizer.table_bits,
+        "requantizer": type(unit.tables).__name__.removesuffix("Tables").lower(),
+        "table_bits": unit.tables.bits,
         "fifo_depth": unit.fifo_depth,
         "channel_order": plan.channel_order(k),
         "constant_channels": {str(c): v for c, v in sorted(unit.layer.constants.items())},
@@ -151,7 +151,7 @@ def _describe_weights(plan: AcceleratorPlan) -> dict[str, Any]:
         "index_bits": bits,
         "entropy_bits": bound,
         "bits_over_entropy": bits / bound if bound else None,
-        "table_bits": sum(unit.requantizer.table_bits for unit in plan.units),
+        "table_bits": sum(unit.tables.bits for unit in plan.units),
     }
 
 

@@ -202,7 +202,11 @@ class Lane(wiring.Component):
         """``acc + code`` or ``acc - code`` by one adder: the sign inverts the code and carries in below bit 0."""
         width = self._acc_width
         value = code.as_signed() if self._activation.signed else code
-        extended = Cat(*(value[min(i, len(code) - 1)] if self._activation.signed else (value[i] if i < len(code) else 0)
-                         for i in range(width)))
+        extended = Cat(
+            *(
+                value[min(i, len(code) - 1)] if self._activation.signed else (value[i] if i < len(code) else 0)
+                for i in range(width)
+            )
+        )
         inverted = extended ^ negative.replicate(width)
         return (Cat(1, acc) + Cat(negative, inverted))[1 : width + 1].as_signed()

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sterna.net import ActivationType, Flatten, Linear, Network, Requantization, ShiftRound, Thresholds
-from sterna.net import shift_round, thresholds
+from sterna.net import (
+    ActivationType,
+    Flatten,
+    Linear,
+    Network,
+    Requantization,
+    ShiftRound,
+    Thresholds,
+    shift_round,
+    thresholds,
+)
 
 
 class UnsupportedError(ValueError):
@@ -163,7 +172,11 @@ def _chain(network: Network) -> tuple[list[Linear], np.ndarray]:
     nodes: list[Linear] = []
     previous = "input"
     for node in network.nodes:
-        if node.inputs != (previous,) or not isinstance(node, (Linear, Flatten)) or (isinstance(node, Flatten) and nodes):
+        if (
+            node.inputs != (previous,)
+            or not isinstance(node, (Linear, Flatten))
+            or (isinstance(node, Flatten) and nodes)
+        ):
             raise UnsupportedError(
                 f"node '{node.name}' is {type(node).__name__} of {', '.join(node.inputs)}: hardware is made for chains of "
                 "Linear nodes so far (a Flatten may come first)"

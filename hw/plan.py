@@ -42,7 +42,7 @@ class AcceleratorPlan:
     @property
     def score_shape(self) -> Shape:
         """Shape of a score."""
-        return self.units[-1].requantizer.output_shape
+        return self.units[-1].tables.output_shape
 
     @property
     def output_shape(self) -> Shape:
@@ -117,25 +117,30 @@ def _permuted(layer: DenseLayer, order: Sequence[int]) -> DenseLayer:
 
 def _derive(layer: DenseLayer, config: AcceleratorConfig, *, beats: int, elements: int, natural: bool) -> DensePlan:
     """The fewest lanes that reach the target."""
-    target = beats if config.fps is None or config.clock_hz is None else int(config.clock_hz / config.fps)
-    rows = layer.weights.shape[0]
-    if target < max(rows, -(-layer.weights.shape[1] // elements)) and config.fps is not None:
-        raise ValueError(
-            f"{config.fps:g} frames/s at {config.clock_hz:g} Hz leave {target} cycles a frame, but layer '{layer.name}' "
-            f"takes {-(-layer.weights.shape[1] // elements)} beats and gives {rows} results: lower fps, or give more "
-            "elements_per_beat"
-        )
+    rows, columns = layer.weights.shape
+    target = beats
+    if config.fps is not None and config.clock_hz is not None:
+        target = int(config.clock_hz / config.fps)
+        needed = max(rows, -(-columns // elements))
+        if target < needed:
+            raise ValueError(
+                f"{config.fps:g} frames/s at {config.clock_hz:g} Hz leave {target} cycles a frame, and layer "
+                f"'{layer.name}' takes at least {needed} (its results and its input beats): lower fps, or give more "
+                "elements_per_beat"
+            )
     most = min(rows, MAX_DERIVED_LANES)
-    lanes = min(max(int(np.count_nonzero(layer.weights)) // max(target, 1), 1), most)
+    lanes = min(max(int(np.count_nonzero(layer.weights)) // target, 1), most)
     while True:
         plan = plan_dense(layer, lanes=lanes, elements=elements, natural=natural, slack=config.slack)
-        if plan.schedule.steps <= target or lanes == most:
+        if plan.schedule.steps <= target:
+            return plan
+        if lanes == most:
             break
         lanes += 1
-    if plan.schedule.steps > target and config.fps is not None:
+    if config.fps is not None:
         raise ValueError(
-            f"layer '{layer.name}' takes {plan.schedule.steps} cycles with {lanes} lanes, and {config.fps:g} frames/s at "
-            f"{config.clock_hz:g} Hz leave {target}: lower fps"
+            f"layer '{layer.name}' takes {plan.schedule.steps} cycles with {lanes} lanes, and {config.fps:g} frames/s "
+            f"at {config.clock_hz:g} Hz leave {target}: lower fps"
         )
     return plan
 

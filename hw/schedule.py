@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -170,7 +171,7 @@ def _compile(weights: np.ndarray, fmt: WordFormat, *, elements: int, natural: bo
     window = place_columns(weights, elements=elements, run_width=fmt.run_width, extended=fmt.extended)
     targets = _targets(weights, window)
     reach = 2 << fmt.run_width if fmt.extended else 1 << fmt.run_width
-    work = [len(row) + sum((b[0] - a[0]) // reach for a, b in zip(row, row[1:], strict=False)) for row in targets]
+    work = [len(row) + sum((b[0] - a[0]) // reach for a, b in pairwise(row)) for row in targets]
     rows = deal_rows(work, fmt.lanes, natural=natural)
     held = [lane + 1 for lane in range(fmt.lanes)]
     for _ in range(16):
@@ -238,7 +239,9 @@ def compile_schedule(
     rows = len(weights)
     if not 1 <= lanes <= rows:
         raise ValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
-    tried = [_compile(weights, fmt, elements=elements, natural=natural, choices=choices) for fmt in formats(lanes, weights)]
+    tried = [
+        _compile(weights, fmt, elements=elements, natural=natural, choices=choices) for fmt in formats(lanes, weights)
+    ]
     fewest = min(schedule.steps for schedule in tried)
     near = [schedule for schedule in tried if schedule.steps <= fewest + max(fewest * slack, 1)]
     return min(near, key=lambda schedule: (schedule.bits, schedule.steps))

@@ -120,7 +120,9 @@ class Walk:
     rows do not. Its last row stays last: where it ends is where the next frame begins.
     """
 
-    def __init__(self, fmt: WordFormat, window: Window, lanes: Sequence[Walker], held: Sequence[int], choices: int) -> None:
+    def __init__(
+        self, fmt: WordFormat, window: Window, lanes: Sequence[Walker], held: Sequence[int], choices: int
+    ) -> None:
         self.format = fmt
         self.window = window
         self.lanes = lanes
