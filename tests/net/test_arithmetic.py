@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sterna.net import ActivationType, arithmetic
@@ -9,6 +9,7 @@ U1, U4, U8, S1, S4, S8 = (ActivationType(w, s) for s in (False, True) for w in (
 int32 = st.integers(-(2**31), 2**31 - 1)
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**70), 2**70), st.integers(0, 2**70))
 def test_bits_for_range_is_the_narrowest(low, span):
     high = low + span
@@ -61,6 +62,7 @@ def test_quantize_input_errors(x, error, message):
         arithmetic.quantize_input(x, 1.0, U4)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data(), width=st.integers(1, 8), signed=st.booleans(), channels=st.integers(1, 3))
 def test_thresholds_count_the_levels_reached(data, width, signed, channels):
     type = ActivationType(width, signed)
@@ -89,7 +91,7 @@ def test_thresholds_of_an_empty_batch():
     assert arithmetic.thresholds(np.empty((0, 2), dtype=np.int64), np.zeros((2, 3), dtype=np.int32), 0).shape == (0, 2)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     acc=st.integers(-(2**40), 2**40), bias=int32, shift=st.integers(0, 31), type=st.sampled_from([U1, S1, U4, S4, U8])
 )
@@ -128,6 +130,7 @@ def test_check_input_takes_every_integral_dtype(dtype):
 
 def test_check_input_takes_both_extremes_and_an_empty_batch():
     assert arithmetic.check_input([[-8, 7]], (2,), S4).tolist() == [[-8, 7]]
+    assert arithmetic.check_input(np.array([[7]], dtype=np.uint8), (1,), S4).tolist() == [[7]]
     assert arithmetic.check_input(np.empty((0, 1, 2, 3)), (1, 2, 3), U4).shape == (0, 1, 2, 3)
 
 
