@@ -13,7 +13,9 @@ from math import gcd
 import numpy as np
 
 #: Upper bits of what a carry leaves that a look-up corrects; see :class:`Window`.
-CORRECTED_BITS = 3
+CORRECTED_BITS = 2
+#: Steps that a stride must save, as a share of the weights, to be worth its adder.
+WORTH = 0.01
 #: Strides that are tried.
 MAX_STRIDES = 48
 
@@ -93,15 +95,18 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
     offset = (size - needed) // grain * grain
     words = (size - offset) // elements
     layout = {"address_width": address_width, "offset": offset, "elements": elements, "live": tuple(live.tolist())}
-    windows = [Window(**layout, stride=stride) for stride in _strides(words)]
-    return min(windows, key=lambda window: _cost(used, window, run_width, extended))
+    natural = Window(**layout, stride=1)
+    strided = [Window(**layout, stride=stride) for stride in _strides(words)]
+    saved = [_cost(used, natural, run_width, extended) - _cost(used, w, run_width, extended) for w in strided]
+    worth = WORTH * np.count_nonzero(used)
+    return strided[int(np.argmax(saved))] if max(saved, default=0.0) > worth else natural
 
 
 def _strides(words: int) -> list[int]:
-    """1, and strides without a common factor with the window, evenly spread."""
+    """Strides above 1 without a common factor with the window, evenly spread."""
     coprime = [stride for stride in range(2, words) if gcd(stride, words) == 1]
     picked = np.linspace(0, len(coprime) - 1, min(MAX_STRIDES, len(coprime))).astype(int) if coprime else []
-    return [1, *(coprime[i] for i in picked)]
+    return [coprime[i] for i in picked]
 
 
 def _cost(used: np.ndarray, window: Window, run_width: int, extended: bool) -> float:

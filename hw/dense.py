@@ -183,7 +183,7 @@ class DenseCore(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
         m.submodules.index = index = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
         fetch = index.read_port()
-        word = Signal(fmt.width)
+        word = Signal(fmt.width, reset_less=True)
         m.d.comb += [
             loader.valid.eq(self.i.valid),
             loader.last.eq(self.i_last),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -132,19 +132,20 @@ class Lane(wiring.Component):
         position, special, negative, first = self._walk(m)
         m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
 
-        special_4 = Signal()
-        negative_4, negative_5 = Signal(), Signal()
+        special_4, negative_4, first_4 = Signal(), Signal(), Signal()
+        active_5, negative_5 = Signal(), Signal()
         select_4, select_5 = Signal(self._select_width), Signal(self._select_width)
-        first_4 = Signal()
-        fetched = Signal(self._word_width)
+        # without reset or enable, so that it can become the memory's own output register
+        fetched = Signal(self._word_width, reset_less=True)
         m.d.sync += [
             special_4.eq(special),
             negative_4.eq(negative),
-            negative_5.eq(negative_4),
-            select_4.eq(position[: self._select_width]),
-            select_5.eq(select_4),
             first_4.eq(first),
-            fetched.eq(Mux(self.control.activation & ~special_4, read.data, 0)),
+            select_4.eq(position[: self._select_width]),
+            fetched.eq(read.data),
+            active_5.eq(self.control.activation & ~special_4),
+            negative_5.eq(negative_4),
+            select_5.eq(select_4),
         ]
 
         acc = Signal(signed(self._acc_width))
@@ -152,7 +153,7 @@ class Lane(wiring.Component):
         code = Signal(self._activation.width)
         m.d.comb += [
             code.eq(fetched.word_select(select_5, self._activation.width) if self._elements > 1 else fetched),
-            total.eq(self._add(acc, code, negative_5)),
+            total.eq(self._add(acc, code & active_5.replicate(len(code)), negative_5)),
             self.ended.eq(first_4 | self.control.finish),
         ]
         m.d.sync += acc.eq(total)
@@ -198,15 +199,10 @@ class Lane(wiring.Component):
                             m.d.comb += placed[low:].eq((offset >> low) + key)
         return placed
 
-    def _add(self, acc: Signal, code: Signal, negative: Signal) -> Signal:
+    def _add(self, acc: Signal, code: Value, negative: Signal) -> Value:
         """``acc + code`` or ``acc - code`` by one adder: the sign inverts the code and carries in below bit 0."""
         width = self._acc_width
-        value = code.as_signed() if self._activation.signed else code
-        extended = Cat(
-            *(
-                value[min(i, len(code) - 1)] if self._activation.signed else (value[i] if i < len(code) else 0)
-                for i in range(width)
-            )
-        )
+        sign = code[-1] if self._activation.signed else Const(0, 1)
+        extended = Cat(code, sign.replicate(max(width - len(code), 0)))[:width]
         inverted = extended ^ negative.replicate(width)
         return (Cat(1, acc) + Cat(negative, inverted))[1 : width + 1].as_signed()

@@ -172,14 +172,11 @@ def _chain(network: Network) -> tuple[list[Linear], np.ndarray]:
     nodes: list[Linear] = []
     previous = "input"
     for node in network.nodes:
-        if (
-            node.inputs != (previous,)
-            or not isinstance(node, (Linear, Flatten))
-            or (isinstance(node, Flatten) and nodes)
-        ):
+        fits = isinstance(node, Linear) or (isinstance(node, Flatten) and not nodes)
+        if not fits or node.inputs != (previous,):
             raise UnsupportedError(
-                f"node '{node.name}' is {type(node).__name__} of {', '.join(node.inputs)}: hardware is made for chains of "
-                "Linear nodes so far (a Flatten may come first)"
+                f"node '{node.name}' is a {type(node).__name__} of {', '.join(node.inputs)}: hardware is made for "
+                "chains of Linear nodes so far (a Flatten may come first)"
             )
         if isinstance(node, Linear):
             nodes.append(node)

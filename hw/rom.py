@@ -44,7 +44,10 @@ class Rom(wiring.Component):
         m.submodules.table = table = Memory(shape=self._shape, depth=len(self._init), init=self._init)
         read = table.read_port()
         m.d.comb += read.addr.eq(self.address)
-        m.d.sync += self.data.eq(read.data)
+        # without reset or enable, so that it can become the memory's own output register
+        register = Signal(self._shape, reset_less=True)
+        m.d.sync += register.eq(read.data)
+        m.d.comb += self.data.eq(register)
         return m
 
 
