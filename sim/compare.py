@@ -188,17 +188,13 @@ def first_wrong_unit(golden: GoldenModel, model: RtlModel, x: np.ndarray) -> Mis
     """
     trace = golden.trace(x)
     for unit in model.manifest.units:
-        expected = _expected(golden, unit, trace, x)
+        expected = trace[unit.node]
         got = model.trace[unit.name].reshape(expected.shape)
         wrong = _first(expected, got)
         if wrong is not None:
             where = f"{model.manifest.name}: unit {unit.name!r} is the first to differ:"
             return _describe(where, unit, wrong, expected, got)
     return None
-
-
-def _expected(golden: GoldenModel, unit: Unit, trace: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    return golden.classify(x).reshape(-1, 1) if unit.kind == "argmax" else trace[unit.node]
 
 
 def _locate(golden: GoldenModel, model: RtlModel, x: np.ndarray) -> MismatchError | None:

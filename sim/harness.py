@@ -94,12 +94,11 @@ def _trace(manifest: Manifest, k: int) -> str:
     width = unit.element_width * unit.elements_per_beat
     return f"""
   integer trace_{k};
-  wire trace_{k}_valid = {signal(unit.valid)};
-  wire trace_{k}_ready = {signal(unit.ready)};
+  wire trace_{k}_transfer = {signal(unit.transfer)};
   wire [{width - 1}:0] trace_{k}_payload = {signal(unit.payload)};
   initial trace_{k} = $fopen("trace_{k}.txt", "w");
   always @(posedge clk)
-    if (!rst && !done && trace_{k}_valid && trace_{k}_ready) $fwrite(trace_{k}, "%h\\n", trace_{k}_payload);
+    if (!rst && !done && trace_{k}_transfer) $fwrite(trace_{k}, "%h\\n", trace_{k}_payload);
 """
 
 

@@ -63,31 +63,32 @@ class Unit:
 
     Parameters
     ----------
-    name, kind, node : :class:`str`
-        The unit, what it is, and the network's node whose output it sends.
+    name, node : :class:`str`
+        The unit, and the network's node whose output it sends.
     channel_order : tuple of :class:`int`
         Network's channel of the k-th channel that leaves the unit.
-    constant_channels : mapping of :class:`int` to :class:`int` or ``None``
-        Channels that were eliminated from the hardware, with their value (``None``: nobody uses it).
+    constant_channels : mapping of :class:`int` to :class:`int`
+        Channels that never leave, since their value is always the same.
+    unused_channels : tuple of :class:`int`
+        Channels that never leave, since nobody uses them.
     shape : tuple of :class:`int`
         Shape of the node's output: (channels,) or (channels, height, width).
     element_width, signed, elements_per_beat : :class:`int`, :class:`bool`, :class:`int`
         Type of the values in ``payload``, and how many it holds, value 0 in the low bits.
-    valid, ready, payload : tuple of :class:`str`
-        Path of each signal below the top module.
+    transfer, payload : tuple of :class:`str`
+        Path of each signal below the top module: a value leaves in every cycle in which ``transfer`` is high.
     """
 
     name: str
-    kind: str
     node: str
     channel_order: tuple[int, ...]
-    constant_channels: Mapping[int, int | None]
+    constant_channels: Mapping[int, int]
+    unused_channels: tuple[int, ...]
     shape: tuple[int, ...]
     element_width: int
     signed: bool
     elements_per_beat: int
-    valid: tuple[str, ...]
-    ready: tuple[str, ...]
+    transfer: tuple[str, ...]
     payload: tuple[str, ...]
 
 
@@ -215,25 +216,25 @@ def _port(fields: Mapping[str, Any], name: str) -> StreamPort:
 
 
 def _unit(values: Mapping[str, Any]) -> Unit:
-    constants = {int(k): None if value is None else int(value) for k, value in values["constant_channels"].items()}
+    constants = {int(k): int(value) for k, value in values["constant_channels"].items()}
+    unused = [int(channel) for channel in values["unused_channels"]]
     order = tuple(int(channel) for channel in values["channel_order"])
     output, trace = values["output"], values["trace"]
-    known = {*order, *constants}
+    known = {*order, *constants, *unused}
     shape = tuple(int(size) for size in output.get("shape", (1 + max(known),)))
-    if len(known) != len(order) + len(constants) or not all(0 <= channel < shape[0] for channel in known):
-        raise ValueError(f"'channel_order' and 'constant_channels' of unit {values['name']!r} are inconsistent")
+    if len(known) != len(order) + len(constants) + len(unused) or known != set(range(shape[0])):
+        raise ValueError(f"the channels of unit {values['name']!r} must be in one list each, and all of them in one")
     return Unit(
         name=values["name"],
-        kind=values["kind"],
         node=values["node"],
         channel_order=order,
         constant_channels=constants,
+        unused_channels=tuple(unused),
         shape=shape,
         element_width=int(output["element_width"]),
         signed=bool(output["signed"]),
         elements_per_beat=int(output.get("elements_per_beat", 1)),
-        valid=_path(trace["valid"]),
-        ready=_path(trace["ready"]),
+        transfer=_path(trace["transfer"]),
         payload=_path(trace["payload"]),
     )
 

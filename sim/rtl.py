@@ -224,6 +224,5 @@ def _read_trace(path: Path, unit: Unit, frames: int) -> np.ma.MaskedArray:
     else:
         codes[:, list(unit.channel_order)] = values.reshape(frames, sent)
     for channel, value in unit.constant_channels.items():
-        if value is not None:
-            codes[:, channel] = value
+        codes[:, channel] = value
     return codes

@@ -63,7 +63,7 @@ def test_waves_of_verilator(tiny: Tiny, frames: np.ndarray) -> None:
 
 def test_eliminated_channels(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator) -> None:
     def nobody_uses(manifest: dict) -> None:
-        manifest["units"][0]["constant_channels"] = {"3": None}
+        manifest["units"][0].update(constant_channels={}, unused_channels=[3])
 
     report = compare(tiny_network, tiny(fields=nobody_uses), frames, simulator=icarus, trace=True)
     report.check()

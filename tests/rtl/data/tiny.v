@@ -14,7 +14,7 @@ module tiny_fc1(
   wire signed [7:0] x = {4'b0, i__payload};
 
   wire take = i__valid & i__ready;
-  wire give = o__valid & o__ready;
+  wire transfer = o__valid & o__ready;
   assign i__ready = ~full;
   assign o__valid = full;
 
@@ -39,7 +39,7 @@ module tiny_fc1(
         skip <= ~i__last;
       end else if (i__last) full <= 1;
     end
-    if (give) begin
+    if (transfer) begin
       row <= row == 2 ? 0 : row + 1;
       if (row == 2) full <= 0;
     end
@@ -65,7 +65,7 @@ module tiny_fc2(
   wire signed [4:0] x = {3'b0, i__payload};
 
   wire take = i__valid & i__ready;
-  wire give = o__valid & o__ready;
+  wire transfer = o__valid & o__ready;
   assign i__ready = ~full;
   assign o__valid = full;
   assign o__payload = row == 0 ? s0 : s1;
@@ -78,7 +78,7 @@ module tiny_fc2(
       s1 <= column == 0 ? 5'sd4 + x : column == 1 ? s1 - x : s1;
       if (column == 2) full <= 1;
     end
-    if (give) begin
+    if (transfer) begin
       row <= ~row;
       if (row) full <= 0;
     end
