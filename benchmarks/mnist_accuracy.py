@@ -4,8 +4,8 @@
 
 Trains recipes/mnist-mlp-95.toml and recipes/mnist-mlp-98.toml with seeds 1, 2 and 3 (continues what runs/ holds: a
 finished run costs seconds), and writes benchmarks/results/mnist_accuracy.json. The epoch is chosen on 5,000 held-out
-training images; the 10,000 test images are used for the export's proof and the figure, nothing else. The deviation is the
-sample's (n - 1).
+training images; the 10,000 test images are used for the export's proof and the figure, nothing else. The deviation is
+the sample's (n - 1).
 """
 
 from __future__ import annotations

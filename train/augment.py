@@ -67,13 +67,9 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
         each = (slice(None), None, None)
         return along_x[each] * x + along_y[each] * y + shift[each]
 
-    grid = torch.stack(
-        [
-            plane(cosine * stretch_x, (shear - sine) * stretch_y, shift_x),
-            plane(sine * stretch_x, cosine * stretch_y, shift_y),
-        ],
-        dim=-1,
-    )
+    grid = torch.empty(count, height, width, 2, device=device)
+    grid[..., 0] = plane(cosine * stretch_x, (shear - sine) * stretch_y, shift_x)
+    grid[..., 1] = plane(sine * stretch_x, cosine * stretch_y, shift_y)
     if how.elastic:
         coarse = torch.randn(count, 2, 4, 4, generator=generator, device=device) * (2 * how.elastic / width)
         field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)

@@ -144,7 +144,7 @@ class SparsityInduced(Method):
 
     config_type = SparsityInducedConfig
 
-    _EVERY = 16  # steps between two looks at the zeros
+    _EVERY = 8  # steps between two looks at the zeros
 
     def __init__(self, config: SparsityInducedConfig):
         self._config = config

@@ -30,8 +30,9 @@ class TernarizeSTE(torch.autograd.Function):
         weight, threshold = ctx.saved_tensors
         threshold_gradient = None
         if ctx.needs_input_grad[1]:
-            window = (weight.abs() - threshold).abs() < threshold / 2
-            slope = torch.where(window, torch.sign(weight), 0.0).flatten() @ gradient.flatten()
+            # In place on one array: for a small network this is a good part of a step's time.
+            near = weight.abs().sub_(threshold).abs_().lt_(threshold / 2)
+            slope = near.mul_(weight.sign()).flatten() @ gradient.flatten()
             threshold_gradient = (-slope / threshold.clamp_min(torch.finfo(weight.dtype).tiny)).reshape(threshold.shape)
         return gradient, threshold_gradient
 
