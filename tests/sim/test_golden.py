@@ -279,18 +279,26 @@ def test_signed_width_one_is_minus_one_and_zero():
     assert predict(node, x=[[0, 0], [-1, 0], [0, -1], [-1, -1]], type=S1) == [[-1], [-1], [0], [-1]]
 
 
-@pytest.mark.parametrize(("inputs", "dtype"), [(65793, np.float32), (65794, np.float64)])
-def test_float64_takes_over_where_float32_would_round(inputs, dtype):
-    """65793 * 255 = 2^24 - 1: one more input, and float32 could not hold every partial sum."""
+@pytest.mark.parametrize(
+    ("inputs", "type", "code", "dtype"),
+    [
+        (65793, U8, 255, np.float32),  # 65793 * 255 = 2^24 - 1
+        (65794, U8, 255, np.float64),
+        (131071, S8, -128, np.float32),
+        (131072, S8, -128, np.float64),  # 131072 * 128 = 2^24
+        (131073, S8, -128, np.float64),
+    ],
+)
+def test_float64_takes_over_where_float32_could_round(inputs, type, code, dtype):
     weights = np.ones((2, inputs), dtype=np.int8)
     weights[1, 0] = -1
-    network = make(Linear(name="fc", weights=weights), shape=(inputs,), type=U8)
-    model = GoldenModel(network)
+    model = GoldenModel(make(Linear(name="fc", weights=weights), shape=(inputs,), type=type))
     assert model._matrices["fc"].dtype == dtype
-    x = np.full((2, inputs), 255)
-    x[1, 1] = 254
-    total = 255 * inputs
-    assert model.predict(x).tolist() == [[total, total - 510], [total - 1, total - 511]]
+    step = 1 if code < 0 else -1  # towards the range's inside
+    x = np.full((2, inputs), code)
+    x[1, 1] += step
+    total = code * inputs
+    assert model.predict(x).tolist() == [[total, total - 2 * code], [total + step, total - 2 * code + step]]
 
 
 def test_large_sums_are_exact_in_any_kind():
