@@ -16,8 +16,8 @@ import numpy as np
 from sterna.net.checks import check_array, check_integer, check_pair
 from sterna.net.requantize import INT32_MAX, INT32_MIN, MAX_SHIFT, Requantization, ShiftRound, Thresholds
 from sterna.net.types import AccumulatorType, ValueType
+from sterna.net.windows import Shape, check_pool, pool_shape, window_counts, window_taps
 
-Shape = tuple[int, ...]
 Bounds = tuple[np.ndarray, np.ndarray]
 
 INPUT = "input"  # the name by which nodes call the network's input
@@ -235,10 +235,10 @@ class Conv2d(WeightNode):
         out, channels = len(self.weights), self.weights.shape[1] * self.groups
         if len(shapes[0]) != 3 or shapes[0][0] != channels:
             raise ValueError(f"node '{self.name}' takes inputs of shape ({channels}, height, width), not {shapes[0]}")
-        return (out, *_window_counts(self.name, shapes[0], self.kernel, self.stride, self.padding))
+        return (out, *window_counts(self.name, shapes[0], self.kernel, self.stride, self.padding))
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
-        taps = _window_taps(shapes[0], self.kernel, self.stride, self.padding)
+        taps = window_taps(shapes[0], self.kernel, self.stride, self.padding)
         taps = np.broadcast_to(taps[:, None], (len(taps), self.weights.shape[1], *self.kernel))
         return self._tap_bounds(taps.reshape(len(taps), -1), types[0])
 
@@ -270,7 +270,7 @@ class MaxPool2d(Node):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for attribute, value in _check_pool(self.name, self.kernel, self.stride, self.padding).items():
+        for attribute, value in check_pool(self.name, self.kernel, self.stride, self.padding).items():
             self._set(attribute, value)
 
     @property
@@ -279,7 +279,7 @@ class MaxPool2d(Node):
         return self.stride or self.kernel
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        return _pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
+        return pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -309,7 +309,7 @@ class SumPool2d(SumNode):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for attribute, value in _check_pool(self.name, self.kernel, self.stride, self.padding).items():
+        for attribute, value in check_pool(self.name, self.kernel, self.stride, self.padding).items():
             self._set(attribute, value)
 
     @property
@@ -318,10 +318,10 @@ class SumPool2d(SumNode):
         return self.stride or self.kernel
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        return _pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
+        return pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
-        counts = _window_taps(shapes[0], self.kernel, self.steps, self.padding).sum(axis=(1, 2)).tolist()
+        counts = window_taps(shapes[0], self.kernel, self.steps, self.padding).sum(axis=(1, 2)).tolist()
         low = min(count * types[0].min for count in counts)
         high = max(count * types[0].max for count in counts)
         return _uniform_bounds(self.name, low, high, shapes[0][0])
@@ -386,47 +386,3 @@ def _uniform_bounds(name: str, low: int, high: int, channels: int) -> Bounds:
     if low < -MAX_ACCUMULATOR or high > MAX_ACCUMULATOR:
         raise ValueError(f"accumulators of node '{name}' must stay below 2^62, not reach from {low} to {high}")
     return np.full(channels, low, dtype=np.int64), np.full(channels, high, dtype=np.int64)
-
-
-def _check_pool(name: str, kernel: object, stride: object, padding: object) -> dict[str, tuple[int, int]]:
-    sizes = check_pair(kernel, f"kernel of node '{name}'", low=1)
-    steps = sizes if stride is None else check_pair(stride, f"stride of node '{name}'", low=1)
-    margins = check_pair(padding, f"padding of node '{name}'", low=0)
-    if any(2 * margin > size for margin, size in zip(margins, sizes, strict=True)):
-        raise ValueError(f"padding of node '{name}' must be at most half its kernel {sizes}, not {margins}")
-    return {"kernel": sizes, "stride": steps, "padding": margins}
-
-
-def _pool_shape(
-    name: str, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
-) -> Shape:
-    if len(shape) != 3:
-        raise ValueError(f"node '{name}' takes inputs of shape (channels, height, width), not {shape}")
-    return (shape[0], *_window_counts(name, shape, kernel, stride, padding))
-
-
-def _window_counts(
-    name: str, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
-) -> tuple[int, int]:
-    sizes = [size + 2 * margin for size, margin in zip(shape[1:], padding, strict=True)]
-    if any(size < extent for size, extent in zip(sizes, kernel, strict=True)):
-        raise ValueError(f"kernel {kernel} of node '{name}' does not fit its padded input {tuple(sizes)}")
-    vertical, horizontal = (
-        (size - extent) // step + 1 for size, extent, step in zip(sizes, kernel, stride, strict=True)
-    )
-    return vertical, horizontal
-
-
-def _window_taps(
-    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
-) -> np.ndarray:
-    """Every set of the kernel's taps that meets the input, the others padding; bool, (sets, kernel_h, kernel_w)."""
-    counts = _window_counts("", shape, kernel, stride, padding)
-    inside = []
-    for axis in range(2):
-        first = np.arange(counts[axis]) * stride[axis] - padding[axis]
-        position = first[:, None] + np.arange(kernel[axis])
-        inside.append(np.unique((position >= 0) & (position < shape[1 + axis]), axis=0))
-    rows, columns = inside
-    taps = rows[:, None, :, None] & columns[None, :, None, :]
-    return taps.reshape(-1, *kernel)
