@@ -29,7 +29,7 @@ def recipe(**method: Any) -> Recipe:
         "name": "tiny",
         "seed": 3,
         "data": {"name": "digits", "validation": 60},
-        "model": {"hidden": [24]},
+        "model": {"hidden": [48]},
         "training": {"batch": 40},
         "method": {
             "name": "sparsity-induced",
