@@ -14,7 +14,8 @@ import numpy as np
 
 #: Upper bits of what a carry leaves that a look-up corrects; see :class:`Window`.
 CORRECTED_BITS = 2
-#: Steps that a stride must save, as a share of the weights, to be worth its adder.
+#: Share of the weights' steps that a stride must save, and share of the beats that must have no weight, to be worth
+#: their logic.
 WORTH = 0.01
 #: Strides that are tried.
 MAX_STRIDES = 48
@@ -58,6 +59,11 @@ class Window:
         """Bits that are stored to lay the columns out."""
         return 0 if all(self.live) else len(self.live)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the beats' words simply follow each other."""
+        return self.stride == 1 and all(self.live)
+
     def positions(self) -> np.ndarray:
         """int64, (beats * elements,): position of each column; of a beat that is not live, -1."""
         words = (self.size - self.offset) // self.elements
@@ -86,7 +92,9 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
     used = np.zeros((rows, beats * elements), bool)
     used[:, :columns] = weights != 0
     live = used.reshape(rows, beats, elements).any(axis=(0, 2))
-    if not live.any():
+    if np.count_nonzero(live) > (1 - WORTH) * beats:
+        live[:] = True
+    elif not live.any():
         live[0] = True
     needed = int(np.count_nonzero(live)) * elements
     address_width = max((needed - 1).bit_length(), run_width + extended, elements.bit_length() - 1, 1)

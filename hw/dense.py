@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
@@ -24,7 +26,7 @@ ISSUE_TO_RELEASE = 2
 #: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
 ISSUE_TO_END = 4
 #: Cycles from a sum's taking to the requantizer's input, and from the FIFO's input to its output.
-TAKE_TO_SUM = 1
+TAKE_TO_SUM = 2
 FIFO_LATENCY = 1
 
 
@@ -84,13 +86,13 @@ class DensePlan:
 
     @property
     def fifo_depth(self) -> int:
-        """Results that the output FIFO holds."""
-        return self.in_flight + self.fifo_ahead
+        """Results that the output FIFO holds: a power of two, whose counters wrap by themselves."""
+        return 1 << (self.in_flight + 1).bit_length()
 
     @property
     def fifo_ahead(self) -> int:
-        """Results that may stand in the FIFO while steps are issued."""
-        return 2
+        """Results that may stand in the FIFO while steps are issued; 2 at least, so that no free flow stalls."""
+        return self.fifo_depth - self.in_flight
 
 
 def plan_dense(
@@ -241,20 +243,27 @@ class DenseCore(wiring.Component):
         """Takes the lanes' sums in turn, each as soon as it is there."""
         count, results = len(lanes), self._plan.results
         pending = Signal(count)
-        turn = Signal(range(count))
+        turn = Signal(count, init=1)
         row = Signal(range(results))
         take = Signal()
-        at_end = row == results - 1
         ended = Cat(*(lane.ended for lane in lanes))
-        taken = Cat(*(take & (turn == k) for k in range(count)))
-        m.d.comb += take.eq(pending.bit_select(turn, 1))
-        m.d.sync += [pending.eq(pending & ~taken | ended), self.o_valid.eq(take)]
-        m.d.sync += self.o_sum.eq(Array([lane.sum for lane in lanes])[turn])
+        m.d.comb += take.eq((pending & turn).any())
+        m.d.sync += pending.eq(pending & ~turn | ended)
         with m.If(take):
-            m.d.sync += [
-                row.eq(Mux(at_end, 0, row + 1)),
-                turn.eq(Mux(at_end | (turn == count - 1), 0, turn + 1)),
-            ]
+            m.d.sync += [row.eq(row + 1), turn.eq(turn.rotate_left(1))]
+        with m.If(take & (row == results - 1)):
+            m.d.sync += [row.eq(0), turn.eq(1)]
+        # a register that is cleared costs no logic: the sums are selected by clearing all others, and joined by an OR
+        selected = []
+        for k, lane in enumerate(lanes):
+            selected.append(Signal.like(lane.sum, name=f"selected_{k}"))
+            m.d.sync += selected[k].eq(lane.sum)
+            with m.If(~turn[k]):
+                m.d.sync += selected[k].eq(0)
+        m.d.sync += [
+            self.o_valid.eq(delay(m, take, TAKE_TO_SUM - 1, "taken")),
+            self.o_sum.eq(reduce(or_, selected)),
+        ]
 
 
 class DenseUnit(wiring.Component):

@@ -68,8 +68,8 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        beats = len(self._window.live)
-        beat = Signal(range(beats))
+        first, final = self._beats()
+        beat = Signal(range(max(first, final) + 1), init=first)
         bank = Signal()
         waiting, used = Signal(2), Signal(2)
         skipping = Signal()
@@ -79,7 +79,7 @@ class Loader(wiring.Component):
         last = self.last if self._framed else at_end
 
         m.d.comb += [
-            at_end.eq(beat == beats - 1),
+            at_end.eq(beat == final),
             self.ready.eq(~used[1] | skipping),
             taken.eq(self.valid & self.ready),
             kept.eq(taken & ~skipping),
@@ -93,7 +93,7 @@ class Loader(wiring.Component):
             bank.eq(bank ^ complete),
         ]
         with m.If(kept):
-            m.d.sync += beat.eq(Mux(ends, 0, beat + 1))
+            m.d.sync += beat.eq(Mux(ends, first, beat + 1))
         if self._framed:
             m.d.sync += self.error.eq(kept & (at_end ^ last))
             with m.If(taken):
@@ -101,17 +101,27 @@ class Loader(wiring.Component):
         self._place(m, beat, kept, ends, bank)
         return m
 
+    def _beats(self) -> tuple[int, int]:
+        """Numbers of a frame's first and last beat; in a plain window, these are their words' addresses."""
+        beats = len(self._window.live)
+        first = self._window.offset >> self._select_width if self._window.plain else 0
+        return first, first + beats - 1
+
     def _place(self, m: Module, beat: Signal, kept: Signal, ends: Signal, bank: Signal) -> None:
         """The address of each live beat, a stride after the one before."""
         window = self._window
+        kept = delay(m, kept, LOAD_LATENCY, "kept")
+        m.d.comb += self.bank.eq(delay(m, bank, LOAD_LATENCY, "bank"))
+        if window.plain:
+            m.d.comb += [self.write.eq(kept), self.address.eq(delay(m, beat, LOAD_LATENCY, "beat"))]
+            return
         m.submodules.live = live = Rom(shape=unsigned(1), init=[int(bit) for bit in window.live])
         width, offset = len(self.address), window.offset >> self._select_width
         address = Signal(width, init=offset)
         strode = Signal(width + 1)
         m.d.comb += [
             live.address.eq(beat),
-            self.write.eq(delay(m, kept, LOAD_LATENCY, "kept") & live.data),
-            self.bank.eq(delay(m, bank, LOAD_LATENCY, "bank")),
+            self.write.eq(kept & live.data),
             self.address.eq(address),
             strode.eq(address + window.stride),
         ]
@@ -172,11 +182,11 @@ class Sequencer(wiring.Component):
         with m.If(self.issue):
             if self._steps > 1:
                 m.d.sync += [
-                    self.step.eq(Mux(last, 0, self.step + 1)),
+                    self.step.eq(self.step + 1),
                     last.eq(self.step == self._steps - 2),
                 ]
-                with m.If(last):
-                    m.d.sync += entering.eq(1)
-                with m.Elif(self.step == self._entry - 1):
+                with m.If(self.step == self._entry - 1):
                     m.d.sync += entering.eq(0)
+                with m.If(last):
+                    m.d.sync += [self.step.eq(0), entering.eq(1)]
         return m
