@@ -84,9 +84,7 @@ def test_odd_number_of_digits() -> None:
     assert streams.from_text(b"1ab\nF00\n", width=12, what="x").tolist() == [[0xAB, 0x01], [0x00, 0x0F]]
 
 
-@pytest.mark.parametrize(
-    ("width", "signed", "expected"), [(4, False, 0xD), (4, True, -3), (3, True, -3), (2, False, 1)]
-)
+@pytest.mark.parametrize(("width", "signed", "expected"), [(4, False, 13), (4, True, -3), (3, True, -3), (2, False, 1)])
 def test_integers(width: int, signed: bool, expected: int) -> None:
     assert streams.integers(np.array([[0x0D]], dtype=np.uint8), width=width, signed=signed).tolist() == [expected]
 

@@ -1,0 +1,117 @@
+"""Networks and frames drawn from a seed, for regressions: small, and rich in corners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sterna.net import ActivationType, Linear, Network, Requantization, ShiftRound, Thresholds
+
+# Shares of zeros, with few of those that leave little to compute.
+_ZEROS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_ZEROS_ODDS = (0.1, 0.15, 0.15, 0.15, 0.15, 0.15, 0.08, 0.05, 0.02)
+
+
+def random_dense_network(
+    rng: np.random.Generator,
+    *,
+    sizes: Sequence[int] | None = None,
+    zeros: float | None = None,
+    types: Sequence[ActivationType] | None = None,
+    kinds: Sequence[type[Thresholds] | type[ShiftRound] | None] | None = None,
+) -> Network:
+    """A chain of dense layers. What is not given is drawn.
+
+    Half of the layers have an empty row, half a row without a zero.
+
+    Parameters
+    ----------
+    rng : :class:`numpy.random.Generator`
+        Its state decides everything.
+    sizes : sequence of :class:`int`
+        Features of the input and of each layer's output.
+    zeros : :class:`float`
+        Share of zero weights.
+    types : sequence of :class:`~sterna.net.ActivationType`
+        Type of the input and of each requantized output.
+    kinds : sequence of requantization classes or ``None``
+        One a layer; all but the last must have one.
+    """
+    if sizes is None:
+        sizes = [1 if rng.random() < 0.05 else int(rng.integers(2, 33)) for _ in range(rng.integers(2, 6))]
+    layers = len(sizes) - 1
+    if types is None:
+        types = [ActivationType(width=int(rng.integers(1, 9)), signed=bool(rng.integers(2))) for _ in sizes]
+    if kinds is None:
+        kinds = [(Thresholds, ShiftRound)[int(rng.integers(2))] for _ in range(layers)]
+        kinds = [*kinds[:-1], (None, None, kinds[-1])[int(rng.integers(3))]]
+    nodes = []
+    for k in range(layers):
+        share = float(rng.choice(_ZEROS, p=_ZEROS_ODDS)) if zeros is None else zeros
+        weights = random_weights(rng, rows=sizes[k + 1], columns=sizes[k], zeros=share)
+        if zeros is None and rng.integers(2):
+            weights[rng.integers(len(weights))] = 0
+        if zeros is None and rng.integers(2):
+            weights[rng.integers(len(weights))] = rng.choice([-1, 1], sizes[k])
+        bias = rng.integers(-20, 21, sizes[k + 1]) if rng.integers(2) else None
+        kind = kinds[k]
+        requantize = None if kind is None else _requantize(rng, kind, weights, bias, types[k], types[k + 1])
+        nodes.append(Linear(name=f"fc{k + 1}", weights=weights, bias=bias, requantize=requantize))
+    return Network(input_shape=(sizes[0],), input_type=types[0], input_scale=1.0, nodes=nodes)
+
+
+def random_weights(rng: np.random.Generator, *, rows: int, columns: int, zeros: float) -> np.ndarray:
+    """Ternary weights, int8, (rows, columns); each is zero with probability ``zeros``."""
+    signs = rng.choice([-1, 1], (rows, columns))
+    return (signs * (rng.random((rows, columns)) >= zeros)).astype(np.int8)
+
+
+def _requantize(
+    rng: np.random.Generator,
+    kind: type[Thresholds] | type[ShiftRound],
+    weights: np.ndarray,
+    bias: np.ndarray | None,
+    input_type: ActivationType,
+    output: ActivationType,
+) -> Requantization:
+    """Thresholds or shifts that spread usual sums over the output's range, and some that do not."""
+    rows = len(weights)
+    nonzeros = np.count_nonzero(weights, axis=1)
+    spread = np.maximum(2, np.sqrt(nonzeros) * (input_type.max - input_type.min) / 2).astype(np.int64)
+    center = weights.sum(axis=1, dtype=np.int64) * ((input_type.max + input_type.min) // 2) + (
+        0 if bias is None else bias
+    )
+    if kind is Thresholds:
+        count = (1 << output.width) - 1
+        levels = center[:, None] + rng.integers(-2, 3, (rows, count)) * spread[:, None]
+        levels += rng.integers(-spread, spread + 1, (count, rows)).T
+        # Levels that are always, or never, reached.
+        levels[:, 0] = np.where(rng.random(rows) < 0.1, -(2**31), levels[:, 0])
+        levels[:, -1] = np.where(rng.random(rows) < 0.1, 2**31 - 1, levels[:, -1])
+        return Thresholds(output=output, levels=np.sort(levels, axis=1))
+    codes = output.max - output.min
+    shift = np.clip(np.ceil(np.log2(4 * spread / max(codes, 1))).astype(np.int64) + rng.integers(-1, 2, rows), 0, 31)
+    middle = (output.max + output.min) // 2
+    return ShiftRound(output=output, bias=(middle << shift) - center + rng.integers(-3, 4, rows), shift=shift)
+
+
+def random_frames(rng: np.random.Generator, network: Network, count: int) -> np.ndarray:
+    """Frames of random codes, int64, (count, \\*input shape)."""
+    low, high = network.input_type.min, network.input_type.max
+    return rng.integers(low, high + 1, (count, *network.input_shape))
+
+
+def extreme_frames(network: Network) -> np.ndarray:
+    """Frames that drive the first layer's every accumulator to its largest and its smallest value, and constant frames.
+
+    int64, (2 * rows + 2, features); the first node must be a :class:`~sterna.net.Linear`.
+    """
+    node = network.nodes[0]
+    if not isinstance(node, Linear):
+        raise ValueError(f"the first node must be a Linear, not a {type(node).__name__}")
+    low, high = network.input_type.min, network.input_type.max
+    largest = np.where(node.weights > 0, high, low).astype(np.int64)
+    smallest = np.where(node.weights > 0, low, high).astype(np.int64)
+    constant = np.stack([np.full(node.weights.shape[1], value, dtype=np.int64) for value in (low, high)])
+    return np.concatenate([largest, smallest, constant])

@@ -1,0 +1,261 @@
+"""Emitted Verilog against the golden model: corners, random networks, stalls, and the rules of the ports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sterna.hw import AcceleratorConfig, generate
+from sterna.hw.lower import lower
+from sterna.net import ActivationType, Flatten, Linear, Network, ShiftRound, Thresholds
+from sterna.sim.compare import compare
+from sterna.sim.errors import MismatchError
+from sterna.sim.golden import GoldenModel
+from sterna.sim.protocol import ProtocolBench
+from sterna.sim.random_networks import extreme_frames, random_dense_network, random_frames, random_weights
+from sterna.sim.rtl import RtlModel
+from sterna.sim.scenarios import Drain, Early, Event, Late, Partial, Reset, Send, Wait
+from sterna.sim.simulators import Simulator
+from sterna.sim.stalls import BurstStall, RandomStall
+
+U1, U4, U8 = (ActivationType(width=width, signed=False) for width in (1, 4, 8))
+S1, S4, S8 = (ActivationType(width=width, signed=True) for width in (1, 4, 8))
+
+Case = tuple[Network, AcceleratorConfig]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def rows_of_all_lengths() -> Case:
+    """An empty row, rows of one to seven nonzeros, a row without a zero: more lanes than most rows need."""
+    weights = np.tril(np.ones((9, 8), dtype=np.int8), k=-1) * rng().choice([-1, 1], (9, 8)).astype(np.int8)
+    levels = np.tile(np.array([-9, 0, 9]), (9, 1)) + np.arange(9)[:, None]
+    first = Linear(
+        name="fc1", weights=weights, requantize=Thresholds(output=ActivationType(width=2, signed=True), levels=levels)
+    )
+    last = Linear(
+        name="fc2", weights=random_weights(rng(1), rows=4, columns=9, zeros=0.3), bias=np.array([0, 9, -9, 1])
+    )
+    network = Network(input_shape=(8,), input_type=S4, input_scale=1.0, nodes=[first, last])
+    return network, AcceleratorConfig(lanes=[7, 4])
+
+
+def long_gaps() -> Case:
+    """A row whose few nonzeros lie farther apart than any distance code reaches."""
+    weights = np.zeros((3, 300), dtype=np.int8)
+    weights[0, [0, 299]] = 1, -1
+    weights[1, 298:] = 1
+    weights[2, ::7] = -1
+    return Network(
+        input_shape=(300,), input_type=U4, input_scale=1.0, nodes=[Linear(name="fc", weights=weights)]
+    ), AcceleratorConfig(lanes=1, elements_per_beat=8)
+
+
+def feature_map() -> Case:
+    """A map, flattened: the stream runs row, channel, pixel, the weights' columns channel, row, pixel."""
+    dense = Linear(name="fc", weights=random_weights(rng(2), rows=5, columns=24, zeros=0.5))
+    network = Network(input_shape=(2, 3, 4), input_type=U4, input_scale=1.0, nodes=[Flatten(name="flat"), dense])
+    return network, AcceleratorConfig(lanes=2, elements_per_beat=2)
+
+
+def ties() -> Case:
+    """Equal scores: argmax must give the lowest index."""
+    weights = np.array([[0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, -1]], dtype=np.int8)
+    network = Network(
+        input_shape=(3,),
+        input_type=ActivationType(width=2, signed=True),
+        input_scale=1.0,
+        nodes=[Linear(name="fc", weights=weights)],
+    )
+    return network, AcceleratorConfig(lanes=2, argmax=True)
+
+
+def a_lane_a_row() -> Case:
+    """As many lanes as rows that are left to compute."""
+    network = random_dense_network(rng(5), sizes=[20, 8, 6], zeros=0.5, types=[U4] * 3, kinds=[Thresholds, None])
+    return network, AcceleratorConfig(lanes=live_rows(network))
+
+
+def live_rows(network: Network) -> list[int]:
+    """Rows of each layer that the hardware computes: constant and unused ones are left out."""
+    return [len(layer.weights) for layer in lower(network)]
+
+
+def drawn(
+    seed: int,
+    sizes: list[int],
+    *,
+    config: AcceleratorConfig,
+    zeros: float | None = 0.6,
+    types: list[ActivationType] | None = None,
+    kind: type[Thresholds] | type[ShiftRound] = Thresholds,
+    last: type[Thresholds] | type[ShiftRound] | None = None,
+) -> Callable[[], Case]:
+    kinds = [*[kind] * (len(sizes) - 2), last]
+    return lambda: (random_dense_network(rng(seed), sizes=sizes, zeros=zeros, types=types, kinds=kinds), config)
+
+
+CORNERS = {
+    "rows of all lengths": rows_of_all_lengths,
+    "long gaps": long_gaps,
+    "feature map": feature_map,
+    "ties": ties,
+    "one of everything": drawn(1, [1, 1], config=AcceleratorConfig(lanes=1), zeros=0),
+    "no zeros": drawn(2, [9, 8, 5], config=AcceleratorConfig(lanes=3), zeros=0),
+    "only zeros": drawn(3, [9, 8, 5], config=AcceleratorConfig(lanes=[1, 2]), zeros=1, kind=ShiftRound),
+    "one lane": drawn(4, [20, 12, 7], config=AcceleratorConfig(lanes=1)),
+    "a lane a row": a_lane_a_row,
+    "u1": drawn(6, [16, 10, 4], config=AcceleratorConfig(lanes=2), types=[U1, U1, U1], kind=ShiftRound),
+    "s1": drawn(7, [16, 10, 4], config=AcceleratorConfig(lanes=2), types=[S1, S1, S1]),
+    "u8": drawn(8, [12, 6, 5], config=AcceleratorConfig(lanes=2), types=[U8, U8, U8]),
+    "s8": drawn(9, [12, 6, 5], config=AcceleratorConfig(lanes=2), types=[S8, S8, S8], kind=ShiftRound),
+    "requantized output": drawn(10, [12, 6], config=AcceleratorConfig(lanes=3), last=ShiftRound, types=[U4, S4]),
+    "partial last beat": drawn(11, [13, 6, 3], config=AcceleratorConfig(lanes=3, elements_per_beat=4)),
+    "beat wider than needed": drawn(12, [16, 4], config=AcceleratorConfig(lanes=4, elements_per_beat=16)),
+    "derived lanes": drawn(13, [30, 20, 10], config=AcceleratorConfig(), zeros=0.3),
+    "four layers, argmax": drawn(14, [10, 14, 9, 12, 6], config=AcceleratorConfig(lanes=[2, 5, 1, 3], argmax=True)),
+}
+
+
+@pytest.mark.parametrize("case", CORNERS.values(), ids=CORNERS.keys())
+def test_corner(case: Callable[[], Case], tmp_path: Path, icarus: Simulator) -> None:
+    """Every unit's every value, computed timing, and the same results in the same order with both sides stalling."""
+    network, config = case()
+    generate(network, tmp_path, config=config)
+    frames = random_frames(rng(99), network, 12)
+    if isinstance(network.nodes[0], Linear):
+        frames = np.concatenate([extreme_frames(network), frames])
+    report = compare(network, tmp_path, frames, simulator=icarus, trace=True)
+    report.check()
+    assert report.frames >= 12
+    assert report.interval_cycles is not None
+    stalled = RtlModel(
+        tmp_path,
+        simulator=icarus,
+        trace=True,
+        input_stall=RandomStall(),
+        output_stall=BurstStall(free=7, stalled=40),
+        seed=5,
+    )
+    np.testing.assert_array_equal(stalled.predict(frames), report.outputs)
+
+
+def random_case(seed: int) -> Case:
+    """A network and a configuration that fits it."""
+    draw = rng(seed)
+    network = random_dense_network(draw)
+    lanes = [int(draw.integers(1, min(count, 6) + 1)) for count in live_rows(network)]
+    elements = 1 << int(draw.integers(0, int(np.log2(network.input_shape[0])) + 1))
+    return network, AcceleratorConfig(lanes=lanes, elements_per_beat=elements, argmax=bool(draw.integers(4) == 0))
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed < 6 else pytest.mark.slow) for seed in range(60)])
+def test_random_network(seed: int, tmp_path: Path, icarus: Simulator) -> None:
+    network, config = random_case(1000 + seed)
+    generate(network, tmp_path, config=config)
+    frames = np.concatenate([random_frames(rng(seed), network, 20), extreme_frames(network)])
+    stall = (None, RandomStall(share=0.8), BurstStall())[seed % 3]
+    report = compare(
+        network, tmp_path, frames, simulator=icarus, trace=True, seed=seed, input_stall=stall, output_stall=stall
+    )
+    report.check()
+
+
+@pytest.fixture(scope="module")
+def accelerator(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Network, np.ndarray]:
+    """A three-layer accelerator that several tests use, its network, and frames."""
+    network = random_dense_network(
+        rng(77), sizes=[11, 9, 8, 5], zeros=0.4, types=[U4] * 4, kinds=[Thresholds, ShiftRound, None]
+    )
+    directory = tmp_path_factory.mktemp("accelerator")
+    generate(network, directory, config=AcceleratorConfig(lanes=[3, 2, 1], elements_per_beat=2, name="subject"))
+    return directory, network, random_frames(rng(78), network, 24)
+
+
+Subject = tuple[Path, Network, np.ndarray]
+
+SCENARIO: list[Event] = [
+    *[Send(0), Early(1, 2), Send(2), Late(3, 1), Send(4), Early(5, 5), Late(5, 9), Early(6, 1), Send(6), Wait(40)],
+    *[Partial(7, 3), Reset(), Send(8), Send(1), Drain(), Wait(3), Send(9), Send(10), Wait(70), Reset(3)],
+    *[Partial(3, 5), Wait(90), Reset(), Send(4), Send(5), Wait(30), Partial(6, 1), Reset()],
+    *[Late(5, 6), Send(11), Late(5, 5), Send(12), Early(2, 2), Drain(), Send(13)],
+]
+
+
+def test_resets_and_wrong_tlast(accelerator: Subject, icarus: Simulator) -> None:
+    directory, network, frames = accelerator
+    expected = GoldenModel(network).predict(frames)
+    bench = ProtocolBench(directory, simulator=icarus, seed=2)
+    bench.play(SCENARIO, frames, expected)
+    bench.play(SCENARIO, frames, expected, input_stall=RandomStall(), output_stall=RandomStall(share=0.8))
+
+
+@pytest.mark.slow
+def test_resets_at_any_time(accelerator: Subject, icarus: Simulator) -> None:
+    """Resets at random times, and after each the next frames are right."""
+    directory, network, frames = accelerator
+    draw = rng(3)
+    scenario: list[Event] = []
+    for _ in range(150):
+        scenario += [Send(int(frame)) for frame in draw.integers(0, len(frames), draw.integers(1, 5))]
+        scenario += [Wait(int(draw.integers(1, 120))), Reset(int(draw.integers(1, 3)))]
+    scenario += [Send(0), Send(1)]
+    bench = ProtocolBench(directory, simulator=icarus)
+    bench.play(scenario, frames, GoldenModel(network).predict(frames), output_stall=RandomStall(share=0.3))
+
+
+def test_third_party_stream(accelerator: Subject, icarus: Simulator) -> None:
+    directory, network, frames = accelerator
+    expected = GoldenModel(network).predict(frames)
+    bench = ProtocolBench(directory, simulator=icarus, seed=4)
+    bench.play_axi(frames, expected)
+    bench.play_axi(frames, expected, input_stall=BurstStall(free=5, stalled=9), output_stall=RandomStall())
+
+
+def test_verilator(accelerator: Subject) -> None:
+    """The same accelerator, and many frames, in the other simulator."""
+    directory, network, _ = accelerator
+    frames = np.concatenate([extreme_frames(network), random_frames(rng(6), network, 2000)])
+    compare(network, directory, frames, simulator="verilator").check()
+    stalls = {"input_stall": RandomStall(), "output_stall": RandomStall()}
+    compare(network, directory, frames, simulator="verilator", seed=8, **stalls).check()
+
+
+@pytest.mark.slow
+def test_protocol_in_verilator(accelerator: Subject) -> None:
+    directory, network, frames = accelerator
+    expected = GoldenModel(network).predict(frames)
+    bench = ProtocolBench(directory, simulator="verilator", seed=2)
+    bench.play(SCENARIO, frames, expected, input_stall=RandomStall(), output_stall=RandomStall(share=0.8))
+    bench.play_axi(frames, expected, input_stall=RandomStall(), output_stall=RandomStall())
+
+
+def test_mismatch_names_unit_and_channel(accelerator: Subject, tmp_path: Path, icarus: Simulator) -> None:
+    """Verilog of a network with one weight changed, judged by the network: the wrong layer and channel are named."""
+    _, network, frames = accelerator
+    nodes = list(network.nodes)
+    second = nodes[1]
+    assert isinstance(second, Linear)
+    column, channel = 4, 6
+    weights = second.weights.copy()
+    weights[channel, column] = 1 if weights[channel, column] <= 0 else -1
+    nodes[1] = Linear(name="fc2", weights=weights, bias=second.bias, requantize=second.requantize)
+    changed = Network(input_shape=network.input_shape, input_type=network.input_type, input_scale=1.0, nodes=nodes)
+    path = generate(changed, tmp_path, config=AcceleratorConfig(lanes=2))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "network_digest": network.digest}))
+    expected, wrong = (GoldenModel(n).trace(frames)["fc2"] for n in (network, changed))
+    first = tuple(np.argwhere(expected != wrong)[0])
+    report = compare(network, path, frames, simulator=icarus)
+    with pytest.raises(
+        MismatchError, match=f"unit 'fc2' is the first to differ: frame {first[0]}, channel 6: expected"
+    ):
+        report.check()
+    assert report.mismatch is not None
+    assert (report.mismatch.unit, report.mismatch.frame, report.mismatch.index) == ("fc2", first[0], (channel,))
+    assert (report.mismatch.expected, report.mismatch.got) == (expected[first], wrong[first])
