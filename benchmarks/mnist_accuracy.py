@@ -32,7 +32,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "mnist_accuracy.json"
 
 def train(name: str, seed: int, runs: Path) -> dict[str, Any]:
     """Figures of one run, trained now or found finished."""
-    result = api.run(Path("recipes") / f"{name}.toml", runs / f"{name}-seed{seed}", seed=seed)
+    result = api.run(ROOT / "recipes" / f"{name}.toml", runs / f"{name}-seed{seed}", seed=seed)
     return {
         "seed": seed,
         "test_accuracy": result.test_accuracy,

@@ -23,7 +23,7 @@ from sterna.net.file import save
 from sterna.sim.golden import GoldenModel
 from sterna.train.layers import HiddenLayer, ScoreLayer
 from sterna.train.models import Mlp
-from sterna.train.normalize import SHIFT_MAX, PowerOfTwoNorm
+from sterna.train.normalize import PowerOfTwoNorm
 
 _ROWS = 4096  # accumulator values, or images, evaluated at a time
 
@@ -185,8 +185,7 @@ def _scan(layer: HiddenLayer, low: int, high: int) -> np.ndarray:
 
 
 def _fold_shift(name: str, norm: PowerOfTwoNorm, output: ActivationType) -> ShiftRound:
-    gain = math.exp(float(norm.log_gain)) / math.sqrt(float(norm.running_variance) + norm.EPSILON)
-    shift = min(max(round(math.log2(norm.step / gain)), 0), SHIFT_MAX)
+    shift = int(norm.shift)
     power = norm.step * 2.0**-shift
     pairs = zip(norm.offset.tolist(), norm.running_mean.tolist(), strict=True)
     bias = np.array([math.floor(offset / power - mean + 0.5) for offset, mean in pairs])

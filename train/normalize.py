@@ -16,7 +16,8 @@ class PowerOfTwoNorm(nn.Module):
     The real gain that is learned, ``gain / sigma`` with sigma the layer's deviation around its channels' means, is
     rounded to the next power of two; the bias takes in the channel's mean and learned offset and is rounded to an
     integer. Both roundings are in the forward pass, in training too, and pass gradients straight through. One sigma for
-    the layer (running, not the batch's) keeps the shift steady while the share of zeros changes.
+    the layer (running, not the batch's) lets the shift follow the share of zeros; it moves only when the gain has left
+    its power of two by 3/4 of an octave, since a layer whose gain lies between two shifts would flip for ever.
 
     Parameters
     ----------
@@ -26,9 +27,11 @@ class PowerOfTwoNorm(nn.Module):
     """
 
     EPSILON = 1e-5  # added to sigma squared
+    HYSTERESIS = 0.75  # octaves; above 0.5
 
     running_mean: Tensor
     running_variance: Tensor
+    shift: Tensor
     started: Tensor
 
     def __init__(self, *, channels: int, step: float, momentum: float = 0.1):
@@ -41,6 +44,7 @@ class PowerOfTwoNorm(nn.Module):
         self.offset = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_variance", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("started", torch.tensor(False))
 
     def forward(self, acc: Tensor) -> Tensor:
@@ -52,8 +56,9 @@ class PowerOfTwoNorm(nn.Module):
         else:
             mean = self.running_mean
         gain = torch.exp(self.log_gain) / torch.sqrt(self.running_variance + self.EPSILON)
-        shift = torch.round(-torch.log2(gain.detach() / self.step)).clamp(0, SHIFT_MAX)
-        power = self.step * torch.exp2(-shift)
+        if self.training:
+            self._move_shift(-torch.log2(gain.detach() / self.step))
+        power = self.step * torch.exp2(-self.shift)
         # The power of two in value (exactly: ties at half a code must stay ties), log_gain's gradient.
         gain = power + (gain - gain.detach()) * (power / gain.detach())
         bias = straight_through.round_half_up(self.offset / gain.detach() - mean)
@@ -64,4 +69,9 @@ class PowerOfTwoNorm(nn.Module):
         weight = self._momentum if self.started else 1.0
         self.running_mean.lerp_(mean, weight)
         self.running_variance.lerp_(variance, weight)
+
+    @torch.no_grad()
+    def _move_shift(self, wanted: Tensor) -> None:
+        if not self.started or (wanted - self.shift).abs() > self.HYSTERESIS:
+            self.shift.copy_(torch.round(wanted).clamp(0, SHIFT_MAX))
         self.started.fill_(True)

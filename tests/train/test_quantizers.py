@@ -70,6 +70,7 @@ def random_norm(seed: int) -> PowerOfTwoNorm:
         norm(torch.randint(-200, 300, (64, 6), generator=generator).float())
     norm.offset.data = torch.randn(6, generator=generator)
     norm.log_gain.data = torch.randn((), generator=generator)
+    norm.shift.add_(seed % 3)
     return norm.double().eval()
 
 
@@ -102,6 +103,16 @@ def test_power_of_two_norm_learns_gain_and_offset() -> None:
     norm(torch.randn(50, 3, generator=torch.Generator().manual_seed(1)) * 40).square().sum().backward()
     assert norm.log_gain.grad > 0  # a smaller gain makes squares smaller
     assert norm.offset.grad.abs().min() > 0
+
+
+def test_shift_follows_the_deviation_but_does_not_flip_at_a_boundary() -> None:
+    norm = PowerOfTwoNorm(channels=2, step=0.25, momentum=1.0)
+    acc = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
+    shifts = []
+    for octaves in (4.0, 4.49, 4.51, 4.6, 4.49, 4.8, 4.5, 4.4, 4.2, 3.0):
+        norm(acc * 2**octaves)
+        shifts.append(int(norm.shift))
+    assert shifts == [2, 2, 2, 2, 2, 3, 3, 3, 2, 1]
 
 
 def test_power_of_two_norm_needs_a_positive_step() -> None:
