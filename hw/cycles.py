@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from sterna.hw.argmax import ARGMAX_LATENCY
-from sterna.hw.dense import FIFO_LATENCY, ISSUE_TO_END, ISSUE_TO_RELEASE, TAKE_TO_SUM, DensePlan
+from sterna.hw.dense import FIFO_LATENCY, ISSUE_TO_END, ISSUE_TO_RELEASE, LEVEL_TO_STALL, TAKE_TO_SUM, DensePlan
 from sterna.hw.plan import AcceleratorPlan
 from sterna.hw.sequencer import ACCEPT_TO_ISSUE
 
@@ -105,7 +105,7 @@ class _Unit:
         if len(self.pops) > self.plan.fifo_ahead:
             waited = self.pops.popleft()
             if waited > pushed:
-                self.blocked.append((pushed + 1, waited))
+                self.blocked.append((pushed + 1 + LEVEL_TO_STALL, waited + LEVEL_TO_STALL))
         return self.last_pop
 
 

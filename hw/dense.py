@@ -28,6 +28,8 @@ ISSUE_TO_END = 4
 #: Cycles from a sum's taking to the requantizer's input, and from the FIFO's input to its output.
 TAKE_TO_SUM = 2
 FIFO_LATENCY = 1
+#: Cycles from the FIFO's level to the stop of issue.
+LEVEL_TO_STALL = 1
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -74,7 +76,7 @@ class DensePlan:
     def in_flight(self) -> int:
         """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
         schedule = self.schedule
-        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + 1
+        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1
         caused = np.minimum(schedule.ends, schedule.steps - 1)
         frames = 3 + int(visible.max()) // schedule.steps
         visible = np.concatenate([visible + f * schedule.steps for f in range(frames)])
@@ -86,8 +88,9 @@ class DensePlan:
 
     @property
     def fifo_depth(self) -> int:
-        """Results that the output FIFO holds: a power of two, whose counters wrap by themselves."""
-        return 1 << (self.in_flight + 1).bit_length()
+        """Results that the output FIFO holds: up to 16 a power of two, whose counters wrap by themselves."""
+        needed = self.in_flight + 2
+        return 1 << (needed - 1).bit_length() if needed <= 16 else needed
 
     @property
     def fifo_ahead(self) -> int:
@@ -314,7 +317,6 @@ class DenseUnit(wiring.Component):
             transfer.eq(self.o.valid & self.o.ready),
             core.i_last.eq(self.i_last),
             self.error.eq(core.error),
-            core.stall.eq(fifo.level > self._plan.fifo_ahead),
             codes.i_valid.eq(core.o_valid),
             codes.i_sum.eq(core.o_sum),
             fifo.w_en.eq(codes.o_valid),
@@ -323,4 +325,5 @@ class DenseUnit(wiring.Component):
             self.o.payload.eq(fifo.r_data),
             fifo.r_en.eq(self.o.ready),
         ]
+        m.d.sync += core.stall.eq(fifo.level > self._plan.fifo_ahead)
         return m

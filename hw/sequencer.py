@@ -118,17 +118,18 @@ class Loader(wiring.Component):
         m.submodules.live = live = Rom(shape=unsigned(1), init=[int(bit) for bit in window.live])
         width, offset = len(self.address), window.offset >> self._select_width
         address = Signal(width, init=offset)
-        strode = Signal(width + 1)
+        strode, wrapped = Signal(width + 1), Signal(width)
         m.d.comb += [
             live.address.eq(beat),
             self.write.eq(kept & live.data),
             self.address.eq(address),
             strode.eq(address + window.stride),
+            wrapped.eq(address + (window.stride + offset) % (1 << width)),
         ]
         with m.If(delay(m, ends, LOAD_LATENCY, "ends")):
             m.d.sync += address.eq(offset)
         with m.Elif(self.write):
-            m.d.sync += address.eq(Mux(strode[width], strode[:width] + offset, strode))
+            m.d.sync += address.eq(Mux(strode[width], wrapped, strode))
 
 
 class Sequencer(wiring.Component):
