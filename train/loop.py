@@ -34,6 +34,10 @@ from sterna.train.recipe import Precision, Recipe
 EpochCallback = Callable[[dict[str, Any]], None]
 
 
+class DivergedError(ValueError):
+    """The loss is no number any more."""
+
+
 class Trainer:
     """Trains one model by one recipe, in a run folder.
 
@@ -109,7 +113,9 @@ class Trainer:
                 with self._log.open("a") as log:
                     log.write(json.dumps(record) + "\n")
                 if not math.isfinite(loss):
-                    raise FloatingPointError(f"{self._recipe.name}: the loss became {loss} in epoch {epoch + 1}")
+                    raise DivergedError(
+                        f"{self._recipe.name}: the loss became {loss} in epoch {epoch + 1}; lower the learning rates"
+                    )
                 if stage.choose and record["validation_accuracy"] >= self._best["validation_accuracy"]:
                     self._best = record
                     self._best_tensors = {n: t.detach().clone() for n, t in self.model.state_dict().items()}

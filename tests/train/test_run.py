@@ -15,6 +15,7 @@ from sterna.net.file import load
 from sterna.train import api, run
 from sterna.train.checkpoint import CheckpointError, derived_seed, load_checkpoint, save_checkpoint
 from sterna.train.data import load_digits
+from sterna.train.loop import DivergedError
 from sterna.train.progress import EpochProgress
 
 RECIPE = """
@@ -143,6 +144,13 @@ def test_damaged_checkpoints_are_refused(recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "checkpoint.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: not a checkpoint of a run"):
         run(recipe, tmp_path / "run", device="cpu")
+
+
+def test_divergence_is_said(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("regularize_rate = 1e-2", "regularize_rate = 1e30"))
+    with pytest.raises(DivergedError, match=r"short: the loss became (nan|inf) in epoch \d+; lower the learning rates"):
+        run(recipe, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "short.safetensors").exists()
 
 
 def test_user_errors(recipe: Path, tmp_path: Path) -> None:
