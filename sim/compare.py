@@ -38,6 +38,8 @@ class Report:
         Measured; ``None`` where that was not possible (stalls, or fewer than 10 frames for the interval).
     computed_latency_cycles, computed_interval_cycles : :class:`int`
         What the generator computed.
+    waves_path : :class:`~pathlib.Path` or ``None``
+        The waveform file, if waves were asked for.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Report:
     interval_cycles: int | None
     computed_latency_cycles: int
     computed_interval_cycles: int
+    waves_path: Path | None = None
 
     @property
     def equal(self) -> bool:
@@ -93,6 +96,7 @@ class Report:
             "interval_cycles": self.interval_cycles,
             "computed_latency_cycles": self.computed_latency_cycles,
             "computed_interval_cycles": self.computed_interval_cycles,
+            "waves_path": None if self.waves_path is None else str(self.waves_path),
         }
 
 
@@ -171,6 +175,7 @@ def compare(
         interval_cycles=model.interval_cycles,
         computed_latency_cycles=manifest.latency_cycles,
         computed_interval_cycles=manifest.interval_cycles,
+        waves_path=model.waves_path,
     )
 
 

@@ -49,9 +49,9 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=list(Simulator), ids=lambda simulator: simulator.value)
 def simulator(request: pytest.FixtureRequest) -> Simulator:
     """Each simulator; skipped where it is not installed."""
-    if request.param not in available():
-        pytest.skip(f"{request.param.value} is not installed")
-    found: Simulator = request.param
+    found = Simulator(request.param)
+    if found not in available():
+        pytest.skip(f"{found.value} is not installed")
     return found
 
 

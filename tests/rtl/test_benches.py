@@ -133,6 +133,7 @@ def test_report(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: S
         "interval_cycles": 7,
         "computed_latency_cycles": 8,
         "computed_interval_cycles": 7,
+        "waves_path": None,
     }
 
 
@@ -236,6 +237,7 @@ def test_pytest_variable_is_kept(tiny: Tiny, frames: np.ndarray, icarus: Simulat
     assert dict(os.environ) == before
 
 
+@pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)], indirect=True)
 def test_scenario(tiny: Tiny, tiny_network: Network, frames: np.ndarray, simulator: Simulator, builds: Path) -> None:
     expected = GoldenModel(tiny_network).predict(frames)
     bench = ProtocolBench(tiny(), simulator=simulator, seed=1, build_dir=builds)
