@@ -69,7 +69,7 @@ def report_folder(folder: Path, device: Device) -> Path:
 
 def show(report: SynthesisReport, *, interval: int) -> None:
     """Print a report; ``interval`` in cycles a frame gives the frames a second."""
-    rows = {"network": report.network_digest, "device": str(report.device)}
+    rows: dict[str, object] = {"network": report.network_digest, "device": str(report.device)}
     clock, path = report.clock, report.critical_path
     if clock:
         seeds = f"median of {len(clock.by_seed)} seeds, {clock.min_hz / 1e6:.1f} to {clock.max_hz / 1e6:.1f}"

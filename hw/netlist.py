@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sterna.hw.devices import Family
 
-__all__ = ["LATCHES", "MULTIPLIERS", "TOP", "Resources", "count_resources", "leaf_cells", "read_netlist", "unit_of"]
+__all__ = [
+    "LATCHES",
+    "MULTIPLIERS",
+    "TOP",
+    "Resources",
+    "count_resources",
+    "instances",
+    "leaf_cells",
+    "read_netlist",
+    "unit_of",
+]
 
 #: Yosys's word-level cells that multiply or divide. None may be left after ``proc; opt``.
 MULTIPLIERS = ("$mul", "$div", "$mod", "$divfloor", "$modfloor", "$pow", "$macc", "$macc_v2")
@@ -67,18 +77,30 @@ def read_netlist(path: Path) -> dict[str, Any]:
 def leaf_cells(modules: Mapping[str, Any], top: str, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Path (instance names joined by dots) and type of every cell below ``top`` that is not a module of the design."""
     for name, cell in modules[top]["cells"].items():
-        module = modules.get(cell["type"])
-        # Yosys lists the device's own cells too, as modules without a body.
-        if module is not None and "blackbox" not in module["attributes"] and "whitebox" not in module["attributes"]:
+        if _is_design(modules, cell["type"]):
             yield from leaf_cells(modules, cell["type"], f"{prefix}{name}.")
         else:
             yield prefix + name, cell["type"]
 
 
-def unit_of(path: str) -> str:
-    """The instance in the top module that a cell belongs to, or :data:`TOP`."""
-    unit, dot, _ = path.partition(".")
-    return unit if dot and not unit.startswith("$") else TOP
+def _is_design(modules: Mapping[str, Any], name: str) -> bool:
+    # Yosys lists the device's own cells too, as modules without a body.
+    return name in modules and not {"blackbox", "whitebox"} & set(modules[name]["attributes"])
+
+
+def instances(modules: Mapping[str, Any], top: str) -> list[str]:
+    """Names of the instances of the design's own modules in the top module, in order."""
+    return [name for name, cell in modules[top]["cells"].items() if _is_design(modules, cell["type"])]
+
+
+def unit_of(path: str, units: Sequence[str]) -> str:
+    """The unit, of ``units``, that a cell of a flattened netlist is named after, or :data:`TOP`.
+
+    Yosys names a cell after a signal near it. Those inside a unit begin with ``unit.``; Amaranth names the wires
+    between units after the port that they belong to, ``unit__port``.
+    """
+    owners = [unit for unit in units if path.startswith((f"{unit}.", f"{unit}__"))]
+    return max(owners, key=len, default=TOP)
 
 
 def _count(types: Counter[str], prefixes: tuple[str, ...]) -> int:

@@ -11,7 +11,7 @@ import operator
 import os
 import shutil
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +26,7 @@ from sterna.hw.netlist import (
     TOP,
     Resources,
     count_resources,
+    instances,
     leaf_cells,
     read_netlist,
     unit_of,
@@ -73,7 +74,8 @@ class SynthesisReport:
     device : Device
     total : Resources
     units : dict[str, Resources]
-        The same by instance in the top module; ``"(top)"`` for the cells between them. They sum up to ``total``.
+        The same by instance in the top module; ``"(top)"`` for the cells between them, and those that nextpnr adds.
+        They sum up to ``total``. The netlist is flattened: a cell belongs to the unit that Yosys names it after.
     utilization : dict[Resource, tuple[int, int]]
         Used and available, as nextpnr counts them after packing.
     multipliers, latches : dict[str, int]
@@ -155,7 +157,6 @@ def synthesize(
     out_dir: Path,
     seeds: Sequence[int] = (1,),
     freq: float | None = None,
-    keep_units: bool = True,
     progress: Callable[[str], None] = lambda step: None,
 ) -> SynthesisReport:
     """Synthesize, place and route the module ``top`` of the file ``verilog``.
@@ -174,9 +175,6 @@ def synthesize(
         Place and route once with each; the report quotes the median clock.
     freq : float, optional
         Clock to ask place and route for, in Hz. By default the device's ``target_hz``.
-    keep_units : bool
-        Keep the boundaries of the instances in the top module, so that every cell is known to belong to one. Without,
-        Yosys optimizes across them, and a cell counts for the unit after which Yosys names it.
     progress : function of str
         Called with the name of each step.
 
@@ -200,7 +198,7 @@ def synthesize(
     with _staging(Path(out_dir)) as work:
         progress("Yosys: synthesis")
         shutil.copyfile(verilog, work / "design.v")
-        (work / "synth.ys").write_text(_yosys_script(top, device, keep_units=keep_units), encoding="utf-8")
+        (work / "synth.ys").write_text(_yosys_script(top, device), encoding="utf-8")
         run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
         _write_block(work / "mapped.json", top, work / "block.json")
 
@@ -213,11 +211,13 @@ def synthesize(
         progress(f"nextpnr: place and route, {len(seeds)} seed{'s' * (len(seeds) > 1)}")
         with ThreadPoolExecutor(_PROCESSES) as pool:
             routed = dict(zip(seeds, pool.map(lambda seed: _route(nextpnr, arguments, seed, work), seeds), strict=True))
+        generic = read_netlist(work / "generic.json")
+        names = instances(generic, top)
+        words = Counter(kind for _, kind in leaf_cells(generic, top))
+        total, units = _resources(device.family, work, top, names)
         clocks = {seed: hz for seed, result in routed.items() if (hz := clock_hz(result)) is not None}
         clock = Clock(by_seed=clocks) if clocks else None
 
-        words = Counter(kind for _, kind in leaf_cells(read_netlist(work / "generic.json"), top))
-        total, units = _resources(device.family, work, top)
         report = SynthesisReport(
             top=top,
             device=device,
@@ -227,7 +227,9 @@ def synthesize(
             multipliers={kind: words[kind] for kind in MULTIPLIERS if words[kind]},
             latches={kind: words[kind] for kind in LATCHES if words[kind]},
             clock=clock,
-            critical_path=critical_path(routed[clock.median_seed], seed=clock.median_seed) if clock else None,
+            critical_path=critical_path(routed[clock.median_seed], seed=clock.median_seed, units=names)
+            if clock
+            else None,
             network_digest=_digest_beside(verilog),
             tools=tools,
             commands=[
@@ -263,7 +265,7 @@ def _staging(out_dir: Path) -> Iterator[Path]:
             out_dir.rmdir()
 
 
-def _yosys_script(top: str, device: Device, *, keep_units: bool) -> str:
+def _yosys_script(top: str, device: Device) -> str:
     mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5"
     if device.family is Family.ICE40 and device.dsps:
         mapping += " -dsp"  # else a stray multiplication would hide in tables; synth_ecp5 uses DSP blocks by itself
@@ -277,7 +279,6 @@ def _yosys_script(top: str, device: Device, *, keep_units: bool) -> str:
             "opt",
             "write_json generic.json",
             "design -load read",
-            *([f"setattr -set keep_hierarchy 1 {top}/c:*"] if keep_units else []),
             f"{mapping} -top {top}",
             "write_json mapped.json",
             "",
@@ -331,22 +332,21 @@ def _check_fit(top: str, device: Device, utilization: Mapping[Resource, tuple[in
         )
 
 
-def _resources(family: Family, work: Path, top: str) -> tuple[Resources, dict[str, Resources]]:
-    """Resources of the whole design and of each unit, in the netlist's order."""
-    mapped = _cells_by_unit(read_netlist(work / "mapped.json"), top)
-    packed = _cells_by_unit(read_netlist(work / "packed.json"), "top")  # nextpnr's name for whatever is the top
-    units = {unit: count_resources(family, mapped[unit], packed[unit]) for unit in [*mapped]}
+def _resources(family: Family, work: Path, top: str, names: Sequence[str]) -> tuple[Resources, dict[str, Resources]]:
+    """Resources of the whole design, and of each unit."""
+    mapped = _cells_by_unit(read_netlist(work / "mapped.json"), top, names)
+    packed = _cells_by_unit(read_netlist(work / "packed.json"), "top", names)  # nextpnr's name for whatever is the top
+    units = {unit: count_resources(family, mapped[unit], packed[unit]) for unit in mapped}
     total = count_resources(family, sum(mapped.values(), start=Counter()), sum(packed.values(), start=Counter()))
     return total, units
 
 
-def _cells_by_unit(modules: Mapping[str, Any], top: str) -> dict[str, Counter[str]]:
-    """Cell types of each unit, the cells between the units (there may be none) last."""
-    cells: dict[str, Counter[str]] = defaultdict(Counter)
+def _cells_by_unit(modules: Mapping[str, Any], top: str, names: Sequence[str]) -> dict[str, Counter[str]]:
+    """Cell types of each unit, and of what is between them."""
+    cells: dict[str, Counter[str]] = {unit: Counter() for unit in (*names, TOP)}
     for path, kind in leaf_cells(modules, top):
         if kind != "$scopeinfo":
-            cells[unit_of(path)][kind] += 1
-    cells[TOP] = cells.pop(TOP, Counter())
+            cells[unit_of(path, names)][kind] += 1
     return cells
 
 

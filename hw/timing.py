@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sterna.hw.netlist import TOP
+from sterna.hw.netlist import unit_of
 
 __all__ = ["Clock", "CriticalPath", "clock_hz", "critical_path"]
 
@@ -88,8 +88,11 @@ def clock_hz(report: Mapping[str, Any]) -> float | None:
     return min(achieved) * 1e6 if achieved else None
 
 
-def critical_path(report: Mapping[str, Any], *, seed: int) -> CriticalPath | None:
-    """The slowest register-to-register path of one nextpnr report, or ``None`` where there is none."""
+def critical_path(report: Mapping[str, Any], *, seed: int, units: Sequence[str]) -> CriticalPath | None:
+    """The slowest register-to-register path of one nextpnr report, or ``None`` where there is none.
+
+    ``units`` are the instances in the top module, by which components at their boundaries are named.
+    """
     paths = [p["path"] for p in report["critical_paths"] if "<async>" not in (p["from"], p["to"]) and p["path"]]
     if not paths:
         return None
@@ -100,7 +103,7 @@ def critical_path(report: Mapping[str, Any], *, seed: int) -> CriticalPath | Non
         # nextpnr's own cells (carry feeds, ...) have no component: they belong to the one before.
         if cell.startswith("$nextpnr"):
             continue
-        component = cell.rpartition(".")[0] or TOP
+        component = cell.rpartition(".")[0] or unit_of(cell, units)
         if not components or components[-1] != component:
             components.append(component)
     routing = sum(s["delay"] for s in path if s["type"] == "routing")

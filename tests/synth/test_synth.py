@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sterna.hw.devices import Family, Resource
-from sterna.hw.netlist import Resources
+from sterna.hw.netlist import TOP, Resources
 from sterna.hw.synth import DoesNotFit, SynthesisReport, check_no_multiplier, synthesize
 from sterna.net.errors import ToolError
 
@@ -35,14 +35,15 @@ def test_units_sum_up(two_units: tuple[SynthesisReport, Path]) -> None:
 
 def test_resources(two_units: tuple[SynthesisReport, Path]) -> None:
     report, _ = two_units
-    first = report.units["first"]
-    assert first == report.units["second"]
     # 512 words of 16 bits; 16-bit sum and 9-bit address, and no flip-flop for the word: it is the block's own.
-    assert first.ram_blocks == (2 if report.device.family is Family.ICE40 else 1)
-    assert first.flip_flops == 25
+    for unit in (report.units["first"], report.units["second"]):
+        assert unit.ram_blocks == (2 if report.device.family is Family.ICE40 else 1)
+        # One that Yosys names after a port of the top module counts there.
+        assert 24 <= unit.flip_flops <= 25
+    assert report.total.flip_flops == 50
     assert report.total.dsps == report.total.distributed_ram == 0
-    # At least the XOR of two bytes, which may be absorbed by nobody else.
-    assert 1 <= report.units["(top)"].lut4 <= 9
+    # The inverters of the result; the XOR of two bytes goes with the wire that it reads.
+    assert 0 < report.units["(top)"].lut4 <= 16
     used, available = report.utilization[Resource.SLOTS]
     assert report.total.slots <= used < available
 
@@ -57,7 +58,8 @@ def test_clock(two_units: tuple[SynthesisReport, Path]) -> None:
     assert path is not None
     assert path.seed == report.clock.median_seed
     # The memory's word runs through the adder of the same unit.
-    assert {component.split(".")[0] for component in path.components} in ({"first"}, {"second"})
+    assert path.components[0].split(".")[0] in ("first", "second")
+    assert len({component.split(".")[0] for component in path.components} - {TOP}) == 1
     assert path.delay_ns * 1e-9 == pytest.approx(1 / report.clock.median_hz, rel=1e-3)
 
 

