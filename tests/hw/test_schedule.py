@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.hw.schedule import Schedule, collect_order, compile_schedule, deal_rows, formats
-from sterna.hw.walk import WordFormat
 
 FRAMES = 3
 
@@ -157,13 +156,6 @@ def test_every_format_is_right_by_itself() -> None:
     assert {fmt.extended for fmt in tried} == {False, True}
     for fmt in tried:
         check(weights, _compile(weights, fmt, elements=1, natural=False, choices=4))
-
-
-def test_word_layout() -> None:
-    fmt = WordFormat(lanes=5, run_width=4, extended=True)
-    assert (fmt.lane_width, fmt.extension_width, fmt.width) == (5, 3, 28)
-    assert (fmt.filler, fmt.wait) == (15, 31)
-    assert WordFormat(lanes=5, run_width=4, extended=False).width == 25
 
 
 def test_rows_leave_in_their_own_order() -> None:
