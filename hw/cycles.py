@@ -12,7 +12,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from sterna.hw.argmax import ARGMAX_LATENCY
-from sterna.hw.dense import FIFO_LATENCY, ISSUE_TO_END, ISSUE_TO_RELEASE, LEVEL_TO_STALL, TAKE_TO_SUM, DensePlan
+from sterna.hw.dense import ISSUE_TO_END, ISSUE_TO_RELEASE, LEVEL_TO_STALL, TAKE_TO_SUM, DensePlan
+from sterna.hw.fifo import FIFO_LATENCY
 from sterna.hw.plan import AcceleratorPlan
 from sterna.hw.sequencer import ACCEPT_TO_ISSUE
 
@@ -47,6 +48,7 @@ class _Unit:
     last_issue: int = -1
     last_take: int = -1
     last_pop: int = -1
+    last_transfer: int = -1
     releases: list[int] = field(default_factory=list)
     pops: deque[int] = field(default_factory=deque)
     blocked: deque[tuple[int, int]] = field(default_factory=deque)
@@ -56,7 +58,7 @@ class _Unit:
         return self.releases[frame - 2] if frame >= 2 else 0
 
     def compute(self, accepted: int, sink_ready: int) -> list[int]:
-        """Pop times of a frame's results, in order.
+        """Transfer times of a frame's results, in order.
 
         Parameters
         ----------
@@ -70,18 +72,18 @@ class _Unit:
         ends = schedule.ends.tolist()
         causes = sorted((min(end, last_step), k) for k, end in enumerate(ends))
         complete: dict[int, int] = {}
-        pops: list[int] = []
+        transfers: list[int] = []
         # ACCEPT_TO_ISSUE is at least the one cycle that separates a frame's first step from the last one's
         step, time = -1, max(accepted + ACCEPT_TO_ISSUE - 1, self.last_issue)
         for cause, k in causes:
             time = self._advance(time, cause - step)
             step = cause
             complete[k] = time + ISSUE_TO_END + (ends[k] - cause)
-            while len(pops) in complete:
-                pops.append(self._take(complete[len(pops)], sink_ready))
+            while len(transfers) in complete:
+                transfers.append(self._take(complete[len(transfers)], sink_ready))
         self.last_issue = time
         self.releases.append(time + ISSUE_TO_RELEASE)
-        return pops
+        return transfers
 
     def _advance(self, time: int, steps: int) -> int:
         """Cycle of the step that is ``steps`` after the one issued in ``time``."""
@@ -100,13 +102,15 @@ class _Unit:
         """Takes a sum; gives the cycle in which its result leaves."""
         self.last_take = max(self.last_take, complete) + 1
         pushed = self.last_take + TAKE_TO_SUM + self.plan.tables.latency
-        self.last_pop = max(pushed + FIFO_LATENCY, self.last_pop + 1, sink_ready)
+        # the output register takes a result from the FIFO in the cycle in which it gives the one before away
+        self.last_pop = max(pushed + 1, self.last_pop + 1, self.last_transfer)
+        self.last_transfer = max(self.last_pop + FIFO_LATENCY - 1, sink_ready)
         self.pops.append(self.last_pop)
         if len(self.pops) > self.plan.fifo_ahead:
             waited = self.pops.popleft()
             if waited > pushed:
                 self.blocked.append((pushed + 1 + LEVEL_TO_STALL, waited + LEVEL_TO_STALL))
-        return self.last_pop
+        return self.last_transfer
 
 
 def _run(units: list[_Unit], frames: int) -> tuple[int, list[int]]:

@@ -9,10 +9,10 @@ from operator import or_
 import numpy as np
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.fifo import ResultFifo
 from sterna.hw.lane import Lane
 from sterna.hw.lower import DenseLayer, select
 from sterna.hw.requantize import requantizer
@@ -25,9 +25,8 @@ from sterna.hw.tables import Tables, code_shape, plan_tables
 ISSUE_TO_RELEASE = 2
 #: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
 ISSUE_TO_END = 4
-#: Cycles from a sum's taking to the requantizer's input, and from the FIFO's input to its output.
+#: Cycles from a sum's taking to the requantizer's input.
 TAKE_TO_SUM = 2
-FIFO_LATENCY = 1
 #: Cycles from the FIFO's level to the stop of issue.
 LEVEL_TO_STALL = 1
 
@@ -88,9 +87,8 @@ class DensePlan:
 
     @property
     def fifo_depth(self) -> int:
-        """Results that the output FIFO holds: up to 16 a power of two, whose counters wrap by themselves."""
-        needed = self.in_flight + 2
-        return 1 << (needed - 1).bit_length() if needed <= 16 else needed
+        """Results that the output FIFO holds, a power of two."""
+        return 1 << (self.in_flight + 1).bit_length()
 
     @property
     def fifo_ahead(self) -> int:
@@ -309,8 +307,7 @@ class DenseUnit(wiring.Component):
         m = Module()
         m.submodules.core = core = DenseCore(self._plan, framed=self._framed)
         m.submodules.requantizer = codes = requantizer(self._plan.tables)
-        shape = self._plan.tables.output_shape
-        m.submodules.fifo = fifo = SyncFIFO(width=shape.width, depth=self._plan.fifo_depth)
+        m.submodules.fifo = fifo = ResultFifo(shape=self._plan.tables.output_shape, depth=self._plan.fifo_depth)
         wiring.connect(m, wiring.flipped(self.i), core.i)
         transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
         m.d.comb += [
@@ -319,11 +316,9 @@ class DenseUnit(wiring.Component):
             self.error.eq(core.error),
             codes.i_valid.eq(core.o_valid),
             codes.i_sum.eq(core.o_sum),
-            fifo.w_en.eq(codes.o_valid),
-            fifo.w_data.eq(codes.o_data),
-            self.o.valid.eq(fifo.r_rdy),
-            self.o.payload.eq(fifo.r_data),
-            fifo.r_en.eq(self.o.ready),
+            fifo.i_valid.eq(codes.o_valid),
+            fifo.i_data.eq(codes.o_data),
         ]
+        wiring.connect(m, fifo.o, wiring.flipped(self.o))
         m.d.sync += core.stall.eq(fifo.level > self._plan.fifo_ahead)
         return m

@@ -9,6 +9,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+#: Entries above which a table goes to block RAM, whatever its width.
+BLOCK_DEPTH = 128
 #: Cycles from a Rom's address to its data.
 ROM_LATENCY = 2
 
@@ -41,7 +43,9 @@ class Rom(wiring.Component):
         if len(set(self._init)) == 1:
             m.d.comb += self.data.eq(Const(self._init[0], self._shape))
             return m
-        m.submodules.table = table = Memory(shape=self._shape, depth=len(self._init), init=self._init)
+        # Yosys makes deep, slow logic of long narrow tables, however little of a block they fill
+        style = {"ram_style": "block"} if len(self._init) > BLOCK_DEPTH else {}
+        m.submodules.table = table = Memory(shape=self._shape, depth=len(self._init), init=self._init, attrs=style)
         read = table.read_port()
         m.d.comb += read.addr.eq(self.address)
         # without reset or enable, so that it can become the memory's own output register
