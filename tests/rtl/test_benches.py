@@ -202,6 +202,7 @@ WITHDRAWN = (
     "reg turn = 0; always @(posedge clk) turn <= ~turn;\n  assign o__valid = full & turn;\n"
     "  assign o__payload = row == 0 ? s0",
 )
+KILL = 'initial #300 $system("kill -9 $PPID");'
 NO_RESET = ("column <= 0;\n      row <= 0;\n      full <= 0;\n      skip <= 0;", "")
 
 
@@ -220,7 +221,8 @@ NO_RESET = ("column <= 0;\n      row <= 0;\n      full <= 0;\n      skip <= 0;",
         ),
         pytest.param("{{3{score[4]}}", "{3'b0", "m_axis_tdata has .* no sign-extended 5-bit", id="extension"),
         pytest.param("wire [4:0] score;", "wire [4:0] score", "icarus refused the Verilog; see .*log", id="syntax"),
-        pytest.param("wire [4:0] score;", "wire [4:0] score; initial #300 $finish;", "prematurely", id="dies early"),
+        pytest.param("wire [4:0] score;", "wire [4:0] score; initial #300 $finish;", "prematurely", id="ends early"),
+        pytest.param("wire [4:0] score;", f"wire [4:0] score; {KILL}", "died before the bench ended; see", id="dies"),
     ],
 )
 def test_broken_accelerator(
