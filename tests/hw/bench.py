@@ -154,7 +154,7 @@ def drive(
                 record.sent.append(cycle)
                 offered = False
             if waiting is not None:
-                assert valid and payload == waiting, "an offered result changed"
+                assert (valid, payload) == (1, waiting), "an offered result changed"
             waiting = payload if valid and stalled else None
             if valid and not stalled:
                 record.results.append(payload)
