@@ -42,6 +42,13 @@ def test_pruned_weights_stay_zero_and_survivors_may_change_sign() -> None:
     assert changed.grad.tolist() == [[0, 0, 1, 1]]
 
 
+def test_survivors_threshold_may_be_lower_than_the_pruning_one() -> None:
+    quantizer = TernaryQuantizer(shape=(1, 4), factor=1.0)
+    quantizer.prune(torch.tensor([[0.0, 1.0, 2.0, 3.0]]), keep=0.5)
+    assert quantizer.threshold_fixed.item() == 0.75
+    assert quantizer(torch.tensor([[9.0, 9.0, 0.8, -0.7]])).tolist() == [[0, 0, 1, 0]]
+
+
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
 def test_threshold_factor_must_be_positive(factor: float) -> None:
     with pytest.raises(ValueError, match=r"factor must be positive, not"):
