@@ -169,7 +169,10 @@ def drive(
 
 def run(dut: Elaboratable, bench: Callable[[Any], Any]) -> None:
     """Simulates until the bench ends."""
-    simulator = Simulator(dut)
+    m = Module()
+    m.submodules.dut = dut
+    m.d.sync += Signal(name="clocked").eq(1)  # a device without a register can be clocked too
+    simulator = Simulator(m)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()

@@ -48,10 +48,7 @@ def results(unit: Requantizer, sums: list[int], latency: int, gaps: float) -> li
                 return
             await ctx.tick()
 
-    module = Module()
-    module.submodules.unit = unit
-    module.d.sync += Signal(name="clocked").eq(1)  # a unit without a register still needs a clock
-    run(module, bench)
+    run(unit, bench)
     return found
 
 
@@ -172,7 +169,6 @@ def test_clamped(output: ActivationType, shape: Any) -> None:
     value, result = Signal(shape), Signal(code_shape(output))
     module = Module()
     module.d.comb += result.eq(clamped(value, output))
-    module.d.sync += Signal(name="clocked").eq(1)
     low = -(1 << (shape.width - 1)) if shape.signed else 0
 
     async def bench(ctx: Any) -> None:
@@ -186,9 +182,6 @@ def test_clamped(output: ActivationType, shape: Any) -> None:
 @pytest.mark.parametrize("entries", [[1, 2, 3], [7, 7], [5], [-4, 3]])
 def test_rom(entries: list[int]) -> None:
     rom = Rom(shape=signed(4), init=entries)
-    module = Module()
-    module.submodules.rom = rom
-    module.d.sync += Signal(name="clocked").eq(1)
 
     async def bench(ctx: Any) -> None:
         for cycle in range(len(entries) + ROM_LATENCY):
@@ -197,4 +190,4 @@ def test_rom(entries: list[int]) -> None:
             if cycle >= ROM_LATENCY - 1:
                 assert ctx.get(rom.data) == entries[min(cycle - ROM_LATENCY + 1, len(entries) - 1)]
 
-    run(module, bench)
+    run(rom, bench)
