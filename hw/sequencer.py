@@ -73,13 +73,12 @@ class Loader(wiring.Component):
         bank = Signal()
         waiting, used = Signal(2), Signal(2)
         skipping = Signal()
-        at_end = Signal()
+        at_end = Signal(init=first == final)  # registered beside the counter, like the sequencer's flags
         taken, kept = Signal(), Signal()
         ends, complete = Signal(), Signal()
         last = self.last if self._framed else at_end
 
         m.d.comb += [
-            at_end.eq(beat == final),
             self.ready.eq(~used[1] | skipping),
             taken.eq(self.valid & self.ready),
             kept.eq(taken & ~skipping),
@@ -93,7 +92,9 @@ class Loader(wiring.Component):
             bank.eq(bank ^ complete),
         ]
         with m.If(kept):
-            m.d.sync += beat.eq(Mux(ends, first, beat + 1))
+            m.d.sync += [beat.eq(beat + 1), at_end.eq(beat == final - 1)]
+        with m.If(ends):
+            m.d.sync += [beat.eq(first), at_end.eq(first == final)]
         if self._framed:
             m.d.sync += self.error.eq(kept & (at_end ^ last))
             with m.If(taken):
