@@ -1,0 +1,52 @@
+"""A mapped netlist as Verilog, for gate-level simulation."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from sterna.hw.devices import Family
+from sterna.hw.toolchain import Tool, run_tool
+
+__all__ = ["write_gates"]
+
+# What Yosys knows about the behavior of each family's cells.
+_CELLS = {Family.ICE40: "+/ice40/cells_sim.v", Family.ECP5: "+/ecp5/cells_sim.v"}
+
+
+def write_gates(netlist: Path, verilog: Path, *, top: str, family: Family) -> None:
+    """Write a mapped netlist as Verilog, with the behavior of its cells.
+
+    Cells behave as Yosys describes them, but for ECP5's block RAM, of which Yosys knows the pins only: it takes
+    another file with a module ``DP16KD``.
+
+    Parameters
+    ----------
+    netlist : Path
+        ``mapped.json`` of :func:`sterna.hw.synth.synthesize`.
+    verilog : Path
+        File to write.
+    top : str
+        Name of the top module.
+    family : Family
+
+    Raises
+    ------
+    ToolError
+        If Yosys is missing or fails.
+    """
+    script = [
+        "read_json mapped.json",
+        f"read_verilog -overwrite {_CELLS[family]}",
+        f"hierarchy -check -top {top}",
+        "proc",
+        "write_verilog -noattr gates.v",
+        "",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        shutil.copyfile(netlist, work / "mapped.json")
+        (work / "gates.ys").write_text("\n".join(script), encoding="utf-8")
+        run_tool(Tool.YOSYS, ["-q", "-s", "gates.ys"], cwd=work, log="yosys.log")
+        shutil.move(work / "gates.v", verilog)
