@@ -98,14 +98,6 @@ class Record:
     probes: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def with_reset(dut: Elaboratable) -> tuple[Module, Signal]:
-    """The device in a clock domain whose reset can be driven."""
-    m = Module()
-    m.domains.sync = domain = ClockDomain()
-    m.submodules.dut = dut
-    return m, domain.rst
-
-
 def drive(
     dut: Elaboratable,
     source: Port,
@@ -167,9 +159,10 @@ def drive(
     return record
 
 
-def run(dut: Elaboratable, bench: Callable[[Any], Any]) -> None:
-    """Simulates until the bench ends."""
+def run(dut: Elaboratable, bench: Callable[[Any], Any], *, domain: ClockDomain | None = None) -> None:
+    """Simulates until the bench ends; with a domain, the bench can drive its reset."""
     m = Module()
+    m.domains.sync = domain or ClockDomain("sync")
     m.submodules.dut = dut
     m.d.sync += Signal(name="clocked").eq(1)  # a device without a register can be clocked too
     simulator = Simulator(m)
