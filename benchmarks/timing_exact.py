@@ -44,7 +44,7 @@ def draw(seed: int) -> tuple[Network, AcceleratorConfig]:
         network = random_dense_network(rng, sizes=sizes, zeros=float(rng.uniform(0.7, 0.97)), types=types, kinds=kinds)
     rows = [len(layer.weights) for layer in lower(network)]
     given = [int(rng.integers(1, min(count, 9) + 1)) for count in rows]
-    elements = 1 << int(rng.integers(0, int(np.log2(network.input_shape[0])) + 1))
+    elements = 1 << int(rng.integers(0, int(np.log2(min(network.input_shape[0], 64))) + 1))
     lanes = None if rng.integers(4) == 0 else given
     return network, AcceleratorConfig(lanes=lanes, elements_per_beat=elements, argmax=bool(rng.integers(4) == 0))
 
