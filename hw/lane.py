@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -152,7 +152,7 @@ class Lane(wiring.Component):
         total = Signal(signed(self._acc_width))
         code = Signal(self._activation.width)
         m.d.comb += [
-            code.eq(fetched.word_select(select_5, self._activation.width) if self._elements > 1 else fetched),
+            code.eq(_chosen(fetched, select_5)),
             total.eq(self._add(acc, code & active_5.replicate(len(code)), negative_5)),
             self.ended.eq(first_4 | self.control.finish),
         ]
@@ -206,3 +206,11 @@ class Lane(wiring.Component):
         extended = Cat(code, sign.replicate(max(width - len(code), 0)))[:width]
         inverted = extended ^ negative.replicate(width)
         return (Cat(1, acc) + Cat(negative, inverted))[1 : width + 1].as_signed()
+
+
+def _chosen(word: Value, select: Value) -> Value:
+    """One of a word's elements, by multiplexers alone: ``word_select`` would multiply the index by the width."""
+    for bit in reversed(range(len(select))):
+        half = len(word) // 2
+        word = Mux(select[bit], word[half:], word[:half])
+    return word

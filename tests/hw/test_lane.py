@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.back import rtlil
 from bench import S1, S8, U1, U4, U8, run
 
 from sterna.hw.columns import Window
@@ -200,3 +202,19 @@ def test_partial_sums_may_wrap() -> None:
 def test_the_sum_stays_until_the_next() -> None:
     words = [Word(3), Word(4, finish=True), None, None, Word(2), Word(1, negative=True, finish=True)]
     assert walk(words, CODES, start=1) == [(1 + 4, CODES[4] + CODES[8]), (5 + 4, CODES[10] - CODES[11])]
+
+
+@pytest.mark.parametrize("elements", [1, 2, 8])
+def test_no_multiplier_chooses_an_element(elements: int) -> None:
+    """Codes of 3 bits, since a multiplication by a power of two hides in a shift."""
+    lane = Lane(
+        word_format=WordFormat(lanes=1, run_width=3, extended=False),
+        window=window(6, 0, elements),
+        start=0,
+        activation=ActivationType(3, False),
+        elements=elements,
+        acc_width=8,
+    )
+    cells = set(re.findall(r"^\s*cell (\$\w+)", rtlil.convert(lane), re.M))
+    assert "$add" in cells
+    assert cells.isdisjoint({"$mul", "$div", "$mod", "$divfloor", "$modfloor", "$pow"})
