@@ -1,0 +1,113 @@
+"""Networks drawn at random, and an accelerator's bench, for the tests of whole chains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from bench import Port, Record, drive, random_codes, random_weights
+
+from sterna.hw.accelerator import Accelerator, byte_width
+from sterna.hw.config import AcceleratorConfig
+from sterna.hw.lower import lower
+from sterna.hw.plan import AcceleratorPlan, plan_accelerator
+from sterna.net import ActivationType, Linear, Network, Requantization, ShiftRound, Thresholds
+from sterna.sim.golden import GoldenModel
+
+
+def random_requantize(rng: np.random.Generator, rows: int, output: ActivationType) -> Requantization:
+    if rng.random() < 0.5:
+        shift = rng.integers(0, 5, rows) if rng.random() < 0.5 else np.full(rows, 2)
+        return ShiftRound(output=output, bias=rng.integers(-20, 20, rows), shift=shift)
+    return Thresholds(output=output, levels=np.sort(rng.integers(-40, 40, (rows, (1 << output.width) - 1)), axis=1))
+
+
+def random_network(rng: np.random.Generator, *, layers: int, widest: int = 30) -> Network:
+    """1 to 4 dense layers of all sorts."""
+    sizes = rng.integers(1, widest + 1, layers + 1)
+    code = ActivationType(int(rng.integers(1, 9)), bool(rng.integers(2)))
+    nodes = []
+    for k in range(layers):
+        rows, columns = int(sizes[k + 1]), int(sizes[k])
+        zeros = rng.choice([0.0, 0.5, 0.7, 0.7, 0.9, 1.0])
+        last = k == layers - 1
+        output = ActivationType(int(rng.integers(1, 5)), bool(rng.integers(2)))
+        nodes.append(
+            Linear(
+                name=f"fc{k}",
+                weights=random_weights(rng, rows, columns, float(zeros)),
+                bias=rng.integers(-9, 10, rows) if rng.random() < 0.6 else None,
+                requantize=None if last and rng.random() < 0.7 else random_requantize(rng, rows, output),
+            )
+        )
+    return Network(input_shape=(int(sizes[0]),), input_type=code, input_scale=1.0, nodes=nodes)
+
+
+def random_plan(seed: int) -> AcceleratorPlan:
+    """An accelerator of all sorts."""
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, layers=1 + seed % 4)
+    elements = min(1 << int(rng.integers(3)), 1 << (network.input_shape[0].bit_length() - 1))
+    lanes = [int(rng.integers(1, min(len(layer.weights), 9) + 1)) for layer in lower(network)]
+    config = AcceleratorConfig(lanes=lanes, elements_per_beat=elements, argmax=bool(rng.random() < 0.3))
+    return plan_accelerator(network, config)
+
+
+def axi_beats(frames: Sequence[Sequence[int]], plan: AcceleratorPlan) -> list[tuple[int, bool]]:
+    """(tdata, tlast) of each beat; the padding is anything but 0."""
+    elements = plan.units[0].elements
+    lane = byte_width(plan.network.input_type.width)
+    beats = []
+    for frame in frames:
+        for first in range(0, len(frame), elements):
+            data = (1 << lane * elements) - 1
+            for k, code in enumerate(frame[first : first + elements]):
+                data &= ~(((1 << lane) - 1) << k * lane)
+                data |= (code & ((1 << lane) - 1)) << k * lane
+            beats.append((data, first + elements >= len(frame)))
+    return beats
+
+
+def drive_accelerator(
+    plan: AcceleratorPlan, beats: Sequence[tuple[int, bool]], *, frames: int, probes: Sequence[Any] = (), **stalls: Any
+) -> tuple[Record, Accelerator]:
+    """Sends beats and takes so many frames of results, as integers; ``tlast`` is checked."""
+    dut = Accelerator(plan)
+
+    def set_beat(ctx: Any, beat: tuple[int, bool]) -> None:
+        ctx.set(dut.s_axis_tdata, beat[0])
+        ctx.set(dut.s_axis_tlast, beat[1])
+
+    record = drive(
+        dut,
+        Port(dut.s_axis_tvalid, dut.s_axis_tready, dut.s_axis_tdata),
+        Port(dut.m_axis_tvalid, dut.m_axis_tready, dut.m_axis_tdata),
+        beats,
+        count=frames * plan.output_beats,
+        set_beat=set_beat,
+        probes=(dut.m_axis_tvalid & dut.m_axis_tready, dut.m_axis_tlast, dut.frame_error),
+        **stalls,
+    )
+    lasts = [last for transfer, last, _ in record.probes if transfer]
+    assert lasts == ([0] * (plan.output_beats - 1) + [1]) * frames
+    width = len(dut.m_axis_tdata)
+    if plan.output_shape.signed:
+        record.results = [value - (1 << width) if value >> (width - 1) else value for value in record.results]
+    return record, dut
+
+
+def check_accelerator(plan: AcceleratorPlan, frames: np.ndarray, **stalls: Any) -> Record:
+    """Every output of every frame equals the golden model's."""
+    golden = GoldenModel(plan.network)
+    expected = golden.classify(frames)[:, None] if plan.config.argmax else golden.predict(frames)
+    streamed = frames.transpose(0, 2, 1, 3) if frames.ndim == 4 else frames
+    beats = axi_beats(streamed.reshape(len(frames), -1).tolist(), plan)
+    record, _ = drive_accelerator(plan, beats, frames=len(frames), **stalls)
+    np.testing.assert_array_equal(np.array(record.results).reshape(expected.shape), expected)
+    assert not any(error for _, _, error in record.probes)
+    return record
+
+
+def random_frames(plan: AcceleratorPlan, count: int, seed: int = 0) -> np.ndarray:
+    return random_codes(np.random.default_rng(seed), plan.network.input_type, count, *plan.network.input_shape)

@@ -1,0 +1,71 @@
+"""What a configuration refuses, and how it says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sterna.hw.config import MAX_ELEMENTS_PER_BEAT, AcceleratorConfig, identifier
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"lanes": 0}, ValueError, r"^lanes must be a positive integer, not 0$"),
+        ({"lanes": -1}, ValueError, r"^lanes must be a positive integer, not -1$"),
+        ({"lanes": [4, 0]}, ValueError, r"^lanes must be a positive integer, not 0$"),
+        ({"lanes": 1.5}, TypeError, r"^lanes must be a positive integer, not 1\.5$"),
+        ({"lanes": True}, TypeError, r"^lanes must be a positive integer, not True$"),
+        ({"lanes": [2, "3"]}, TypeError, r"^lanes must be a positive integer, not '3'$"),
+        ({"lanes": "8"}, TypeError, r"^lanes must be a positive integer or a sequence of them, not '8'$"),
+        ({"elements_per_beat": 0}, ValueError, r"^elements_per_beat must be a positive integer, not 0$"),
+        ({"elements_per_beat": 2.0}, TypeError, r"^elements_per_beat must be a positive integer, not 2\.0$"),
+        ({"elements_per_beat": 3}, ValueError, r"^elements_per_beat must be a power of two up to 64, not 3$"),
+        ({"elements_per_beat": 128}, ValueError, r"^elements_per_beat must be a power of two up to 64, not 128$"),
+        ({"fps": 100.0}, ValueError, r"^fps and clock_hz go together: lanes are derived from the cycles of a frame$"),
+        (
+            {"clock_hz": 1e6},
+            ValueError,
+            r"^fps and clock_hz go together: lanes are derived from the cycles of a frame$",
+        ),
+        ({"fps": 0, "clock_hz": 1e6}, ValueError, r"^fps must be above 0, not 0$"),
+        ({"fps": float("nan"), "clock_hz": 1e6}, ValueError, r"^fps must be above 0, not nan$"),
+        ({"fps": 1.0, "clock_hz": -1e6}, ValueError, r"^clock_hz must be above 0, not -1000000\.0$"),
+        ({"fps": 1.0, "clock_hz": 1e6, "lanes": 2}, ValueError, r"^give lanes or fps, not both$"),
+        ({"slack": -0.1}, ValueError, r"^slack must be from 0 to 1, not -0\.1$"),
+        ({"slack": 1.5}, ValueError, r"^slack must be from 0 to 1, not 1\.5$"),
+        ({"name": "2top"}, ValueError, r"^name must be a Verilog identifier, not '2top'$"),
+        ({"name": "a-b"}, ValueError, r"^name must be a Verilog identifier, not 'a-b'$"),
+        ({"name": ""}, ValueError, r"^name must be a Verilog identifier, not ''$"),
+    ],
+)
+def test_refusals(fields: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        AcceleratorConfig(**fields)
+
+
+def test_what_is_taken() -> None:
+    assert AcceleratorConfig(lanes=np.int64(4)).lanes == 4
+    assert AcceleratorConfig(lanes=[np.int8(4), 2]).lanes == (4, 2)
+    for power in range(7):
+        assert AcceleratorConfig(elements_per_beat=1 << power).elements_per_beat == 1 << power
+    assert MAX_ELEMENTS_PER_BEAT == 64
+    assert AcceleratorConfig(slack=0).slack == 0
+    assert AcceleratorConfig(slack=1).slack == 1
+
+
+def test_json() -> None:
+    assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
+        "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "slack": 0.01,
+    }  # fmt: skip
+    assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
+    assert AcceleratorConfig(fps=10.0, clock_hz=1e6).as_json()["lanes"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("fc1", "fc1"), ("digits-mlp", "digits_mlp"), ("2 nets", "n_2_nets"), ("", "n_"), ("é", "_")]
+)
+def test_identifiers(text: str, name: str) -> None:
+    assert identifier(text) == name
