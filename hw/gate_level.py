@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
 
 from sterna.hw.devices import Family
+from sterna.hw.netlist import read_netlist
 from sterna.hw.toolchain import Tool, run_tool
 
 __all__ = ["write_gates"]
@@ -46,7 +48,10 @@ def write_gates(netlist: Path, verilog: Path, *, top: str, family: Family) -> No
     ]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        shutil.copyfile(netlist, work / "mapped.json")
+        # The cells in the netlist are black boxes to Yosys.
+        boxes = {"blackbox", "whitebox"}
+        design = {name: module for name, module in read_netlist(netlist).items() if not boxes & {*module["attributes"]}}
+        (work / "mapped.json").write_text(json.dumps({"modules": design}), encoding="utf-8")
         (work / "gates.ys").write_text("\n".join(script), encoding="utf-8")
         run_tool(Tool.YOSYS, ["-q", "-s", "gates.ys"], cwd=work, log="yosys.log")
         shutil.move(work / "gates.v", verilog)

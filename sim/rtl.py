@@ -174,13 +174,16 @@ class RtlModel:
     def _waves_name(self) -> str:
         return "waves.fst" if self._simulator is Simulator.ICARUS else "dump.vcd"
 
+    _level = ""  # begins the names of builds of anything but the emitted Verilog
+
+    def _design(self) -> dict[str, str]:
+        """The design under test: texts by file name."""
+        return {self._manifest.verilog.name: self._manifest.verilog.read_text(encoding="utf-8")}
+
     def _build(self) -> Simulation:
-        kind = self._simulator.value + "-trace" * self._tracing + "-waves" * self._waves
+        kind = self._level + self._simulator.value + "-trace" * self._tracing + "-waves" * self._waves
         dump = self._waves_name if self._waves and self._simulator is Simulator.ICARUS else None
-        sources = {
-            self._manifest.verilog.name: self._manifest.verilog.read_text(encoding="utf-8"),
-            f"{TOP}.v": harness(self._manifest, trace=self._tracing, waves=dump),
-        }
+        sources = {**self._design(), f"{TOP}.v": harness(self._manifest, trace=self._tracing, waves=dump)}
         folder = self._build_dir / f"{self._manifest.name}-{kind}"
         return Simulation(
             simulator=self._simulator, sources=sources, top=TOP, folder=folder, waves=self._waves, marked=True
