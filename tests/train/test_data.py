@@ -150,10 +150,11 @@ def test_shift_is_in_pixels() -> None:
     dot = torch.zeros(200, 1, 9, 9)
     dot[:, :, 4, 4] = 1
     moved = augment(dot, Augmentation(shift=2), torch.Generator().manual_seed(3))
-    y = (moved.sum(dim=3) * torch.arange(9)).sum(dim=(1, 2))
     assert moved.sum(dim=(1, 2, 3)).allclose(torch.ones(200), atol=1e-4)
-    assert 2 <= y.min() < 2.2
-    assert 5.8 < y.max() <= 6
+    for other_axis in (2, 3):
+        place = (moved.sum(dim=other_axis) * torch.arange(9)).sum(dim=(1, 2))
+        assert 2 <= place.min() < 2.2
+        assert 5.8 < place.max() <= 6
 
 
 def test_rotation_keeps_the_center_and_turns_the_rest() -> None:
@@ -166,3 +167,25 @@ def test_rotation_keeps_the_center_and_turns_the_rest() -> None:
     assert below.any()
     assert not (above & below).any()
     assert torch.equal(above, moved[:, 0, 6, 6] > 0.3)
+
+
+def test_rotation_is_rigid() -> None:
+    ring = (torch.arange(31) - 15.0).square()
+    ring = (-((ring[:, None] + ring).sqrt() - 9).square() / 4).exp().expand(20, 1, 31, 31)
+    moved = augment(ring, Augmentation(rotate_degrees=60), torch.Generator().manual_seed(5))
+    assert torch.allclose(moved, ring, atol=0.1)  # what interpolation blurs
+
+
+def test_shear_and_scale_move_what_they_should() -> None:
+    line = torch.zeros(100, 1, 21, 21)
+    line[:, :, :, 10] = 1
+    sheared = augment(line, Augmentation(shear=0.5), torch.Generator().manual_seed(6))
+    assert torch.allclose(sheared[:, 0, 10], line[:, 0, 10], atol=1e-4)  # the middle row stays
+    top = (sheared[:, 0, 0] * torch.arange(21)).sum(dim=1)
+    assert 5 <= top.min() < 6
+    assert 14 < top.max() <= 15
+    block = torch.zeros(100, 1, 21, 21)
+    block[:, :, 5:16, 5:16] = 1
+    area = augment(block, Augmentation(scale=0.2), torch.Generator().manual_seed(7)).sum(dim=(1, 2, 3)) / 121
+    assert 1 / 1.2**2 - 0.02 < area.min() < 0.8
+    assert 1.3 < area.max() < 1 / 0.8**2 + 0.02
