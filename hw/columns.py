@@ -16,7 +16,7 @@ import numpy as np
 CORRECTED_BITS = 2
 #: Share of the weights' steps that a stride must save, and share of the beats that must have no weight, to be worth
 #: their logic.
-WORTH = 0.01
+WORTH = 0.005
 #: Strides that are tried.
 MAX_STRIDES = 48
 
