@@ -110,7 +110,7 @@ def _ecp5(name: str, option: str, slots: int, rams: int, dsps: int) -> list[Devi
             ram_blocks=rams,
             dsps=dsps,
             ram_block_bits=18432,
-            target_hz=200e6,
+            target_hz=250e6,
         )
         for speed in (6, 7, 8)
     ]

@@ -322,7 +322,8 @@ def _nextpnr_arguments(top: str, device: Device, freq: float | None) -> list[str
     arguments += ["--freq", f"{mhz:g}", "--timing-allow-fail"]
     if device.family is Family.ICE40:
         return [*arguments, "--pcf-allow-unconstrained"]
-    return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained"]
+    # Ripping up what misses the target takes a quarter longer and makes ECP5 some percent faster; iCE40 gains nothing.
+    return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained", "--tmg-ripup"]
 
 
 def _route(nextpnr: Tool, arguments: Sequence[str], seed: int, work: Path) -> dict[str, Any]:
