@@ -1,0 +1,274 @@
+# amaranth: UnusedElaboratable=no
+"""Stream rules: nothing is lost, nothing comes twice, and what is offered stays until it is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Array, Assert, Assume, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib.memory import Memory
+from prove import RefutedError, clocked, past, prove_bounded, prove_inductive
+
+from sterna.hw.argmax import Argmax
+from sterna.hw.columns import Window
+from sterna.hw.dense import DenseUnit, plan_dense
+from sterna.hw.fifo import ResultFifo
+from sterna.hw.lower import lower
+from sterna.hw.sequencer import Loader
+from sterna.net import ActivationType, Linear, Network, ShiftRound
+
+
+def stays(m: Module, stream: Any, ready: Value) -> None:
+    """What is offered and not taken is offered again."""
+    waits = past(m, stream.valid & ~ready)
+    payload = past(m, stream.payload)
+    with m.If(waits):
+        m.d.comb += Assert(stream.valid & (Value.cast(stream.payload) == payload))
+
+
+def argmax_spec(count: int, *, lossy: bool = False, ties_to_last: bool = False) -> tuple[Module, list[Signal]]:
+    """Each ``count`` scores give one index, that of the first highest."""
+    m, clock = clocked()
+    m.submodules.unit = unit = Argmax(count=count, shape=signed(2))
+    valid, score, ready = Signal(name="valid"), Signal(signed(2), name="score"), Signal(name="ready")
+    steal = Signal(name="steal")
+    taken, given = valid & unit.i.ready, unit.o.valid & ready
+    number, pending, expected = Signal(range(count)), Signal(), Signal(range(count))
+    scores = [Signal(signed(2), name=f"score_{k}") for k in range(count - 1)]
+    frame = [*scores, score]
+    m.d.comb += [
+        unit.i.valid.eq(valid),
+        unit.i.payload.eq(score),
+        unit.o.ready.eq(ready | (steal if lossy else 0)),
+        Assert(unit.o.valid == pending),
+    ]
+    with m.If(pending):
+        m.d.comb += Assert(unit.o.payload == expected)
+    with m.If(given):
+        m.d.sync += pending.eq(0)
+    with m.If(taken):
+        m.d.sync += number.eq(Mux(number == count - 1, 0, number + 1))
+        with m.Switch(number):
+            for k in range(count - 1):
+                with m.Case(k):
+                    m.d.sync += scores[k].eq(score)
+            with m.Default():
+                m.d.sync += pending.eq(1)
+                order = range(count) if ties_to_last else reversed(range(count))
+                for k in order:  # of several, the last assignment holds
+                    highest = Cat(frame[k] >= other for other in frame).all()
+                    with m.If(highest):
+                        m.d.sync += expected.eq(k)
+    stays(m, unit.o, ready)
+    return m, [clock, valid, score, ready, steal]
+
+
+@pytest.mark.parametrize(("count", "cycles"), [(1, 6), (2, 9), (3, 11)])
+def test_argmax(count: int, cycles: int) -> None:
+    prove_bounded(*argmax_spec(count), cycles=cycles)
+
+
+def test_argmax_of_one_for_ever() -> None:
+    prove_inductive(*argmax_spec(1), cycles=4)
+
+
+def test_a_lost_index_is_refuted() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*argmax_spec(2, lossy=True), cycles=6)
+
+
+def test_the_last_of_equals_is_refuted() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*argmax_spec(2, ties_to_last=True), cycles=6)
+
+
+def fifo_inputs(m: Module, fifo: ResultFifo, *, room: int) -> tuple[list[Signal], Value, Value]:
+    """Any writes while there is room, any reads; gives the inputs, and whether a result goes in, and out."""
+    writes, item, ready = Signal(name="writes"), Signal(fifo.i_data.shape(), name="item"), Signal(name="ready")
+    m.d.comb += [
+        fifo.i_valid.eq(writes),
+        fifo.i_data.eq(item),
+        fifo.o.ready.eq(ready),
+        Assume(~writes | (fifo.level < room)),
+    ]
+    return [writes, item, ready], writes, fifo.o.valid & ready
+
+
+def storage_of(m: Module, fifo: ResultFifo) -> Memory:
+    module = fifo.elaborate(None)
+    m.submodules.fifo = module
+    return module.submodules.storage
+
+
+def fifo_control_spec(depth: int, *, room: int) -> tuple[Module, list[Signal]]:
+    """Counts: what went in is inside or has come out; pointers never meet where both are used."""
+    m, clock = clocked()
+    fifo = ResultFifo(shape=unsigned(1), depth=depth)
+    storage = storage_of(m, fifo)
+    (write,), (read,) = storage.write_ports, storage.read_ports
+    inputs, enters, leaves = fifo_inputs(m, fifo, room=room)
+    inside = Signal(range(2 * depth + 2))
+    m.d.sync += inside.eq(inside + enters - leaves)
+    m.d.comb += [
+        Assert(inside == fifo.level + fifo.o.valid),
+        Assert(fifo.level <= depth),
+        Assert((write.addr - read.addr)[: len(write.addr)] == fifo.level[: len(write.addr)]),
+        Assert(~(write.en & read.en & (write.addr == read.addr))),
+    ]
+    stays(m, fifo.o, inputs[2])
+    return m, [clock, *inputs]
+
+
+@pytest.mark.parametrize("depth", [2, 4, 8])
+def test_fifo_control_for_ever(depth: int) -> None:
+    prove_inductive(*fifo_control_spec(depth, room=depth), cycles=3)
+
+
+def test_a_fifo_that_is_written_while_full_is_refuted() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*fifo_control_spec(2, room=3), cycles=6)
+
+
+def fifo_data_spec(depth: int, *, lossy: bool = False) -> tuple[Module, list[Signal]]:
+    """Any one result, marked as it goes in, comes out unchanged after exactly those that went in before it."""
+    m, clock = clocked()
+    m.submodules.fifo = fifo = ResultFifo(shape=unsigned(2), depth=depth)
+    inputs, enters, leaves = fifo_inputs(m, fifo, room=depth)
+    mark, forget = Signal(name="mark"), Signal(name="forget")
+    if lossy:
+        m.d.comb += fifo.i_valid.eq(inputs[0] & ~forget)
+    followed, value = Signal(), Signal(2)
+    inside, before = Signal(range(2 * depth)), Signal(range(2 * depth))
+    m.d.sync += inside.eq(inside + enters - leaves)
+    with m.If(enters & mark & ~followed):
+        m.d.sync += [followed.eq(1), value.eq(inputs[1]), before.eq(inside - leaves)]
+    with m.If(followed & leaves):
+        m.d.sync += before.eq(before - 1)
+        with m.If(before == 0):
+            m.d.comb += Assert(fifo.o.payload == value)
+            m.d.sync += followed.eq(0)
+    with m.If(fifo.o.valid):
+        m.d.comb += Assert(inside != 0)
+    return m, [clock, *inputs, mark, forget]
+
+
+def test_fifo_data() -> None:
+    prove_bounded(*fifo_data_spec(2), cycles=14)
+    prove_bounded(*fifo_data_spec(4), cycles=12)
+
+
+def test_a_lost_result_is_refuted() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*fifo_data_spec(2, lossy=True), cycles=8)
+
+
+def unit_spec(weights: list[list[int]], *, requantize: ShiftRound | None = None, lossy: bool = False) -> Any:
+    """A whole dense unit: frame after frame, the results of all that was taken come out, in order."""
+    u1 = ActivationType(1, False)
+    columns = len(weights[0])
+    node = Linear(name="fc", weights=np.array(weights, np.int8), requantize=requantize)
+    (layer,) = lower(Network(input_shape=(columns,), input_type=u1, input_scale=1.0, nodes=[node]))
+    plan = plan_dense(layer, lanes=1, elements=columns, natural=True)
+    m, clock = clocked()
+    m.submodules.unit = unit = DenseUnit(plan)
+    valid, ready, steal = Signal(name="valid"), Signal(name="ready"), Signal(name="steal")
+    codes = Signal(columns, name="codes")
+    queue = Array(Signal(columns, name=f"frame_{k}") for k in range(8))
+    head, tail = Signal(range(8)), Signal(range(8))
+    row = Signal(range(plan.results))
+    m.d.comb += [
+        unit.i.valid.eq(valid),
+        Value.cast(unit.i.payload).eq(codes),
+        unit.o.ready.eq(ready | (steal if lossy else 0)),
+        Assume((tail + 1)[:3] != head),
+    ]
+    with m.If(valid & unit.i.ready):
+        m.d.sync += [queue[tail].eq(codes), tail.eq(tail + 1)]
+
+    def result(which: int) -> Value:
+        total = sum((queue[head][c] * weight for c, weight in enumerate(weights[which])), start=Value.cast(0))
+        if requantize is None:
+            return total
+        rounded = (total + int(requantize.bias[which]) + 1) >> 1
+        return Mux(rounded > requantize.output.max, requantize.output.max, Mux(rounded < 0, 0, rounded))
+
+    with m.If(unit.o.valid):
+        m.d.comb += [Assert(head != tail), Assert(unit.o.payload == Array(map(result, range(plan.results)))[row])]
+    with m.If(unit.o.valid & ready):
+        m.d.sync += row.eq(Mux(row == plan.results - 1, 0, row + 1))
+        with m.If(row == plan.results - 1):
+            m.d.sync += head.eq(head + 1)
+    stays(m, unit.o, ready)
+    return (m, [clock, valid, codes, ready, steal]), plan
+
+
+def test_dense_unit() -> None:
+    """Every input, every pause, on both sides, up to the third frame's results."""
+    spec, plan = unit_spec([[1, -1], [1, 1]])
+    prove_bounded(*spec, cycles=12 + 2 * plan.schedule.steps)
+
+
+def test_dense_unit_with_requantization() -> None:
+    spec, plan = unit_spec([[1, 1, -1, 1]], requantize=ShiftRound(output=ActivationType(1, False), bias=[0], shift=[1]))
+    prove_bounded(*spec, cycles=14 + 2 * plan.schedule.steps)
+
+
+def test_a_unit_that_loses_a_result_is_refuted() -> None:
+    spec, _ = unit_spec([[1, -1], [1, 1]], lossy=True)
+    with pytest.raises(RefutedError):
+        prove_bounded(*spec, cycles=16)
+
+
+def loader_spec(beats: int, *, frames_at_once: int = 2) -> tuple[Module, list[Signal]]:
+    """Two buffers: never more frames in use, and none is written that is in use."""
+    m, clock = clocked()
+    window = Window(address_width=2, offset=4 - beats, elements=1, stride=1, live=(True,) * beats)
+    m.submodules.loader = loader = Loader(window=window, framed=True)
+    valid, last, begun, released = (Signal(name=name) for name in ("valid", "last", "begun", "released"))
+    used, waiting, oldest, error = Signal(3), Signal(3), Signal(), Signal()
+    position, skipping = Signal(range(beats + 1)), Signal()
+    complete = Signal()
+    at_end = position == beats - 1
+    m.d.comb += [
+        loader.valid.eq(valid),
+        loader.last.eq(last),
+        loader.begun.eq(begun),
+        loader.released.eq(released),
+        Assume(~begun | (waiting != 0)),
+        Assume(~released | (used > waiting)),
+        complete.eq(valid & loader.ready & ~skipping & at_end & last),
+        Assert(used <= frames_at_once),
+        Assert(loader.waiting == (waiting != 0)),
+        Assert(loader.error == error),
+    ]
+    m.d.sync += [
+        used.eq(used + complete - released),
+        waiting.eq(waiting + complete - begun),
+        oldest.eq(oldest ^ released),
+        error.eq(0),
+    ]
+    with m.If(valid & loader.ready):
+        with m.If(skipping):
+            m.d.sync += skipping.eq(~last)
+        with m.Else():
+            m.d.sync += [
+                position.eq(Mux(at_end | last, 0, position + 1)),
+                error.eq(at_end ^ last),
+                skipping.eq(at_end & ~last),
+            ]
+    # the beat that is written was taken two cycles before; what was in use then, and still is, is left alone
+    with m.If(loader.write & past(m, used != 0, 2) & (used != 0) & (past(m, oldest, 2) == oldest)):
+        m.d.comb += Assert(loader.bank != oldest)
+    return m, [clock, valid, last, begun, released]
+
+
+@pytest.mark.parametrize(("beats", "cycles"), [(1, 9), (2, 12), (3, 14)])
+def test_loader(beats: int, cycles: int) -> None:
+    prove_bounded(*loader_spec(beats), cycles=cycles)
+
+
+def test_two_buffers_are_used() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*loader_spec(2, frames_at_once=1), cycles=10)
