@@ -122,6 +122,13 @@ def test_shift_follows_the_deviation_but_does_not_flip_at_a_boundary() -> None:
     assert shifts == [2, 2, 2, 2, 2, 3, 3, 3, 2, 1]
 
 
+@pytest.mark.parametrize(("deviation", "shift"), [(1e-2, 0), (4.0, 0), (8.0, 1), (1e12, 31)])
+def test_shift_stays_in_range(deviation: float, shift: int) -> None:
+    norm = PowerOfTwoNorm(channels=2, step=0.25)
+    norm(torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) * deviation)
+    assert int(norm.shift) == shift
+
+
 def test_power_of_two_norm_needs_a_positive_step() -> None:
     with pytest.raises(ValueError, match=r"step must be positive, not 0\.0"):
         PowerOfTwoNorm(channels=1, step=0.0)

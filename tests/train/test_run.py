@@ -114,6 +114,8 @@ def test_finished_run_is_returned_unless_told_otherwise(recipe: Path, tmp_path: 
     again = run(recipe, tmp_path / "run", device="cpu", on_epoch=seen.append)
     assert not seen
     assert (again.seconds, again.network.digest, again.epoch) == (0.0, first.network.digest, first.epoch)
+    with pytest.raises(CheckpointError, match="of a run with another seed"):
+        run(recipe, tmp_path / "run", seed=12, device="cpu")
     anew = run(recipe, tmp_path / "run", device="cpu", resume=False, on_epoch=seen.append)
     assert len(seen) == 10
     assert anew.network.digest == first.network.digest
