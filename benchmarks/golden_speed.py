@@ -3,21 +3,16 @@
 Weights, levels and images are random with fixed seeds: the time does not depend on their values. The best of
 ``--repeats`` runs is reported, with all of them beside it.
 
-``python benchmarks/golden_speed.py --output golden_speed.json``
+``python benchmarks/golden_speed.py --output benchmarks/results/golden_speed.json``
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import parser, write
 
 from sterna.net import ActivationType, Conv2d, Flatten, Linear, MaxPool2d, Network, Node, Thresholds
 from sterna.sim.golden import GoldenModel
@@ -87,26 +82,17 @@ def measure(network: Network, images: int, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, help="write the JSON there instead of printing it")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each (default %(default)s)")
-    arguments = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("--repeats", type=int, default=3, help="runs of each (default %(default)s)")
+    arguments = command.parse_args()
     if arguments.repeats < 1:
-        parser.error(f"--repeats must be a positive integer, not {arguments.repeats}")
-    result = {
-        "benchmark": "golden_speed",
-        "command": " ".join(["python", "benchmarks/golden_speed.py", *sys.argv[1:]]),
+        command.error(f"--repeats must be a positive integer, not {arguments.repeats}")
+    figures = {
         "seed": SEED,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
-        "cpus": os.cpu_count(),
         "mlp_784_256_256_10": measure(mlp(), 10_000, arguments.repeats),
         "vgg_64_64_128_128_256_256_128_10": measure(vgg(), 200, arguments.repeats),
     }
-    text = json.dumps(result, indent=2) + "\n"
-    if arguments.output:
-        arguments.output.write_text(text)
-    else:
-        print(text, end="")
+    write(arguments.output, ("numpy",), figures)
 
 
 if __name__ == "__main__":

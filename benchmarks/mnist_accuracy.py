@@ -1,33 +1,26 @@
 """Accuracy of the MNIST recipes: three seeds each, and the committed files measured again.
 
-    python benchmarks/mnist_accuracy.py
+    python benchmarks/mnist_accuracy.py --output benchmarks/results/mnist_accuracy.json
 
 Trains recipes/mnist-mlp-95.toml and recipes/mnist-mlp-98.toml with seeds 1, 2 and 3 (continues what runs/ holds: a
-finished run costs seconds), and writes benchmarks/results/mnist_accuracy.json. The epoch is chosen on 5,000 held-out
+finished run costs seconds). The epoch is chosen on 5,000 held-out
 training images; the 10,000 test images are used for the export's proof and the figure, nothing else. The deviation is
 the sample's (n - 1).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
-import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+from common import MODELS, ROOT, parser, write
 
 from sterna.net.file import load
 from sterna.train import api
 from sterna.train.data import load_data
 
-ROOT = Path(__file__).resolve().parents[1]
 RECIPES = ("mnist-mlp-95", "mnist-mlp-98")
-RESULTS = ROOT / "benchmarks" / "results" / "mnist_accuracy.json"
 
 
 def train(name: str, seed: int, runs: Path) -> dict[str, Any]:
@@ -56,24 +49,21 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the run folders")
-    arguments = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES)
+    command.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    command.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the run folders")
+    arguments = command.parse_args()
     data = load_data("mnist")
     report: dict[str, Any] = {
-        "benchmark": "mnist_accuracy",
-        "command": "python benchmarks/mnist_accuracy.py",
         "test_images": len(data.test_images),
-        "tools": {"sterna": version("sterna"), "torch": torch.__version__, "python": platform.python_version()},
         "recipes": {},
         "committed": {},
     }
     for name in arguments.recipes:
         runs = [train(name, seed, arguments.runs) for seed in arguments.seeds]
         report["recipes"][name] = summary(runs)
-        path = ROOT / "models" / f"{name}.safetensors"
+        path = MODELS / f"{name}.safetensors"
         if path.is_file():
             network = load(path)
             report["committed"][name] = {
@@ -84,9 +74,8 @@ def main() -> None:
         figures = report["recipes"][name]
         mean, deviation = 100 * figures["test_accuracy_mean"], 100 * figures["test_accuracy_deviation"]
         print(f"{name}: {mean:.2f} ± {deviation:.2f} % over {len(runs)} seeds, zeros >= {figures['zeros_least']:.4f}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
+    write(arguments.output, ("torch",), report)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

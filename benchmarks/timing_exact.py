@@ -3,23 +3,19 @@
 Every network is drawn with its configuration from ``--seed`` plus its number, emitted, and simulated (the emitted
 Verilog, every score compared with the golden model). The exit status is 1 where a cycle or a score differs.
 
-``python benchmarks/timing_exact.py --output timing_exact.json``
+``python benchmarks/timing_exact.py --output benchmarks/results/timing_exact.json``
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.metadata
-import json
-import platform
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import MODELS, parser, write
 
 from sterna.hw import AcceleratorConfig, generate
 from sterna.hw.lower import lower
@@ -29,7 +25,6 @@ from sterna.sim.compare import Report, compare
 from sterna.sim.random_networks import random_dense_network, random_frames
 
 FRAMES = 14  # the interval needs ten
-MODELS = Path(__file__).resolve().parents[1] / "models"
 
 
 def draw(seed: int) -> tuple[Network, AcceleratorConfig]:
@@ -77,13 +72,12 @@ def record(report: Report, what: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print a line for every difference, and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", type=int, default=200, help="random networks (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the first (default: %(default)s)")
-    parser.add_argument("--simulator", default="icarus", choices=["icarus", "verilator"])
-    parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument("--output", type=Path, help="write the result here as JSON")
-    arguments = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("--networks", type=int, default=200, help="random networks (default: %(default)s)")
+    command.add_argument("--seed", type=int, default=0, help="seed of the first (default: %(default)s)")
+    command.add_argument("--simulator", default="icarus", choices=["icarus", "verilator"])
+    command.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    arguments = command.parse_args()
 
     seeds = range(arguments.seed, arguments.seed + arguments.networks)
     records = []
@@ -97,12 +91,8 @@ def main() -> int:
         models.append(record(report, {"model": path.name}))
         show(models[-1], path.name)
     equal = all(result["equal"] for result in records + models)
-    versions = {name: importlib.metadata.version(name) for name in ("sterna", "amaranth", "cocotb", "numpy")}
-    result = {
-        "benchmark": "timing_exact",
-        "command": " ".join(["python", "benchmarks/timing_exact.py", *sys.argv[1:]]),
+    figures = {
         "seed": arguments.seed,
-        "versions": {"python": platform.python_version(), **versions},
         "simulator": arguments.simulator,
         "frames": FRAMES,
         "equal": equal,
@@ -110,7 +100,7 @@ def main() -> int:
         "models": models,
     }
     if arguments.output is not None:
-        arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write(arguments.output, ("amaranth", "cocotb", "numpy"), figures)
     print(f"{sum(r['equal'] for r in records + models)} of {len(records + models)} networks equal")
     return 0 if equal else 1
 

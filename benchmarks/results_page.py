@@ -1,0 +1,217 @@
+"""Makes docs/results.md from the benchmarks' JSON: no number there is typed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HEAD = """# Results
+
+Made by `make bench` from `benchmarks/results/*.json`, which also hold seeds, digests and all single runs; do not edit.
+"must" and "aim" are the bounds that the project set itself before measuring.
+"""
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)]) + "\n"
+
+
+def percent(share: float, digits: int = 2) -> str:
+    """A share in percent."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def source(result: dict[str, Any]) -> str:
+    """The line that says what made a section's figures."""
+    versions = result.get("versions") or result.get("tools") or {}
+    return f"`{result['command']}` with {', '.join(f'{name} {version}' for name, version in versions.items())}.\n"
+
+
+def accuracy(result: dict[str, Any]) -> str:
+    """MNIST accuracy."""
+    bounds = {"mnist-mlp-95": ("98.8 %", "99.0 %"), "mnist-mlp-98": ("98.3 %", "98.6 %")}
+    rows = []
+    for name, figures in result["recipes"].items():
+        committed = result["committed"][name]
+        rows.append(
+            [
+                f"`{name}`",
+                percent(committed["zeros"]),
+                percent(committed["test_accuracy"]),
+                f"{percent(figures['test_accuracy_mean'])} ± {percent(figures['test_accuracy_deviation'])} "
+                f"({figures['seeds']} seeds)",
+                *bounds[name],
+            ]
+        )
+    header = ["recipe", "zeros", "committed file", "mean ± deviation", "must", "aim"]
+    return (
+        "## MNIST, 784-256-256-10, 4-bit inputs and activations\n\n"
+        + table(header, rows)
+        + f"\nAll {result['test_images']:,} test images; the epoch is chosen on 5,000 held-out training images.\n"
+    )
+
+
+def rtl(result: dict[str, Any]) -> str:
+    """The 95 % network in Verilog."""
+    rows = [
+        [
+            unit["name"],
+            unit["lanes"],
+            f"{unit['nonzeros']:,}",
+            unit["interval_cycles_alone"],
+            percent(unit["utilization"]),
+            f"{unit['bits_over_entropy']:.3f}",
+        ]
+        for unit in result["hidden_layers"]
+    ]
+    total = result["hidden_total"]
+    rows.append(["both", "", "", "", percent(total["utilization"]), f"{total['bits_over_entropy']:.3f}"])
+    rows.append(["must / aim", "", "", "", "98 % / 99.3 %", "1.22 / 1.12"])
+    header = ["hidden layer", "lanes", "nonzeros", "interval alone, cycles", "utilization", "index bits / entropy"]
+    equal = "every score equal to the golden model's" if result["equal"] else "**NOT EQUAL**"
+    latency, interval = result["latency_cycles"], result["interval_cycles"]
+    return (
+        f"## `{result['model']}` in Verilog\n\n"
+        + table(header, rows)
+        + f"\n{result['images']:,} test images through the emitted Verilog ({result['simulator']}): "
+        f"{result['simulation_seconds']:.0f} s with the build (must 600, aim 180), {equal}, accuracy "
+        f"{percent(result['accuracy'])}. Latency {latency['measured']} cycles measured, {latency['computed']} "
+        f"computed; interval {interval['measured']} and {interval['computed']}. Generating the Verilog took "
+        f"{result['generation_seconds']:.1f} s (must 30, aim 5).\n"
+    )
+
+
+def route(result: dict[str, Any]) -> str:
+    """The 98 % network, routed."""
+    bounds = {"up5k": "20,000 / 40,000", "25f": "120,000 / 300,000 in 25 % of the slots"}
+    rows = []
+    for row in result["rows"]:
+        used = row["utilization"]["slots"]
+        clock = row["clock"]
+        rows.append(
+            [
+                row["device"],
+                ", ".join(map(str, row["lanes"])),
+                f"{row['images_per_second']:,.0f}",
+                bounds[row["device"]],
+                f"{clock['median_hz'] / 1e6:.1f} ({clock['min_hz'] / 1e6:.1f} to {clock['max_hz'] / 1e6:.1f})",
+                f"{row['interval_cycles']} / {row['latency_cycles']}",
+                f"{row['total']['lut4']} + {row['total']['carry']}",
+                row["total"]["flip_flops"],
+                f"{used['used']:,} of {used['available']:,} ({percent(used['share'], 1)})",
+                f"{row['utilization']['ram_blocks']['used']} of {row['utilization']['ram_blocks']['available']}",
+                f"{row['total']['dsps']} / {sum(row['multipliers'].values())} / {sum(row['latches'].values())}",
+            ]
+        )
+    header = [
+        "device",
+        "lanes",
+        "images/s",
+        "must / aim",
+        "clock, MHz",
+        "interval / latency",
+        "LUT4 + carry",
+        "flip-flops",
+        "slots used",
+        "RAM blocks",
+        "DSP / `$mul` / latches",
+    ]
+    seeds = len(result["place_and_route_seeds"])
+    return (
+        f"## `{result['model']}`, placed and routed\n\n"
+        + table(header, rows)
+        + f"\nThe whole network with its requantization. Clock: median of {seeds} seeds of place and route (least to "
+        "highest). Images/s = clock / interval.\n"
+    )
+
+
+def dense(result: dict[str, Any]) -> str:
+    """One dense unit."""
+    rows = []
+    for row in result["rows"]:
+        clock, total = row["clock"], row["resources"]
+        folded = row["output_registers"]
+        rows.append(
+            [
+                row["device"],
+                row["lanes"],
+                row["activation_bits"],
+                "yes" if folded and folded["folded"] else "no",
+                total["lut4"],
+                total["carry"],
+                total["lut4"] + (2 if row["device"] != "up5k" else 0) * total["carry"],
+                total["flip_flops"],
+                total["ram_blocks"],
+                f"{clock['median_hz'] / 1e6:.1f} ({clock['min_hz'] / 1e6:.1f} to {clock['max_hz'] / 1e6:.1f})",
+                row["cycles"],
+            ]
+        )
+    header = [
+        "device",
+        "lanes",
+        "bits",
+        "RAM output register",
+        "LUT4",
+        "carry",
+        "LUT4 + 2·carry (ECP5)",
+        "flip-flops",
+        "RAM blocks",
+        "clock, MHz",
+        "cycles",
+    ]
+    gates = result["gate_level"]
+    good = gates["equal"] and gates["equal_with_stalls"] and gates["timing_equal"]
+    return (
+        "## One dense unit, 784 × 128, 95 % zeros\n\n"
+        + table(header, rows)
+        + "\nEverything between its streams but the requantization. Must: 800 slots, 135 MHz; aim: 560 slots, 145 MHz, "
+        f"180 MHz with the RAM's output register. The folded netlist at gate level: {gates['frames']} random frames, "
+        f"with and without stalls, {'equal' if good else '**NOT EQUAL**'} to the golden model and the computed timing. "
+        f"Clock: median of {len(result['place_and_route_seeds'])} seeds.\n"
+    )
+
+
+def timing(result: dict[str, Any]) -> str:
+    """Computed against measured cycles."""
+    networks, models = result["random_networks"], result["models"]
+    return (
+        "## Computed against measured cycles\n\n"
+        f"{sum(n['equal'] for n in networks)} of {len(networks)} random networks of 1 to 4 layers, and "
+        f"{sum(n['equal'] for n in models)} of {len(models)} committed ones: scores, latency and interval of the "
+        f"emitted Verilog ({result['simulator']}) equal to the golden model and to what the generator computed.\n"
+    )
+
+
+def speed(result: dict[str, Any]) -> str:
+    """The golden model's speed."""
+    mlp, vgg = result["mlp_784_256_256_10"], result["vgg_64_64_128_128_256_256_128_10"]
+    rows = [
+        ["784-256-256-10", f"{mlp['images']:,}", f"{mlp['seconds']:.2f} s", "5 s"],
+        ["VGG 64-64-128-128-256-256-128-10", f"{vgg['images']:,}", f"{vgg['seconds']:.2f} s", "20 s"],
+    ]
+    return "## The golden model\n\n" + table(["network", "images", "best run", "must"], rows)
+
+
+SECTIONS = {
+    "mnist_accuracy": accuracy,
+    "mnist_rtl": rtl,
+    "mnist_route": route,
+    "dense_unit": dense,
+    "timing_exact": timing,
+    "golden_speed": speed,
+}
+
+
+def page(results: Path) -> str:
+    """The page's text, from the results that are there."""
+    parts = [HEAD]
+    for name, section in SECTIONS.items():
+        path = results / f"{name}.json"
+        if path.is_file():
+            result = json.loads(path.read_text(encoding="utf-8"))
+            parts += [section(result), source(result)]
+    return "\n".join(parts)

@@ -1,0 +1,43 @@
+"""Runs every benchmark and makes docs/results.md from what they write (`make bench`).
+
+    python benchmarks/run.py [NAME ...] [--page-only]
+
+Training (mnist_accuracy) resumes where it stopped and takes about an hour on two cores from nothing; the rest about as
+long again. Names run only some of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from common import RESULTS, ROOT
+from results_page import page
+
+BENCHMARKS = ("golden_speed", "mnist_accuracy", "mnist_rtl", "mnist_route", "dense_unit", "timing_exact")
+
+
+def main() -> int:
+    """Runs benchmarks in turn; exit status 1 where one found a difference."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--page-only", action="store_true", help="only make docs/results.md anew")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    failed = []
+    for name in () if arguments.page_only else arguments.names or BENCHMARKS:
+        print(f"== {name}", flush=True)
+        command = [sys.executable, f"benchmarks/{name}.py", "--output", f"benchmarks/results/{name}.json"]
+        if subprocess.run(command, cwd=ROOT).returncode:
+            failed.append(name)
+    target = ROOT / "docs" / "results.md"
+    target.write_text(page(RESULTS), encoding="utf-8")
+    print(f"{target.relative_to(ROOT)} made" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
