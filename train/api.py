@@ -6,6 +6,8 @@ import hashlib
 import importlib.metadata
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ def run(
     seed: int | None = None,
     resume: bool = True,
     device: str | None = None,
+    threads: int = 1,
     on_epoch: EpochCallback | None = None,
     checkpoint_seconds: float = 10.0,
 ) -> RunResult:
@@ -72,6 +75,8 @@ def run(
     seed : instead of the recipe's.
     resume : continue what the folder holds.
     device : a torch device; a GPU where there is one, unless given.
+    threads : torch's threads on the CPU. Sums in another order give other bits; and a small network is no faster on
+        several, but far slower where other programs want the cores too.
     on_epoch : called with every epoch's log record.
     checkpoint_seconds : least time between two checkpoints.
 
@@ -84,6 +89,8 @@ def run(
     chosen_seed = recipe.seed if seed is None else seed
     if not 0 <= chosen_seed < 2**32:
         raise ValueError(f"seed must be 0 to 2^32 - 1, not {chosen_seed}")
+    if threads < 1:
+        raise ValueError(f"threads must be a positive integer, not {threads}")
     torch_device = _device(device)
     folder = Path(output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,16 +101,17 @@ def run(
 
     started = time.monotonic()
     data = load_data(recipe.data.name)
-    trainer = Trainer(
-        recipe=recipe,
-        data=data,
-        seed=chosen_seed,
-        device=torch_device,
-        folder=folder,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    _write_json(folder / "recipe.json", identity)
-    best = trainer.run(resume=resume, on_epoch=on_epoch)
+    with _threads(threads):
+        trainer = Trainer(
+            recipe=recipe,
+            data=data,
+            seed=chosen_seed,
+            device=torch_device,
+            folder=folder,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+        _write_json(folder / "recipe.json", identity)
+        best = trainer.run(resume=resume, on_epoch=on_epoch)
 
     def describe(network: Network) -> dict[str, Any]:
         return {
@@ -140,6 +148,16 @@ def command(recipe_path: str | Path, seed: int) -> str:
     if path.is_absolute():
         path = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
     return f"sterna train {path.as_posix()} --seed {seed}"
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str | None) -> torch.device:

@@ -155,9 +155,19 @@ def test_divergence_is_said(recipe: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "short.safetensors").exists()
 
 
+def test_threads_are_set_for_the_run_and_given_back(recipe: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    run(recipe, tmp_path / "run", device="cpu", threads=2, on_epoch=lambda record: seen.append(torch.get_num_threads()))
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == before
+
+
 def test_user_errors(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"device 'nowhere' cannot be used"):
         run(recipe, tmp_path / "run", device="nowhere")
+    with pytest.raises(ValueError, match="threads must be a positive integer, not 0"):
+        run(recipe, tmp_path / "run", threads=0)
     with pytest.raises(ValueError, match=r"seed must be 0 to 2\^32 - 1, not -1"):
         run(recipe, tmp_path / "run", seed=-1)
     recipe.write_text(recipe.read_text().replace("validation = 200", "validation = 1400"))
