@@ -59,7 +59,7 @@ test-long: $(INSTALLED)  ## The long regressions
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Break the sources one line at a time: the default tests must notice each
-	$(BIN)/python tests/mutants/run.py
+	$(BIN)/python tools/mutants.py --jobs $(JOBS)
 
 .PHONY: verilog
 verilog: $(INSTALLED)  ## Verilog of MODEL (default: the digits network)

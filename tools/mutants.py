@@ -1,0 +1,152 @@
+"""Applies each line of mutants.toml to a copy of the tree, and fails if the default tests do not notice one.
+
+    python tools/mutants.py [--jobs 2] [--only TEXT]
+
+A mutant runs the tests that should notice it; if they do not, all default tests; if those do not either, it survives.
+The same tests must pass on an unchanged copy. Nothing is changed in place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIST = Path(__file__).with_suffix(".toml")
+#: What a copy needs not.
+LEFT_OUT = shutil.ignore_patterns(".*", "build", "runs", "__pycache__", "*.egg-info")
+#: Exit statuses of pytest: all passed, some failed.
+PASSED, FAILED = 0, 1
+#: Seconds for one test: a mutant may never end.
+TEST_TIMEOUT = 60
+
+
+class MutantError(Exception):
+    """A mutant cannot be judged."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed line.
+
+    Attributes
+    ----------
+    file : path from the root.
+    before, after : the line, without its indentation.
+    breaks : what is wrong then.
+    tests : those that should notice, as pytest's arguments.
+    """
+
+    file: str
+    before: str
+    after: str
+    breaks: str
+    tests: tuple[str, ...]
+
+    def apply(self, root: Path) -> None:
+        """Changes the line in a tree.
+
+        Raises
+        ------
+        MutantError
+            If it is not there exactly once.
+        """
+        path = root / self.file
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        places = [k for k, line in enumerate(lines) if line.strip() == self.before]
+        if len(places) != 1:
+            raise MutantError(f"{self.file}: {len(places)} lines read {self.before!r}; mutants.toml needs exactly one")
+        lines[places[0]] = lines[places[0]].replace(self.before, self.after)
+        path.write_text("".join(lines), encoding="utf-8")
+
+
+def read_mutants(path: Path = LIST) -> list[Mutant]:
+    """All mutants of a list."""
+    with path.open("rb") as file:
+        entries = tomllib.load(file)["mutant"]
+    return [Mutant(**{**entry, "tests": tuple(entry["tests"])}) for entry in entries]
+
+
+def run_tests(root: Path, tests: Sequence[str]) -> int:
+    """Pytest's exit status in a copy, whose own sources are imported: the import root comes before any install."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root / "tools" / "importroot"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", "import sterna.hw as room; print(room.__file__)"],
+        cwd=root, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if not found.stdout.startswith(str(root)):
+        raise MutantError(f"the copy's sources are not those that are imported, but {found.stdout or found.stderr}")
+    options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--timeout", str(TEST_TIMEOUT)]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode not in (PASSED, FAILED):
+        raise MutantError(f"pytest {' '.join(tests)} ended with status {done.returncode}\n{done.stdout[-2000:]}")
+    return done.returncode
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether all default tests pass with the line changed."""
+    with tempfile.TemporaryDirectory(prefix="sterna-mutant-") as folder:
+        root = Path(folder).resolve() / "tree"
+        shutil.copytree(ROOT, root, symlinks=True, ignore=LEFT_OUT)
+        mutant.apply(root)
+        return run_tests(root, mutant.tests) == PASSED and run_tests(root, ()) == PASSED
+
+
+def check_unchanged(mutants: Sequence[Mutant]) -> None:
+    """The tests must pass without a mutant, or they would notice anything.
+
+    Raises
+    ------
+    MutantError
+        If they do not.
+    """
+    with tempfile.TemporaryDirectory(prefix="sterna-mutant-") as folder:
+        root = Path(folder).resolve() / "tree"
+        shutil.copytree(ROOT, root, symlinks=True, ignore=LEFT_OUT)
+        tests = sorted({test for mutant in mutants for test in mutant.tests})
+        if run_tests(root, tests) != PASSED:
+            raise MutantError(f"the tests fail without any mutant: pytest -x {' '.join(tests)}")
+
+
+def main() -> int:
+    """0 if every mutant is noticed."""
+    parser = argparse.ArgumentParser(description="Break the sources one line at a time: the tests must notice each.")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
+    parser.add_argument("--only", default="", help="only those whose file or description contains this text")
+    options = parser.parse_args()
+    mutants = [m for m in read_mutants() if options.only in f"{m.file}: {m.breaks}"]
+    failures = 0
+    begun = time.monotonic()
+    with ThreadPoolExecutor(options.jobs) as pool:
+        jobs = {pool.submit(check_unchanged, mutants): None} | {pool.submit(survives, m): m for m in mutants}
+        for number, job in enumerate(as_completed(jobs), 1):
+            mutant = jobs[job]
+            name = f"{mutant.file}: {mutant.breaks}" if mutant else "unchanged"
+            try:
+                verdict = {None: "passes", True: "SURVIVES", False: "noticed"}[job.result()]
+            except MutantError as error:
+                verdict = f"CANNOT BE JUDGED: {error}"
+            failures += verdict not in ("noticed", "passes")
+            print(f"{number:3}/{len(jobs)} {time.monotonic() - begun:5.0f} s  {name}: {verdict}", flush=True)
+    print(f"{len(mutants)} mutants, {failures} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
