@@ -99,15 +99,6 @@ class Schedule:
             last -= self.steps
         return taken
 
-    @cached_property
-    def backlog(self) -> int:
-        """Most sums that are complete or will be without another step, and not yet taken, at any step."""
-        done = np.concatenate([self.ends + frame * self.steps for frame in range(3)])
-        taken = np.concatenate([self.taken + frame * self.steps for frame in range(3)])
-        # just before `taken[k]`, every sum whose last step has been issued is on its way
-        issued = np.searchsorted(done - 1, taken, side="left")
-        return int((issued - np.arange(len(done)))[: 2 * len(self.ends)].max(initial=1))
-
     def packed(self) -> list[int]:
         """Each step's word as one integer: lane 0 in the low bits, the extension field on top."""
         width = self.format.lane_width
