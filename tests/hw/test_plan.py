@@ -10,7 +10,7 @@ from sterna.hw.config import AcceleratorConfig
 from sterna.hw.cycles import compute_timing
 from sterna.hw.dense import plan_dense
 from sterna.hw.plan import AcceleratorPlan, plan_accelerator
-from sterna.net import Linear, Network, ShiftRound
+from sterna.net import Flatten, Linear, Network, ShiftRound
 
 
 def network(*sizes: int, zeros: float = 0.5, names: list[str] | None = None, metadata: dict | None = None) -> Network:
@@ -129,3 +129,18 @@ def test_a_rate_that_no_lanes_reach() -> None:
     message = r"^layer 'fc' takes 64 cycles with 2 lanes, and 20000 frames/s at 1e\+06 Hz leave 50: lower fps$"
     with pytest.raises(ValueError, match=message):
         plan_accelerator(wide, AcceleratorConfig(fps=20_000, clock_hz=1e6, elements_per_beat=2))
+
+
+def test_a_beat_of_a_map_holds_pixels_of_one_row() -> None:
+    weights = random_weights(np.random.default_rng(0), 3, 2 * 4 * 6, 0.5)
+    maps = Network(
+        input_shape=(2, 4, 6),
+        input_type=U4,
+        input_scale=1.0,
+        nodes=[Flatten(name="flat"), Linear(name="fc", weights=weights)],
+    )
+    assert plan_accelerator(maps, AcceleratorConfig(lanes=1, elements_per_beat=2)).units[0].beats == 24
+    with pytest.raises(
+        ValueError, match=r"^elements_per_beat must divide the 6 pixels of an input row, not 4: a beat "
+    ):
+        plan_accelerator(maps, AcceleratorConfig(lanes=1, elements_per_beat=4))
