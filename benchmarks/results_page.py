@@ -13,6 +13,8 @@ Made by `make bench` from `benchmarks/results/*.json`, which also hold seeds, di
 "must" and "aim" are the bounds that the project set itself before measuring.
 """
 
+NAMES = {"up5k": "an iCE40 UP5K", "25f": "an ECP5-25F"}
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table."""
@@ -215,3 +217,31 @@ def page(results: Path) -> str:
             result = json.loads(path.read_text(encoding="utf-8"))
             parts += [section(result), source(result)]
     return "\n".join(parts)
+
+
+def highlights(results: Path) -> str:
+    """The README's table, from the same results."""
+    found = {name: results / f"{name}.json" for name in ("mnist_accuracy", "mnist_rtl", "mnist_route", "dense_unit")}
+    read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
+    rows: list[list[object]] = []
+    for name, committed in read.get("mnist_accuracy", {}).get("committed", {}).items():
+        rows.append(
+            [f"`{name}`: MNIST test accuracy at {percent(committed['zeros'], 1)} zeros, 784-256-256-10, 4 bits"]
+        )
+        rows[-1].append(percent(committed["test_accuracy"]))
+    for row in read.get("mnist_route", {}).get("rows", []):
+        used = row["utilization"]
+        rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])
+        rows[-1].append(
+            f"**{row['images_per_second']:,.0f} images/s** at {row['clock']['median_hz'] / 1e6:.0f} MHz, "
+            f"{percent(used['slots']['share'], 0)} of the logic, {used['ram_blocks']['used']} RAM blocks, "
+            f"{row['total']['dsps']} DSPs"
+        )
+    if "mnist_rtl" in read:
+        result = read["mnist_rtl"]
+        rows.append(["All MNIST test images through the emitted Verilog, against the golden model"])
+        rows[-1].append(f"{result['images']:,} images {'equal' if result['equal'] else '**NOT EQUAL**'}")
+        total = result["hidden_total"]
+        rows.append(["Its hidden layers, 8 lanes each: cycles that add or subtract; stored index bits over entropy"])
+        rows[-1].append(f"{percent(total['utilization'], 1)}; {total['bits_over_entropy']:.2f}")
+    return table(["", ""], rows)

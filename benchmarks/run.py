@@ -13,9 +13,10 @@ import subprocess
 import sys
 
 from common import RESULTS, ROOT
-from results_page import page
+from results_page import highlights, page
 
 BENCHMARKS = ("golden_speed", "mnist_accuracy", "mnist_rtl", "mnist_route", "dense_unit", "timing_exact")
+BEGIN, END = "<!-- results: made by benchmarks/run.py -->", "<!-- end of results -->"
 
 
 def main() -> int:
@@ -35,8 +36,17 @@ def main() -> int:
             failed.append(name)
     target = ROOT / "docs" / "results.md"
     target.write_text(page(RESULTS), encoding="utf-8")
+    _into_readme(highlights(RESULTS))
     print(f"{target.relative_to(ROOT)} made" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
+
+
+def _into_readme(text: str) -> None:
+    """Puts a table between the README's markers."""
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 
 from sterna.net import load, quantize_input
 from sterna.sim.golden import GoldenModel
-from sterna.sim.simulators import Simulator, available
+from sterna.sim.simulators import available
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATORS = [simulator.value for simulator in available()]
