@@ -175,8 +175,8 @@ def _chain(network: Network) -> tuple[list[Linear], np.ndarray]:
         fits = isinstance(node, Linear) or (isinstance(node, Flatten) and not nodes)
         if not fits or node.inputs != (previous,):
             raise UnsupportedError(
-                f"node '{node.name}' is a {type(node).__name__} of {', '.join(node.inputs)}: hardware is made for "
-                "chains of Linear nodes so far (a Flatten may come first)"
+                f"node '{node.name}' ({type(node).__name__} of {', '.join(node.inputs)}) has no hardware yet: it is "
+                "made for chains of Linear nodes (a Flatten may come first)"
             )
         if isinstance(node, Linear):
             nodes.append(node)
