@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ __all__ = ["console", "facts", "print_json", "share", "steps", "write_json"]
 
 # Tables in a file or a pipe are not cut at 80 columns.
 _PLAIN_WIDTH = 160
+# A step that takes longer is announced where there is no terminal.
+_PATIENCE_SECONDS = 3.0
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -27,13 +30,29 @@ def console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def steps() -> Iterator[Callable[[str], None]]:
-    """Gives a function that shows the step at work on standard error: a spinner on a terminal, else a line each."""
+    """Gives a function that shows the step at work on standard error: a spinner on a terminal, else a line.
+
+    The line comes only when a step has taken a while, so that a mistake that is found at once gets its one line alone.
+    """
     errors = console(stderr=True)
-    if not errors.is_terminal:
-        yield lambda step: errors.print(f"{step} ...")
+    if errors.is_terminal:
+        with errors.status("") as status:
+            yield lambda step: status.update(f"{step} ...")
         return
-    with errors.status("") as status:
-        yield lambda step: status.update(f"{step} ...")
+    timers: list[threading.Timer] = []
+
+    def show(step: str) -> None:
+        for timer in timers:
+            timer.cancel()
+        timers[:] = [threading.Timer(_PATIENCE_SECONDS, errors.print, (f"{step} ...",))]
+        timers[0].daemon = True
+        timers[0].start()
+
+    try:
+        yield show
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 def facts(rows: Mapping[str, object]) -> Table:

@@ -1,0 +1,129 @@
+"""What commands print and write when all is well."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sterna.net.file import load
+from sterna.sim.simulators import Simulator, available
+
+COMMANDS = ("train", "info", "generate", "simulate", "synth", "report", "demo")
+SIMULATOR = Simulator.ICARUS.value if Simulator.ICARUS in available() else Simulator.VERILATOR.value
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(command: str, sterna: Callable) -> None:
+    outcome = sterna(command, "--help")
+    assert outcome.status == 0
+    assert f"Usage: sterna {command}" in outcome.out
+    assert "--json" in outcome.out
+
+
+def test_without_arguments(sterna: Callable) -> None:
+    outcome = sterna()
+    assert outcome.status == 0
+    for command in COMMANDS:
+        assert command in outcome.out
+
+
+def test_console_script_and_module() -> None:
+    script = Path(sys.executable).parent / "sterna"
+    for command in ([str(script)], [sys.executable, "-m", "sterna.cli"]):
+        result = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert result.stdout.startswith("sterna 0.")
+        failed = subprocess.run([*command, "info", "none.safetensors"], capture_output=True, text=True, check=False)
+        assert failed.returncode == 1
+        assert failed.stderr == "sterna: cannot use none.safetensors: there is no such file or folder\n"
+        assert failed.stdout == ""
+
+
+def test_info(model: Path, sterna: Callable) -> None:
+    network = load(model)
+    outcome = sterna("info", model)
+    assert outcome.status == 0
+    assert network.digest in outcome.out
+    figures = json.loads(sterna("info", model, "--json").out)
+    assert figures["network_digest"] == network.digest
+    assert figures["zeros"] == network.zeros
+    assert [node["name"] for node in figures["nodes"]] == ["hidden", "scores"]
+    assert figures["nodes"][0]["cost"]["weights"] == 48
+    assert figures["metadata"] == {"test_accuracy": 0.5}
+
+
+def test_generate(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    outcome = sterna("generate", model, "-o", tmp_path / "out", "--lanes", "2,1")
+    assert outcome.status == 0, outcome.err
+    assert load(model).digest in outcome.out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "small_net.json",
+        "small_net.safetensors",
+        "small_net.v",
+    ]
+    description = json.loads((tmp_path / "out" / "small_net.json").read_text())
+    assert [unit["lanes"] for unit in description["units"]] == [2, 1]
+
+
+def test_generate_is_deterministic(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    first = sterna("generate", model, "-o", tmp_path / "a", "--argmax", "--json")
+    second = sterna("generate", model, "-o", tmp_path / "b", "--argmax", "--json")
+    assert first.out == second.out
+    assert json.loads(first.out)["output"]["argmax"]
+    assert (tmp_path / "a" / "small_net.v").read_bytes() == (tmp_path / "b" / "small_net.v").read_bytes()
+
+
+def test_default_folder(model: Path, tmp_path: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sterna("generate", model, "--name", "top").status == 0
+    assert (tmp_path / "build" / "small-net" / "top.v").is_file()
+
+
+def test_the_whole_way(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    """Generate, simulate, synthesize and report on one folder."""
+    folder, digest = tmp_path / "out", load(model).digest
+    assert sterna("generate", model, "-o", folder).status == 0
+
+    codes = np.random.default_rng(1).integers(0, 4, (20, 8))
+    np.save(tmp_path / "x.npy", codes)
+    simulated = sterna("simulate", folder, "--simulator", SIMULATOR, "--inputs", tmp_path / "x.npy", "--json")
+    assert simulated.status == 0, simulated.err
+    result = json.loads(simulated.out)
+    assert (result["network_digest"], result["frames"], result["equal"]) == (digest, 20, True)
+    assert result["latency_cycles"] == result["computed_latency_cycles"]
+    assert result["interval_cycles"] == result["computed_interval_cycles"]
+
+    synthesized = sterna("synth", folder, "--device", "up5k", "--json")
+    assert synthesized.status == 0, synthesized.err
+    report = json.loads(synthesized.out)
+    assert report == json.loads((folder / "synth-up5k" / "report.json").read_text())
+    assert report["network_digest"] == digest
+    assert report["total"]["dsps"] == 0
+    assert {"hidden", "scores"} < set(report["units"])
+
+    figures = json.loads(sterna("report", folder, "--json").out)
+    assert figures["network_digest"] == digest
+    assert figures["test_accuracy"] == 0.5
+    assert figures["simulation"]["frames"] == 20
+    (device,) = figures["devices"]
+    assert device["images_per_second"] == round(report["clock"]["median_hz"] / result["interval_cycles"])
+    table = sterna("report", folder)
+    assert table.status == 0
+    assert digest in table.out
+    assert "every value equal to the golden model" in table.out
+    assert "iCE40UP5K" in table.out
+
+
+def test_simulate_a_model_with_stalls(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    outcome = sterna(
+        "simulate", model, "-o", tmp_path / "out", "--simulator", SIMULATOR, "--limit", 12, "--stalls", "--trace"
+    )
+    assert outcome.status == 0, outcome.err
+    assert load(model).digest in outcome.out
+    assert "not measured" in outcome.out
+    assert (tmp_path / "out" / "small_net.v").is_file()

@@ -1,0 +1,253 @@
+"""A user's mistakes: one line that says what to do, exit status 1, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from sterna.cli.errors import message
+from sterna.net import ActivationType, Linear, Network
+from sterna.net.file import save
+from sterna.sim.simulators import Simulator, available
+
+SIMULATOR = Simulator.ICARUS.value if Simulator.ICARUS in available() else Simulator.VERILATOR.value
+
+COMMANDS = (("info",), ("generate",), ("simulate",), ("synth", "--device", "up5k"))
+
+
+def rewrite(model: Path, path: Path, change: Callable[[dict[str, np.ndarray]], None]) -> Path:
+    """A copy of a network file with changed tensors."""
+    with safe_open(model, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+        metadata = file.metadata()
+    change(tensors)
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+@pytest.fixture
+def folder(model: Path, tmp_path: Path, sterna: Callable) -> Path:
+    """What `sterna generate` made."""
+    assert sterna("generate", model, "-o", tmp_path / "out").status == 0
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_missing_file(command: tuple[str, ...], tmp_path: Path, sterna: Callable) -> None:
+    path = tmp_path / "none.safetensors"
+    assert sterna(*command, path).error == f"cannot use {path}: there is no such file or folder"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_recipe(tmp_path: Path, sterna: Callable) -> None:
+    path = tmp_path / "none.toml"
+    assert sterna("train", path, "-o", tmp_path / "run").error == f"{path}: cannot be read: No such file or directory"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_truncated_file(command: tuple[str, ...], model: Path, tmp_path: Path, sterna: Callable) -> None:
+    path = tmp_path / "half.safetensors"
+    path.write_bytes(model.read_bytes()[:-20])
+    assert sterna(*command, path).error.startswith(f"{path}: not a whole safetensors file")
+    assert sorted(tmp_path.iterdir()) == sorted([path, model])
+
+
+def test_weight_of_two(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    def change(tensors: dict[str, np.ndarray]) -> None:
+        tensors["scores.weights"][1, 2] = 2
+
+    path = rewrite(model, tmp_path / "two.safetensors", change)
+    error = sterna("generate", path, "-o", tmp_path / "out").error
+    assert error.startswith(f"{path}: ")
+    for part in ("scores", "weights", "-1, 0 or +1", "2"):
+        assert part in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        (np.array([[0.0] * 7 + [np.nan]]), "input must be integer codes"),
+        (np.full((1, 8), 4), "input codes must be 0 to 3 (u2)"),
+        (np.zeros((3, 7), dtype=np.int64), "input must have shape (batch, 8), not (3, 7)"),
+        (np.zeros(8, dtype=np.int64), "input must have shape (batch, 8), not (8,): add a batch axis in front"),
+        (np.array([["a"] * 8]), "input must be integer codes, not <U1"),
+    ],
+)
+def test_bad_input_array(codes: np.ndarray, reason: str, folder: Path, tmp_path: Path, sterna: Callable) -> None:
+    np.save(tmp_path / "x.npy", codes)
+    before = sorted(folder.iterdir())
+    error = sterna("simulate", folder, "--simulator", SIMULATOR, "--inputs", tmp_path / "x.npy").error
+    assert error.startswith(reason)
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
+def test_bad_input_file(content: bytes, folder: Path, tmp_path: Path, sterna: Callable) -> None:
+    (tmp_path / "x.npy").write_bytes(content)
+    error = sterna("simulate", folder, "--inputs", tmp_path / "x.npy").error
+    assert error.startswith(f"{tmp_path / 'x.npy'}: not a whole .npy file of numbers: ")
+
+
+def test_pickled_input_file(folder: Path, tmp_path: Path, sterna: Callable) -> None:
+    np.save(tmp_path / "x.npy", np.array([{}]), allow_pickle=True)
+    error = sterna("simulate", folder, "--inputs", tmp_path / "x.npy").error
+    assert error.startswith(f"{tmp_path / 'x.npy'}: not a whole .npy file of numbers: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--lanes", "0"), "lanes must be a positive integer, not 0"),
+        (("--lanes", "-1"), "lanes must be a positive integer, not -1"),
+        (("--lanes", "two"), "lanes must be a positive integer, or several with commas between, not 'two'"),
+        (("--lanes", "7"), "layer 'hidden' has 4 rows to compute and cannot use 7 lanes: give it 1 to 4"),
+        (("--lanes", "2,4"), "layer 'scores' has 3 rows to compute and cannot use 4 lanes: give it 1 to 3"),
+        (("--lanes", "1,1,1"), "lanes must be given for each of the 2 layers (hidden, scores), not for 3"),
+        (("--elements-per-beat", "3"), "elements_per_beat must be a power of two up to 64, not 3"),
+        (("--fps", "1e6"), "fps and clock_hz go together"),
+        (("--fps", "1e9", "--clock-mhz", "100"), "1e+09 frames/s at 1e+08 Hz leave 0 cycles a frame"),
+        (("--name", "2nd"), "name must be a Verilog identifier, not '2nd'"),
+    ],
+)
+def test_bad_configuration(
+    options: tuple[str, ...], reason: str, model: Path, tmp_path: Path, sterna: Callable
+) -> None:
+    assert reason in sterna("generate", model, "-o", tmp_path / "out", *options).error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [("generate",), ("simulate",), ("synth", "--device", "up5k")])
+def test_unwritable_output_folder(command: tuple[str, ...], model: Path, tmp_path: Path, sterna: Callable) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "out"
+    assert sterna(*command, model, "-o", folder).error == (
+        f"cannot use {folder}: a part of that path is a file, not a folder"
+    )
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_output_folder_is_a_file(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    (tmp_path / "file").write_text("")
+    error = sterna("generate", model, "-o", tmp_path / "file").error
+    assert error == f"cannot use {tmp_path / 'file'}: it is a file, not a folder"
+
+
+def test_unknown_device(folder: Path, sterna: Callable) -> None:
+    error = sterna("synth", folder, "--device", "up6k").error
+    assert error == "unknown device 'up6k'; choose one of up5k, hx8k, 25f, 45f, 85f"
+    assert sterna("synth", folder, "--device", "25f", "--speed", "9").error == (
+        "25f has no speed grade 9; it is made in 6, 7, 8"
+    )
+
+
+def test_unknown_simulator(folder: Path, sterna: Callable) -> None:
+    assert sterna("simulate", folder, "--simulator", "vcs").error == "simulator must be icarus or verilator, not 'vcs'"
+
+
+def test_too_large_for_the_device(tmp_path: Path, sterna: Callable) -> None:
+    rng = np.random.default_rng(0)
+    network = Network(
+        input_shape=(32,),
+        input_type=ActivationType(width=4, signed=False),
+        input_scale=1.0,
+        nodes=[Linear(name="scores", weights=rng.choice([-1, 0, 1], (40, 32)).astype(np.int8))],
+    )
+    save(network, tmp_path / "large.safetensors")
+    folder = tmp_path / "out"
+    # Each lane reads from a copy of the activations: the blocks are used up by lanes, not by weights.
+    assert sterna("generate", tmp_path / "large.safetensors", "-o", folder, "--lanes", 40).status == 0
+    before = sorted(folder.iterdir())
+    error = sterna("synth", folder, "--device", "up5k").error
+    assert error.startswith("large does not fit: it needs ")
+    assert error.endswith(" of 30 RAM blocks of up5k; choose a larger device, fewer lanes or a smaller network")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_missing_tool(folder: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(folder.iterdir())
+    monkeypatch.setenv("YOSYS", "/no/such/yosys")
+    error = sterna("synth", folder, "--device", "up5k").error
+    assert error == "the variable YOSYS names '/no/such/yosys', which cannot be run; correct or unset it"
+    assert sorted(folder.iterdir()) == before
+
+
+def test_missing_simulator(folder: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("STERNA_IVERILOG", raising=False)
+    error = sterna("simulate", folder, "--simulator", "icarus").error
+    assert error.startswith("Icarus Verilog is missing: install it (apt install iverilog)")
+
+
+def test_missing_package() -> None:
+    error = ModuleNotFoundError("No module named 'torch'", name="torch.nn")
+    assert message(error) == "the Python package torch is missing; install it with `pip install 'sterna[train]'`"
+    error = ModuleNotFoundError("No module named 'other'", name="other")
+    assert message(error) == "the Python package other is missing; install it with `pip install other`"
+
+
+def test_network_without_hardware(tmp_path: Path, sterna: Callable) -> None:
+    from sterna.net import Conv2d
+
+    network = Network(
+        input_shape=(1, 4, 4),
+        input_type=ActivationType(width=2, signed=False),
+        input_scale=1.0,
+        nodes=[Conv2d(name="c", weights=np.ones((2, 1, 3, 3), dtype=np.int8))],
+    )
+    save(network, tmp_path / "conv.safetensors")
+    error = sterna("generate", tmp_path / "conv.safetensors", "-o", tmp_path / "out").error
+    assert "node 'c' is a Conv2d" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_folder_without_accelerator(tmp_path: Path, sterna: Callable) -> None:
+    for command in (("simulate",), ("synth", "--device", "up5k"), ("report",)):
+        assert sterna(*command, tmp_path).error.startswith(f"{tmp_path}: no accelerator in it")
+
+
+def test_report_of_another_network(folder: Path, sterna: Callable) -> None:
+    (folder / "synth-25f").mkdir()
+    (folder / "synth-25f" / "report.json").write_text(json.dumps({"network_digest": "other"}))
+    error = sterna("report", folder).error
+    assert error.endswith("report.json: of another network than small_net.json; run that command again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("generate",), "Missing argument 'MODEL'; see `sterna generate --help`"),
+        (("synth", "x"), "Missing option '--device'; see `sterna synth --help`"),
+        (("generaet",), "No such command 'generaet'"),
+        (("info", "--colour"), "No such option: --colour"),
+        (("synth", "x", "--device", "25f", "--seeds", "many"), "Invalid value for '--seeds'"),
+        (("simulate", "x", "--inputs", "a.npy", "--dataset", "digits"), "give --inputs or --dataset, not both"),
+        (("simulate", "x", "--limit", "0"), "limit must be a positive integer, not 0"),
+        (("synth", "x", "--device", "25f", "--seeds", "0"), "seeds must be a positive integer, not 0"),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], reason: str, sterna: Callable) -> None:
+    outcome = sterna(*arguments)
+    assert outcome.error.startswith(reason)
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_debug_shows_where(tmp_path: Path, sterna: Callable) -> None:
+    with pytest.raises(FileNotFoundError):
+        sterna("--debug", "info", tmp_path / "none.safetensors")
+
+
+def test_a_defect_keeps_its_traceback(sterna: Callable, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise KeyError("defect")
+
+    monkeypatch.setattr("sterna.net.cost.layer_costs", broken)
+    with pytest.raises(KeyError):
+        sterna("info", model)
