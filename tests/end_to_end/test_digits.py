@@ -20,7 +20,7 @@ def short(recipe: str, tmp_path: Path) -> Path:
     text = (ROOT / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
     for line in ("regularize_epochs = ", "retrain_epochs = "):
         before, _, rest = text.partition(line)
-        text = before + line + "12\n" + rest.partition("\n")[2]
+        text = before + line + "40\n" + rest.partition("\n")[2]
     path = tmp_path / f"{recipe}.toml"
     path.write_text(text, encoding="utf-8")
     return path
