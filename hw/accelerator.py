@@ -39,6 +39,16 @@ class Accelerator(wiring.Component):
         An input frame was dropped.
     """
 
+    s_axis_tdata: Signal
+    s_axis_tvalid: Signal
+    s_axis_tready: Signal
+    s_axis_tlast: Signal
+    m_axis_tdata: Signal
+    m_axis_tvalid: Signal
+    m_axis_tready: Signal
+    m_axis_tlast: Signal
+    frame_error: Signal
+
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
         self._element_width = plan.units[0].layer.input_type.width

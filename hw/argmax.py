@@ -31,6 +31,9 @@ class Argmax(wiring.Component):
         One index a frame.
     """
 
+    i: stream.Interface
+    o: stream.Interface
+
     def __init__(self, *, count: int, shape: Shape) -> None:
         self._count = count
         self._shape = shape

@@ -7,7 +7,7 @@ the others with a stride, modulo the window, which scatters neighbours; the stri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 import numpy as np
@@ -91,7 +91,7 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
     beats = -(-columns // elements)
     used = np.zeros((rows, beats * elements), bool)
     used[:, :columns] = weights != 0
-    live = used.reshape(rows, beats, elements).any(axis=(0, 2))
+    live = np.asarray(used.reshape(rows, beats, elements).any(axis=(0, 2)))
     if np.count_nonzero(live) > (1 - WORTH) * beats:
         live[:] = True
     elif not live.any():
@@ -102,9 +102,8 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
     grain = max(1 << max(run_width + 1 - CORRECTED_BITS, 0), elements)
     offset = (size - needed) // grain * grain
     words = (size - offset) // elements
-    layout = {"address_width": address_width, "offset": offset, "elements": elements, "live": tuple(live.tolist())}
-    natural = Window(**layout, stride=1)
-    strided = [Window(**layout, stride=stride) for stride in _strides(words)]
+    natural = Window(address_width=address_width, offset=offset, elements=elements, stride=1, live=tuple(live.tolist()))
+    strided = [replace(natural, stride=stride) for stride in _strides(words)]
     saved = [_cost(used, natural, run_width, extended) - _cost(used, w, run_width, extended) for w in strided]
     worth = WORTH * np.count_nonzero(used)
     return strided[int(np.argmax(saved))] if max(saved, default=0.0) > worth else natural
@@ -113,8 +112,8 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
 def _strides(words: int) -> list[int]:
     """Strides above 1 without a common factor with the window, evenly spread."""
     coprime = [stride for stride in range(2, words) if gcd(stride, words) == 1]
-    picked = np.linspace(0, len(coprime) - 1, min(MAX_STRIDES, len(coprime))).astype(int) if coprime else []
-    return [coprime[i] for i in picked]
+    picked = np.linspace(0, max(len(coprime) - 1, 0), min(MAX_STRIDES, len(coprime)))
+    return [coprime[int(i)] for i in picked]
 
 
 def _cost(used: np.ndarray, window: Window, run_width: int, extended: bool) -> float:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sterna.hw.schedule import SLACK
+
 MAX_ELEMENTS_PER_BEAT = 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -45,7 +47,7 @@ class AcceleratorConfig:
     argmax: bool = False
     fps: float | None = None
     clock_hz: float | None = None
-    slack: float = 0.01
+    slack: float = SLACK
     name: str | None = None
 
     def __post_init__(self) -> None:

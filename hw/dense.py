@@ -17,14 +17,14 @@ from sterna.hw.lane import Lane
 from sterna.hw.lower import DenseLayer, select
 from sterna.hw.requantize import requantizer
 from sterna.hw.rom import delay
-from sterna.hw.schedule import Schedule, compile_schedule
+from sterna.hw.schedule import SLACK, Schedule, compile_schedule
 from sterna.hw.sequencer import LOAD_LATENCY, Loader, Sequencer
 from sterna.hw.tables import Tables, code_shape, plan_tables
 
 #: Cycles from the issue of a frame's last step to the first in which a beat can be taken into its buffer.
 ISSUE_TO_RELEASE = 2
 #: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
-ISSUE_TO_END = 4
+ISSUE_TO_END = 5
 #: Cycles from a sum's taking to the requantizer's input.
 TAKE_TO_SUM = 2
 #: Cycles from the FIFO's level to the stop of issue.
@@ -97,7 +97,7 @@ class DensePlan:
 
 
 def plan_dense(
-    layer: DenseLayer, *, lanes: int, elements: int = 1, natural: bool = False, slack: float | None = None
+    layer: DenseLayer, *, lanes: int, elements: int = 1, natural: bool = False, slack: float = SLACK
 ) -> DensePlan:
     """Compiles a layer.
 
@@ -110,7 +110,7 @@ def plan_dense(
         Input elements in a beat, a power of two.
     natural : bool
         Results leave in the rows' own order.
-    slack : float, optional
+    slack : float
         As in :func:`compile_schedule`.
 
     Raises
@@ -123,8 +123,7 @@ def plan_dense(
         raise ValueError(
             f"layer '{layer.name}' has {rows} rows to compute and cannot use {lanes} lanes: give it 1 to {rows}"
         )
-    options = {} if slack is None else {"slack": slack}
-    schedule = compile_schedule(layer.weights, lanes=lanes, elements=elements, natural=natural, **options)
+    schedule = compile_schedule(layer.weights, lanes=lanes, elements=elements, natural=natural, slack=slack)
     order = np.array(schedule.order)
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
@@ -162,6 +161,13 @@ class DenseCore(wiring.Component):
         A row's sum.
     """
 
+    i: stream.Interface
+    i_last: Signal
+    error: Signal
+    stall: Signal
+    o_valid: Signal
+    o_sum: Signal
+
     def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
         self._plan = plan
         self._framed = framed
@@ -184,7 +190,8 @@ class DenseCore(wiring.Component):
         m.submodules.loader = loader = Loader(window=window, framed=self._framed)
         written = delay(m, self.i.payload.as_value(), LOAD_LATENCY, "written")
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
-        m.submodules.index = index = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
+        index: Memory = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
+        m.submodules.index = index
         fetch = index.read_port()
         word = Signal(fmt.width, reset_less=True)
         m.d.comb += [
@@ -199,10 +206,10 @@ class DenseCore(wiring.Component):
         ]
         m.d.sync += word.eq(fetch.data)
 
-        # stage 0 issues, 1 fetches, 2 moves, 3 reads the buffer, 4 holds the code, 5 adds it
+        # stage 0 issues, 1 fetches, 2 moves, 3 reads the buffer, 4 holds the code, 5 inverts it, 6 adds it
         valid = [sequencer.issue]
         last = [sequencer.last & sequencer.issue]
-        for stage in range(1, 6):
+        for stage in range(1, 7):
             valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
             last.append(delay(m, last[-1], 1, f"last_{stage}"))
         entering = delay(m, sequencer.entering, 2, "entering")
@@ -231,7 +238,7 @@ class DenseCore(wiring.Component):
                 lane.control.entering.eq(entering),
                 lane.control.bank.eq(bank),
                 lane.control.activation.eq(valid[4]),
-                lane.control.finish.eq(last[5]),
+                lane.control.finish.eq(last[6]),
                 lane.control.write.eq(loader.write),
                 lane.control.write_bank.eq(loader.bank),
                 lane.control.write_address.eq(loader.address),
@@ -290,6 +297,11 @@ class DenseUnit(wiring.Component):
     o : ``Out(stream.Signature(result))``
         One result a beat.
     """
+
+    i: stream.Interface
+    i_last: Signal
+    error: Signal
+    o: stream.Interface
 
     def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
         self._plan = plan

@@ -7,6 +7,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.rom import NO_COLLISION
+
 #: Cycles from a result's arrival to its first cycle in the output stream.
 FIFO_LATENCY = 2
 
@@ -41,6 +43,11 @@ class ResultFifo(wiring.Component):
         If ``depth`` is no power of two above 1.
     """
 
+    i_valid: Signal
+    i_data: Signal
+    o: stream.Interface
+    level: Signal
+
     def __init__(self, *, shape: Shape, depth: int) -> None:
         if depth < 2 or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two above 1, not {depth}")
@@ -58,7 +65,8 @@ class ResultFifo(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         # a result is read in a cycle after the one that wrote it, so no address is both at once
-        m.submodules.storage = storage = Memory(shape=self._shape, depth=self._depth, init=[], attrs={"no_rw_check": 1})
+        storage: Memory = Memory(shape=self._shape, depth=self._depth, init=[], attrs=NO_COLLISION)
+        m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port()
         move = Signal()
         m.d.comb += [

@@ -15,7 +15,7 @@ from sterna.hw.accelerator import Accelerator, byte_width
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.cycles import Timing, compute_timing
 from sterna.hw.plan import AcceleratorPlan, plan_accelerator
-from sterna.net import Network, entropy
+from sterna.net import Linear, Network, entropy
 
 SCHEMA = "sterna-accelerator-1"
 
@@ -141,8 +141,7 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
 
 def _describe_weights(plan: AcceleratorPlan) -> dict[str, Any]:
     """Figures of the whole network; the entropy is that of the network's own weights, layer by layer."""
-    nodes = [plan.network.node(unit.name) for unit in plan.units]
-    arrays: list[np.ndarray] = [node.weights for node in nodes]  # type: ignore[union-attr]
+    arrays = [node.weights for node in plan.network.nodes if isinstance(node, Linear)]
     bound = float(sum(entropy(array) * array.size for array in arrays))
     bits = sum(unit.schedule.bits for unit in plan.units)
     return {

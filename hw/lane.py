@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.columns import Window
+from sterna.hw.rom import NO_COLLISION
 from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType
 
@@ -22,7 +25,7 @@ class LaneControl(wiring.Signature):
     entering : In(1)
         The step in stage 2 leads into a frame: its carry ends no row.
     finish : In(1)
-        The step in stage 5 is the frame's last: every lane's row ends.
+        The step in stage 6 is the frame's last: every lane's row ends.
     bank : In(1)
         Which of the two input buffers the step in stage 3 reads.
     write, write_bank, write_address, write_data :
@@ -48,8 +51,8 @@ class LaneControl(wiring.Signature):
 class Lane(wiring.Component):
     """Adds and subtracts the activations at a schedule's positions.
 
-    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 5, and a row's
-    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 4. Exact:
+    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 6, and a row's
+    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 5. Exact:
     docs/arithmetic.md; partial sums may wrap, the sum does not.
 
     Cost: one ``address_width``-bit and one ``acc_width + 1``-bit adder, and the two input buffers in one memory; no
@@ -84,6 +87,12 @@ class Lane(wiring.Component):
         A row ends in this cycle; ``sum`` is valid from the next.
     """
 
+    control: Any  # the members of LaneControl
+    word: Signal
+    extend: Signal
+    sum: Signal
+    ended: Signal
+
     def __init__(
         self,
         *,
@@ -114,13 +123,14 @@ class Lane(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = Memory(
+        # a bank is written while the other is read, so no address ever is both at once
+        buffer: Memory = Memory(
             shape=unsigned(self._word_width),
             depth=2 << (self._window.address_width - self._select_width),
             init=[],
-            # a bank is written while the other is read, so no address ever is both at once
-            attrs={"no_rw_check": 1},
+            attrs=NO_COLLISION,
         )
+        m.submodules.buffer = buffer
         write = buffer.write_port()
         read = buffer.read_port()
         m.d.comb += [
@@ -148,13 +158,20 @@ class Lane(wiring.Component):
             select_5.eq(select_4),
         ]
 
+        # stage 5 chooses, masks and inverts the code; stage 6 adds
+        operand = Signal(self._activation.width)
+        negative_6, first_5 = Signal(), Signal()
+        masked = _chosen(fetched, select_5) & active_5.replicate(len(operand))
+        m.d.sync += [
+            operand.eq(masked ^ negative_5.replicate(len(operand))),
+            negative_6.eq(negative_5),
+            first_5.eq(first_4),
+        ]
         acc = Signal(signed(self._acc_width))
         total = Signal(signed(self._acc_width))
-        code = Signal(self._activation.width)
         m.d.comb += [
-            code.eq(_chosen(fetched, select_5)),
-            total.eq(self._add(acc, code & active_5.replicate(len(code)), negative_5)),
-            self.ended.eq(first_4 | self.control.finish),
+            total.eq(self._add(acc, operand, negative_6)),
+            self.ended.eq(first_5 | self.control.finish),
         ]
         m.d.sync += acc.eq(total)
         with m.If(self.ended):
@@ -180,7 +197,7 @@ class Lane(wiring.Component):
         ]
         return position, special, sign, first
 
-    def _offset(self, m: Module, moved: Signal, carry: Signal) -> Signal:
+    def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
         """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""
         size, offset = self._window.address_width, self._window.offset
         if not offset:
@@ -199,13 +216,11 @@ class Lane(wiring.Component):
                             m.d.comb += placed[low:].eq((offset >> low) + key)
         return placed
 
-    def _add(self, acc: Signal, code: Value, negative: Signal) -> Value:
-        """``acc + code`` or ``acc - code`` by one adder: the sign inverts the code and carries in below bit 0."""
-        width = self._acc_width
-        sign = code[-1] if self._activation.signed else Const(0, 1)
-        extended = Cat(code, sign.replicate(max(width - len(code), 0)))[:width]
-        inverted = extended ^ negative.replicate(width)
-        return (Cat(1, acc) + Cat(negative, inverted))[1 : width + 1].as_signed()
+    def _add(self, acc: Signal, operand: Signal, negative: Signal) -> Value:
+        """``acc + code`` or ``acc - code`` by one adder: the sign has inverted the code, and carries in below bit 0."""
+        sign = operand[-1] if self._activation.signed else negative
+        extended = Cat(operand, sign.replicate(max(self._acc_width - len(operand), 0)))[: self._acc_width]
+        return (Cat(1, acc) + Cat(negative, extended))[1 : self._acc_width + 1].as_signed()
 
 
 def _chosen(word: Value, select: Value) -> Value:

@@ -115,7 +115,7 @@ def lower(network: Network) -> list[DenseLayer]:
         if i < len(nodes) - 1:
             constants[i] = _constant_channels(node, weights, offset, input_type)
     for i in reversed(range(len(nodes) - 1)):
-        read = nodes[i + 1].weights[kept[i + 1]].any(axis=0)
+        read = np.asarray(nodes[i + 1].weights[kept[i + 1]].any(axis=0))
         live = [c for c in range(len(read)) if read[c] and c not in constants[i]]
         if not live:
             live = [0]

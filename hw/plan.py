@@ -77,8 +77,8 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
         raise ValueError(f"elements_per_beat must be at most the {columns} input elements, not {elements}")
     if len(network.input_shape) == 3 and network.input_shape[2] % elements:
         raise ValueError(
-            f"elements_per_beat must divide the {network.input_shape[2]} pixels of an input row, not {elements}: a beat "
-            "holds neighbouring pixels of one channel"
+            f"elements_per_beat must divide the {network.input_shape[2]} pixels of an input row, not {elements}: a "
+            "beat holds neighbouring pixels of one channel"
         )
     lanes = _given_lanes(config, layers)
     units: list[DensePlan] = []

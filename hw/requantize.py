@@ -36,6 +36,11 @@ class Requantizer(wiring.Component, Generic[T]):
         Its result.
     """
 
+    i_valid: Signal
+    i_sum: Signal
+    o_valid: Signal
+    o_data: Signal
+
     def __init__(self, tables: T) -> None:
         self._tables = tables
         super().__init__(

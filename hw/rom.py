@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Const, Module, Shape, Signal, ValueLike
 from amaranth.lib import wiring
@@ -11,6 +12,8 @@ from amaranth.lib.wiring import In, Out
 
 #: Entries above which a table goes to block RAM, whatever its width.
 BLOCK_DEPTH = 128
+#: Attribute of a memory of which no address is written and read in one cycle: it needs no logic for that case.
+NO_COLLISION: dict[str, Any] = {"no_rw_check": 1}
 #: Cycles from a Rom's address to its data.
 ROM_LATENCY = 2
 
@@ -33,6 +36,9 @@ class Rom(wiring.Component):
     data : ``Out(shape)``
     """
 
+    address: Signal
+    data: Signal
+
     def __init__(self, *, shape: Shape, init: Sequence[int]) -> None:
         self._init = [int(value) for value in init]
         self._shape = shape
@@ -45,7 +51,8 @@ class Rom(wiring.Component):
             return m
         # Yosys makes deep, slow logic of long narrow tables, however little of a block they fill
         style = {"ram_style": "block"} if len(self._init) > BLOCK_DEPTH else {}
-        m.submodules.table = table = Memory(shape=self._shape, depth=len(self._init), init=self._init, attrs=style)
+        table: Memory = Memory(shape=self._shape, depth=len(self._init), init=self._init, attrs=style)
+        m.submodules.table = table
         read = table.read_port()
         m.d.comb += read.addr.eq(self.address)
         # without reset or enable, so that it can become the memory's own output register

@@ -25,6 +25,8 @@ import numpy as np
 from sterna.hw.columns import Window, place_columns
 from sterna.hw.walk import Walk, Walker, WordFormat
 
+#: Share of a layer's steps that may be given for fewer index bits.
+SLACK = 0.01
 #: Widest distance that is tried.
 MAX_RUN_WIDTH = 10
 
@@ -202,7 +204,7 @@ def formats(lanes: int, weights: np.ndarray) -> list[WordFormat]:
 
 
 def compile_schedule(
-    weights: np.ndarray, *, lanes: int, elements: int = 1, natural: bool = False, choices: int = 4, slack: float = 0.01
+    weights: np.ndarray, *, lanes: int, elements: int = 1, natural: bool = False, choices: int = 4, slack: float = SLACK
 ) -> Schedule:
     """Compiles a matrix, choosing the word format.
 

@@ -47,6 +47,17 @@ class Loader(wiring.Component):
         A frame was dropped.
     """
 
+    valid: Signal
+    last: Signal
+    ready: Signal
+    write: Signal
+    bank: Signal
+    address: Signal
+    waiting: Signal
+    begun: Signal
+    released: Signal
+    error: Signal
+
     def __init__(self, *, window: Window, framed: bool) -> None:
         self._window = window
         self._framed = framed
@@ -156,6 +167,13 @@ class Sequencer(wiring.Component):
     entering, last : ``Out(1)``
         It leads into the frame; it is the last.
     """
+
+    waiting: Signal
+    stall: Signal
+    step: Signal
+    issue: Signal
+    entering: Signal
+    last: Signal
 
     def __init__(self, *, steps: int, entry: int) -> None:
         self._steps = steps

@@ -13,6 +13,7 @@ from amaranth.back import rtlil
 from bench import S1, S8, U1, U4, U8, run
 
 from sterna.hw.columns import Window
+from sterna.hw.dense import ISSUE_TO_END
 from sterna.hw.lane import Lane
 from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType
@@ -29,6 +30,8 @@ class Word:
     finish: bool = False
 
 
+#: Cycles from a word's stage 2 until its row's sum is there: the word is a frame's last, or begins the next row.
+FINISHED, CARRIED = ISSUE_TO_END, ISSUE_TO_END - 1
 FILLER = Word(7)
 WAIT = Word(7, negative=True)
 
@@ -66,6 +69,9 @@ def walk(
     mask = (1 << code.width) - 1
     ended: list[tuple[int, int]] = []
 
+    def at(step: int) -> Word | None:
+        return words[step] if 0 <= step < len(words) else None
+
     async def bench(ctx: Any) -> None:
         ctx.set(control.write, 1)
         for which in (0, 1):
@@ -80,15 +86,14 @@ def walk(
                 await ctx.tick()
         ctx.set(control.write, 0)
         ctx.set(control.bank, bank)
-        at = [words[k] if 0 <= k < len(words) else None for k in range(-3, len(words) + 4)]
-        for cycle in range(len(words) + 4):
-            stage_2, stage_4, stage_5 = at[cycle + 3], at[cycle + 1], at[cycle]
+        for cycle in range(len(words) + FINISHED):
+            stage_2, stage_4, last_stage = (at(cycle - later) for later in (0, 2, FINISHED - 1))
             ctx.set(lane.word, (stage_2.distance | stage_2.negative << 3) if stage_2 else 0b0101)
             ctx.set(lane.extend, stage_2.extend if stage_2 else 0)
             ctx.set(control.position, stage_2 is not None)
             ctx.set(control.entering, stage_2.entering if stage_2 else 0)
             ctx.set(control.activation, stage_4 is not None)
-            ctx.set(control.finish, stage_5.finish if stage_5 else 0)
+            ctx.set(control.finish, last_stage.finish if last_stage else 0)
             ends = ctx.get(lane.ended)
             await ctx.tick()
             if ends:
@@ -105,7 +110,7 @@ def test_adds_and_subtracts() -> None:
     words = [Word(1), Word(2, negative=True), Word(0), Word(4, finish=True)]
     ((cycle, total),) = walk(words, CODES)
     assert total == CODES[1] - CODES[3] + CODES[3] + CODES[7]
-    assert cycle == 3 + 3 + 1  # its last word at stage 2 in cycle 3, at stage 5 three cycles later, the sum in the next
+    assert cycle == 3 + FINISHED
 
 
 def test_either_buffer() -> None:
@@ -115,45 +120,48 @@ def test_either_buffer() -> None:
 
 def test_stalled_cycles_change_nothing_but_the_time() -> None:
     words = [Word(1), None, Word(6), None, None, Word(6, negative=True), Word(5), None, Word(0, finish=True)]
-    assert walk(words, CODES) == [(6 + 3, CODES[1] + CODES[7] - CODES[13]), (8 + 3 + 1, 2 * CODES[2])]
+    assert walk(words, CODES) == [(6 + CARRIED, CODES[1] + CODES[7] - CODES[13]), (8 + FINISHED, 2 * CODES[2])]
 
 
 def test_fillers_move_and_waits_stay() -> None:
     words = [FILLER, WAIT, WAIT, Word(2), WAIT, FILLER, Word(0, finish=True)]
-    assert walk(words, CODES) == [(5 + 3, CODES[9]), (6 + 4, CODES[0])]
+    assert walk(words, CODES) == [(5 + CARRIED, CODES[9]), (6 + FINISHED, CODES[0])]
     ((_, total),) = walk([WAIT, WAIT, Word(0, finish=True)], CODES, start=6)
     assert total == CODES[6]
 
 
 def test_a_carry_ends_the_row_before() -> None:
     words = [Word(1), Word(6, negative=True), Word(6), Word(6), Word(5, finish=True)]
-    # positions 5, 11, 1, 7, 12; the third word's carry is known three cycles later
-    assert walk(words, CODES, start=4) == [(2 + 3, CODES[5] - CODES[11]), (4 + 4, CODES[1] + CODES[7] + CODES[12])]
+    # positions 5, 11, 1, 7, 12; the third word carries
+    assert walk(words, CODES, start=4) == [
+        (2 + CARRIED, CODES[5] - CODES[11]),
+        (4 + FINISHED, CODES[1] + CODES[7] + CODES[12]),
+    ]
 
 
 def test_rows_follow_each_other_every_cycle() -> None:
     words = [Word(6), Word(6), Word(6), Word(6, negative=True), Word(6), Word(6, finish=True)]
     # positions 14, 4, 10, 0, 6, 12 of 16: carries at 4 and at 0
     assert walk(words, CODES, start=8) == [
-        (1 + 3, CODES[14]),
-        (3 + 3, CODES[4] + CODES[10]),
-        (5 + 4, -CODES[0] + CODES[6] + CODES[12]),
+        (1 + CARRIED, CODES[14]),
+        (3 + CARRIED, CODES[4] + CODES[10]),
+        (5 + FINISHED, -CODES[0] + CODES[6] + CODES[12]),
     ]
 
 
 def test_a_carry_into_the_frame_ends_nothing() -> None:
     words = [Word(5, entering=True), Word(2, entering=True), Word(1, finish=True)]
-    assert walk(words, CODES, start=14) == [(2 + 4, CODES[3] + CODES[5] + CODES[6])]
+    assert walk(words, CODES, start=14) == [(2 + FINISHED, CODES[3] + CODES[5] + CODES[6])]
 
 
 def test_a_filler_may_carry() -> None:
     words = [Word(3), FILLER, Word(1, finish=True)]
-    assert walk(words, CODES, start=9) == [(1 + 3, CODES[12]), (2 + 4, CODES[4])]
+    assert walk(words, CODES, start=9) == [(1 + CARRIED, CODES[12]), (2 + FINISHED, CODES[4])]
 
 
 def test_a_wait_that_would_carry_does_not() -> None:
     words = [Word(3), WAIT, Word(1, finish=True)]
-    assert walk(words, CODES, start=9) == [(2 + 4, CODES[12] + CODES[13])]
+    assert walk(words, CODES, start=9) == [(2 + FINISHED, CODES[12] + CODES[13])]
 
 
 def test_extended_distances() -> None:
@@ -172,7 +180,9 @@ def test_a_carry_goes_on_at_the_offset(offset: int, extended: bool) -> None:
             reached = 30 + distance + 8 * extend
             position = reached if reached < 32 else reached - 32 + offset
             words = [Word(distance, extend=extend, entering=True), Word(0, finish=True)]
-            assert walk(words, CODES, layout=layout, start=30, extended=extended) == [(1 + 4, 2 * CODES[position])]
+            assert walk(words, CODES, layout=layout, start=30, extended=extended) == [
+                (1 + FINISHED, 2 * CODES[position])
+            ]
 
 
 @pytest.mark.parametrize("elements", [2, 4, 8])
@@ -189,19 +199,21 @@ def test_elements_share_a_memory_word(elements: int) -> None:
 def test_every_code_with_either_sign(code: ActivationType) -> None:
     for value in range(code.min, code.max + 1, max(1, (code.max - code.min) // 15)):
         codes = [value] * 16
-        assert walk([Word(1, finish=True)], codes, code=code, acc_width=9) == [(4, value)]
-        assert walk([Word(1, negative=True, finish=True)], codes, code=code, acc_width=9) == [(4, -value)]
+        assert walk([Word(1, finish=True)], codes, code=code, acc_width=9) == [(FINISHED, value)]
+        assert walk([Word(1, negative=True, finish=True)], codes, code=code, acc_width=9) == [(FINISHED, -value)]
 
 
 def test_partial_sums_may_wrap() -> None:
     words = [Word(0), Word(0), Word(0), Word(0, negative=True), Word(0, negative=True, finish=True)]
-    assert walk(words, [15] * 16, acc_width=5) == [(4 + 4, 15)]  # 45 does not fit 5 bits
-    assert walk([Word(0, negative=True, finish=True)], [-128] * 16, code=S8, acc_width=8) == [(4, -128)]  # 128 wraps
+    assert walk(words, [15] * 16, acc_width=5) == [(4 + FINISHED, 15)]  # 45 does not fit 5 bits
+    assert walk([Word(0, negative=True, finish=True)], [-128] * 16, code=S8, acc_width=8) == [
+        (FINISHED, -128)
+    ]  # 128 wraps
 
 
 def test_the_sum_stays_until_the_next() -> None:
     words = [Word(3), Word(4, finish=True), None, None, Word(2), Word(1, negative=True, finish=True)]
-    assert walk(words, CODES, start=1) == [(1 + 4, CODES[4] + CODES[8]), (5 + 4, CODES[10] - CODES[11])]
+    assert walk(words, CODES, start=1) == [(1 + FINISHED, CODES[4] + CODES[8]), (5 + FINISHED, CODES[10] - CODES[11])]
 
 
 @pytest.mark.parametrize("elements", [1, 2, 8])
