@@ -61,6 +61,11 @@ test-long: $(INSTALLED)  ## The long regressions
 mutants: $(INSTALLED)  ## Break the sources one line at a time: the default tests must notice each
 	$(BIN)/python tools/mutants.py --jobs $(JOBS)
 
+.PHONY: examples
+examples: $(INSTALLED)  ## Run the examples
+	$(BIN)/python examples/own_network.py build/own_network
+	$(BIN)/python examples/embed/embed.py
+
 .PHONY: verilog
 verilog: $(INSTALLED)  ## Verilog of MODEL (default: the digits network)
 	$(STERNA) generate $(MODEL) --output $(OUT)
