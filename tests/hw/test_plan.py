@@ -144,3 +144,19 @@ def test_a_beat_of_a_map_holds_pixels_of_one_row() -> None:
         ValueError, match=r"^elements_per_beat must divide the 6 pixels of an input row, not 4: a beat "
     ):
         plan_accelerator(maps, AcceleratorConfig(lanes=1, elements_per_beat=4))
+
+
+def test_a_beat_stays_in_a_row_of_pixels() -> None:
+    image = Network(
+        input_shape=(2, 3, 6),
+        input_type=U4,
+        input_scale=1.0,
+        nodes=[Flatten(name="flat"), Linear(name="fc", weights=np.ones((2, 36), np.int8))],
+    )
+    assert plan_accelerator(image, AcceleratorConfig(lanes=1, elements_per_beat=2)).units[0].beats == 18
+    message = (
+        r"^elements_per_beat must divide the 6 pixels of an input row, not 4: a beat holds neighbouring pixels of one "
+        r"channel$"
+    )
+    with pytest.raises(ValueError, match=message):
+        plan_accelerator(image, AcceleratorConfig(lanes=1, elements_per_beat=4))
