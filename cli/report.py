@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ def report(
 ) -> None:
     """Gather what generate, simulate and synth left in a folder: accuracy, zeros, bits, cycles, images/s, resources.
 
-    Nothing is run. Figures of another network than the folder's are refused.
+    Nothing is run. Figures of other Verilog than the folder's are refused.
     """
     figures = collect(folder)
     if as_json:
@@ -38,7 +39,7 @@ def collect(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If a report is of another network.
+        If a report was made of other Verilog.
     """
     from sterna.hw.synth import REPORT
     from sterna.net.file import load
@@ -50,9 +51,10 @@ def collect(folder: Path) -> dict[str, Any]:
     network = load(manifest.path.with_suffix(".safetensors"))
     simulation = _read(folder / RESULT) if (folder / RESULT).is_file() else None
     syntheses = {path: _read(path) for path in sorted(folder.glob(f"synth-*/{REPORT}"))}
+    verilog = hashlib.sha256(manifest.verilog.read_bytes()).hexdigest()
     for path, found in [(folder / RESULT, simulation), *syntheses.items()]:
-        if found is not None and found.get("network_digest") != manifest.network_digest:
-            raise ValueError(f"{path}: of another network than {manifest.path.name}; run that command again")
+        if found is not None and found.get("verilog_sha256") != verilog:
+            raise ValueError(f"{path}: made of other Verilog than {manifest.verilog.name}; run that command again")
     devices = [_device(synthesis, manifest.interval_cycles) for synthesis in syntheses.values()]
     return {
         "name": manifest.name,

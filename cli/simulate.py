@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,6 +97,7 @@ def measure(
     from sterna.sim.stalls import RandomStall
 
     stall = RandomStall(share=0.5) if stalls else None
+    verilog = hashlib.sha256(path.with_suffix(".v").read_bytes()).hexdigest()
     report = compare(
         network,
         path,
@@ -107,7 +109,13 @@ def measure(
         waves=waves,
         seed=seed,
     )
-    result: dict[str, Any] = {**report.as_json(), "dataset": dataset, "stalls": stalls, "seed": seed}
+    result: dict[str, Any] = {
+        **report.as_json(),
+        "verilog_sha256": verilog,
+        "dataset": dataset,
+        "stalls": stalls,
+        "seed": seed,
+    }
     if labels is not None:
         outputs = report.outputs.reshape(len(labels), -1)
         classes = outputs[:, 0] if outputs.shape[1] == 1 else outputs.argmax(axis=1)

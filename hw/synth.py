@@ -6,6 +6,7 @@ registers.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import operator
 import os
@@ -87,6 +88,8 @@ class SynthesisReport:
         Of the seed at the median.
     output_registers : OutputRegisters or None
         What :func:`fold_output_registers` did; ``None`` where it was not asked to do anything.
+    verilog_sha256 : str
+        Of the Verilog.
     network_digest : str or None
         From the JSON file beside the Verilog, where there is one.
     tools : dict[str, str]
@@ -105,6 +108,7 @@ class SynthesisReport:
     clock: Clock | None
     critical_path: CriticalPath | None
     output_registers: OutputRegisters | None
+    verilog_sha256: str
     network_digest: str | None
     tools: Mapping[str, str]
     commands: Sequence[str]
@@ -115,6 +119,7 @@ class SynthesisReport:
             "schema": SCHEMA,
             "top": self.top,
             "network_digest": self.network_digest,
+            "verilog_sha256": self.verilog_sha256,
             "device": {
                 "name": self.device.name,
                 "part": self.device.part,
@@ -241,6 +246,7 @@ def synthesize(
             if clock
             else None,
             output_registers=registers,
+            verilog_sha256=hashlib.sha256((work / "design.v").read_bytes()).hexdigest(),
             network_digest=_digest_beside(verilog),
             tools=tools,
             commands=[

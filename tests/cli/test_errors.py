@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,11 +213,15 @@ def test_folder_without_accelerator(tmp_path: Path, sterna: Callable) -> None:
         assert sterna(*command, tmp_path).error.startswith(f"{tmp_path}: no accelerator in it")
 
 
-def test_report_of_another_network(folder: Path, sterna: Callable) -> None:
-    (folder / "synth-25f").mkdir()
-    (folder / "synth-25f" / "report.json").write_text(json.dumps({"network_digest": "other"}))
+def test_report_of_other_verilog(folder: Path, model: Path, sterna: Callable) -> None:
+    arguments = ("simulate", folder, "--simulator", SIMULATOR, "--limit", 2)
+    assert sterna(*arguments).status == 0
+    assert sterna("report", folder).status == 0
+    assert sterna("generate", model, "-o", folder, "--argmax").status == 0
     error = sterna("report", folder).error
-    assert error.endswith("report.json: of another network than small_net.json; run that command again")
+    assert error.endswith("simulation.json: made of other Verilog than small_net.v; run that command again")
+    assert sterna(*arguments).status == 0
+    assert sterna("report", folder).status == 0
 
 
 @pytest.mark.parametrize(
