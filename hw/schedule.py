@@ -93,7 +93,7 @@ class Schedule:
     def taken(self) -> np.ndarray:
         """int64, (rows,): time, in steps from the frame's first, at which the collector takes each sum, unstalled."""
         taken = np.empty(len(self.ends), np.int64)
-        last = self.ends[-1] + len(self.ends) - self.steps - len(self.ends)  # no later than one a cycle can be
+        last = int(self.ends[-1]) - self.steps
         for _ in range(2):  # the second frame is the steady state
             for k, end in enumerate(self.ends):
                 last = max(last + 1, int(end) + 1)
