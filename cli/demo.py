@@ -44,7 +44,7 @@ def demo(
         manifest = make(trained.model_path, folder, AcceleratorConfig())
         codes, labels = test_set(trained.network, dataset)
         progress(f"simulating all {len(codes)} test images against the golden model")
-        measure(trained.network, manifest.path, codes, labels, dataset=dataset)["report"].check()
+        measure(trained.network, manifest, codes, labels, dataset=dataset)["report"].check()
         for device in found:
             result = synthesize(
                 manifest.verilog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from sterna.net import Network
     from sterna.sim.compare import Report
+    from sterna.sim.manifest import Manifest
 
 __all__ = ["RESULT", "measure", "simulate"]
 
@@ -59,7 +61,7 @@ def simulate(
         progress(f"simulating {len(codes)} frames with {simulator}")
         result = measure(
             network,
-            manifest.path,
+            manifest,
             codes,
             labels,
             dataset=dataset,
@@ -79,7 +81,7 @@ def simulate(
 
 def measure(
     network: Network,
-    path: Path,
+    manifest: Manifest,
     codes: np.ndarray,
     labels: np.ndarray | None = None,
     *,
@@ -90,17 +92,17 @@ def measure(
     waves: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare, and leave the result beside the Verilog if all was equal. ``"report"`` holds what was found."""
+    """Compare, and leave the result beside the Verilog, if all was equal. ``"report"`` holds what was found."""
     import numpy as np
 
     from sterna.sim.compare import compare
     from sterna.sim.stalls import RandomStall
 
     stall = RandomStall(share=0.5) if stalls else None
-    verilog = hashlib.sha256(path.with_suffix(".v").read_bytes()).hexdigest()
+    verilog = hashlib.sha256(manifest.verilog.read_bytes()).hexdigest()
     report = compare(
         network,
-        path,
+        manifest.path,
         codes,
         simulator=simulator,
         input_stall=stall,
@@ -118,10 +120,13 @@ def measure(
     }
     if labels is not None:
         outputs = report.outputs.reshape(len(labels), -1)
-        classes = outputs[:, 0] if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        classes = outputs[:, 0] if manifest.output.argmax else outputs.argmax(axis=1)
         result["accuracy"] = float(np.mean(classes == labels))
+    kept = manifest.path.parent / RESULT
     if report.equal and report.timing_equal:
-        write_json(path.parent / RESULT, result)
+        write_json(kept, {name: value for name, value in result.items() if name != "waves_path"})
+    else:
+        kept.unlink(missing_ok=True)
     return {**result, "report": report}
 
 
@@ -131,7 +136,7 @@ def _frames(
     import numpy as np
 
     if inputs is not None:
-        return _load_codes(inputs)[:limit], None
+        return np.atleast_1d(_load_codes(inputs))[:limit], None
     if dataset is not None:
         codes, labels = test_set(network, dataset)
         return codes[:limit], labels[:limit]
@@ -147,18 +152,12 @@ def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
 
     data = load_data(dataset)
     images = data.test_images.numpy()
-    if images[0].size != _size(network.input_shape):
+    if images[0].size != math.prod(network.input_shape):
         raise ValueError(
             f"{dataset} has images of shape {images.shape[1:]}, and the network takes {network.input_shape}"
         )
     codes = quantize_input(images.reshape(len(images), *network.input_shape), network.input_scale, network.input_type)
     return codes, data.test_labels.numpy()
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    import math
-
-    return math.prod(shape)
 
 
 def _load_codes(path: Path) -> np.ndarray:
@@ -184,4 +183,6 @@ def _show(result: dict[str, Any]) -> None:
     for what in ("latency", "interval"):
         measured, computed = result[f"{what}_cycles"], result[f"computed_{what}_cycles"]
         rows[what] = f"{computed} cycles computed, {'not measured' if measured is None else f'{measured} measured'}"
+    if result["waves_path"] is not None:
+        rows["waves"] = result["waves_path"]
     console().print(facts(rows))

@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sterna.net.file import load
+from sterna.net import Network
+from sterna.net.file import load, save
 from sterna.sim.simulators import Simulator, available
 
 COMMANDS = ("train", "info", "generate", "simulate", "synth", "report", "demo")
@@ -127,3 +129,36 @@ def test_simulate_a_model_with_stalls(model: Path, tmp_path: Path, sterna: Calla
     assert load(model).digest in outcome.out
     assert "not measured" in outcome.out
     assert (tmp_path / "out" / "small_net.v").is_file()
+
+
+def test_waves(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    arguments = ("simulate", model, "-o", tmp_path / "out", "--simulator", SIMULATOR, "--limit", 1, "--waves")
+    waves = Path(json.loads(sterna(*arguments, "--json").out)["waves_path"])
+    assert waves.stat().st_size > 0
+    assert "waves" in sterna(*arguments).out
+
+
+def test_a_difference_is_named_and_nothing_kept(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    """The folder's network has one other sign than its Verilog: exit status 1, and no result for `sterna report`."""
+    folder = tmp_path / "out"
+    arguments = ("simulate", folder, "--simulator", SIMULATOR)
+    assert sterna("generate", model, "-o", folder).status == 0
+    assert sterna(*arguments).status == 0
+    assert (folder / "simulation.json").is_file()
+    network = load(model)
+    hidden, scores = network.nodes
+    weights = scores.weights.copy()
+    weights[0, 0] = 1 if weights[0, 0] != 1 else -1
+    changed = Network(
+        input_shape=network.input_shape,
+        input_type=network.input_type,
+        input_scale=network.input_scale,
+        nodes=[hidden, replace(scores, weights=weights)],
+    )
+    save(changed, folder / "small_net.safetensors")
+    description = json.loads((folder / "small_net.json").read_text())
+    (folder / "small_net.json").write_text(json.dumps({**description, "network_digest": changed.digest}))
+    outcome = sterna(*arguments)
+    assert outcome.error.startswith("small_net: unit 'scores' is the first to differ: frame ")
+    assert "NO" in outcome.out
+    assert not (folder / "simulation.json").exists()

@@ -77,6 +77,7 @@ def test_weight_of_two(model: Path, tmp_path: Path, sterna: Callable) -> None:
         (np.full((1, 8), 4), "input codes must be 0 to 3 (u2)"),
         (np.zeros((3, 7), dtype=np.int64), "input must have shape (batch, 8), not (3, 7)"),
         (np.zeros(8, dtype=np.int64), "input must have shape (batch, 8), not (8,): add a batch axis in front"),
+        (np.array(3), "input must have shape (batch, 8), not (1,)"),
         (np.array([["a"] * 8]), "input must be integer codes, not <U1"),
     ],
 )
