@@ -274,6 +274,8 @@ def _staging(out_dir: Path) -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(prefix=".synth-", dir=out_dir))
     try:
         yield work
+        for path in out_dir.glob("nextpnr-*.*"):
+            path.unlink()  # of an earlier run with other seeds
         for path in work.iterdir():
             os.replace(path, out_dir / path.name)
     finally:

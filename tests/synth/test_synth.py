@@ -77,7 +77,9 @@ def test_no_multiplier_passes(two_units: tuple[SynthesisReport, Path]) -> None:
 
 def test_same_seed_same_report(two_units: tuple[SynthesisReport, Path], tmp_path: Path) -> None:
     report, _ = two_units
+    (tmp_path / "nextpnr-7.json").write_text("of an earlier run")
     again = run("two_units", report.device.name, tmp_path, seeds=(2,))
+    assert [path.name for path in tmp_path.glob("nextpnr-*.json")] == ["nextpnr-2.json"]
     assert again.clock is not None
     assert report.clock is not None
     assert again.clock.by_seed == {2: report.clock.by_seed[2]}
