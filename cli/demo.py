@@ -37,14 +37,15 @@ def demo(
     log = console(stderr=True)
     log.print(f"training by {recipe}")
     trained = run(recipe, output / "train")
+    model_path, network = trained.exported()
     log.print(f"trained: {share(trained.test_accuracy)} on the test images, {share(trained.zeros)} zeros")
     with steps() as progress:
         progress("generating Verilog")
         folder = output / "accelerator"
-        manifest = make(trained.model_path, folder, AcceleratorConfig())
-        codes, labels = test_set(trained.network, dataset)
+        manifest = make(model_path, folder, AcceleratorConfig())
+        codes, labels = test_set(network, dataset)
         progress(f"simulating all {len(codes)} test images against the golden model")
-        measure(trained.network, manifest, codes, labels, dataset=dataset)["report"].check()
+        measure(network, manifest, codes, labels, dataset=dataset)["report"].check()
         for device in found:
             result = synthesize(
                 manifest.verilog,

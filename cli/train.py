@@ -23,6 +23,7 @@ def train(
     device: Annotated[
         str | None, typer.Option(help="Torch device, such as cpu or cuda.", show_default="a GPU if any")
     ] = None,
+    threads: Annotated[int, typer.Option(help="Threads on a CPU; more are faster for large networks only.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train a sparse ternary network by a recipe, and export it with proof.
@@ -33,10 +34,12 @@ def train(
     """
     from sterna.train import run
 
-    result = run(recipe, output or Path("runs") / recipe.stem, seed=seed, resume=resume, device=device)
+    folder = output or Path("runs") / recipe.stem
+    result = run(recipe, folder, seed=seed, resume=resume, device=device, threads=threads)
     figures = {
-        "model": str(result.model_path),
-        "network_digest": result.network.digest,
+        "model": str(result.model_path) if result.model_path else None,
+        "network_digest": result.network.digest if result.network else None,
+        "refusal": result.refusal,
         "test_accuracy": result.test_accuracy,
         "validation_accuracy": result.validation_accuracy,
         "zeros": result.zeros,
@@ -50,8 +53,8 @@ def train(
     console().print(
         facts(
             {
-                "network": result.network.digest,
-                "file": result.model_path,
+                "network": result.network.digest if result.network else f"none: {result.refusal}",
+                "file": result.model_path or "none",
                 "test accuracy": share(result.test_accuracy),
                 "held-out accuracy": f"{share(result.validation_accuracy)} (chose epoch {result.epoch})",
                 "zeros": share(result.zeros),

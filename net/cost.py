@@ -1,7 +1,8 @@
-"""What ternary weights cost: zeros, and the entropy that bounds every code of single weights."""
+"""What ternary weights cost: zeros, the entropy that bounds every code of single weights, index bits, lane cycles."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,30 @@ def entropy(weights: np.ndarray) -> float:
 def weight_bits(weights: np.ndarray) -> float:
     """Bits that the entropy allows for all weights."""
     return weights.size * entropy(weights)
+
+
+def index_bits(count: int, nonzeros: int) -> float:
+    """Bits of an index stream at its bound: positions at the entropy of the zeros, and a sign a nonzero.
+
+    Parameters
+    ----------
+    count, nonzeros : numbers of weights, ``nonzeros`` of them not zero.
+    """
+    if not 0 <= nonzeros <= count:
+        raise ValueError(f"nonzeros must be 0 to {count}, not {nonzeros}")
+    shares = (nonzeros / count, 1 - nonzeros / count) if count else ()
+    return count * sum(-share * math.log2(share) for share in shares if share > 0) + nonzeros
+
+
+def lane_cycles(nonzeros: int, positions: int = 1) -> int:
+    """Cycles of all lanes together for one input: an addition a nonzero and place.
+
+    Parameters
+    ----------
+    nonzeros : of the layer's weights.
+    positions : places of the output's map, at which every weight is used; 1 for a vector.
+    """
+    return nonzeros * positions
 
 
 @dataclass(frozen=True, kw_only=True)

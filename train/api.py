@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -19,9 +20,11 @@ from sterna.net import Network, arithmetic
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.train.data import DataSet, load_data
-from sterna.train.export import export
+from sterna.train.distributed import Group, joined
+from sterna.train.export import ExportError, export, refusal
 from sterna.train.loop import EpochCallback, Trainer
-from sterna.train.recipe import load_recipe
+from sterna.train.models import TernaryNetwork
+from sterna.train.recipe import Recipe, load_recipe
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,9 +33,11 @@ class RunResult:
 
     Parameters
     ----------
-    network, model_path : the exported network, and its file.
-    test_accuracy, validation_accuracy : shares of right answers: of the golden model on the test images, and of the
-        training model on the held-out images that the epoch was chosen by.
+    network, model_path : the exported network, and its file; ``None`` where the method's networks cannot be exported.
+    refusal : why not; ``None`` where there is a network.
+    test_accuracy, validation_accuracy : shares of right answers: of the golden model on the test images (of the
+        training model where there is no network), and of the training model on the held-out images that the epoch was
+        chosen by.
     zeros : share of zero weights.
     epoch : the chosen epoch, from 1.
     seed : the run's.
@@ -40,8 +45,9 @@ class RunResult:
     folder : the run folder.
     """
 
-    network: Network
-    model_path: Path
+    network: Network | None
+    model_path: Path | None
+    refusal: str | None
     test_accuracy: float
     validation_accuracy: float
     zeros: float
@@ -49,6 +55,18 @@ class RunResult:
     seed: int
     seconds: float
     folder: Path
+
+    def exported(self) -> tuple[Path, Network]:
+        """File and network.
+
+        Raises
+        ------
+        ExportError
+            If there is none, with the reason.
+        """
+        if self.model_path is None or self.network is None:
+            raise ExportError(f"{self.folder}: there is no network to export: {self.refusal}")
+        return self.model_path, self.network
 
 
 def run(
@@ -91,48 +109,81 @@ def run(
         raise ValueError(f"seed must be 0 to 2^32 - 1, not {chosen_seed}")
     if threads < 1:
         raise ValueError(f"threads must be a positive integer, not {threads}")
-    torch_device = _device(device)
     folder = Path(output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     identity = {"recipe": recipe.as_dict(), "seed": chosen_seed}
     model_path = folder / f"{recipe.name}.safetensors"
-    if resume and (finished := _finished(folder, identity, model_path)):
-        return finished
-
-    started = time.monotonic()
-    data = load_data(recipe.data.name)
-    with _threads(threads):
+    with joined(_device(device)) as group, _threads(threads):
+        if resume and (finished := _finished(folder, identity, model_path)):
+            group.wait()
+            return finished
+        folder.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        data = load_data(recipe.data.name)
         trainer = Trainer(
             recipe=recipe,
             data=data,
             seed=chosen_seed,
-            device=torch_device,
+            group=group,
             folder=folder,
             checkpoint_seconds=checkpoint_seconds,
         )
-        _write_json(folder / "recipe.json", identity)
+        if group.first:
+            _write_json(folder / "recipe.json", identity)
         best = trainer.run(resume=resume, on_epoch=on_epoch)
+        if group.first:
+            _finish(
+                trainer.model, data, recipe, folder, {**identity, "command": command(recipe_path, chosen_seed)}, best
+            )
+            _note_time(folder, time.monotonic() - started, group)
+        group.wait()
+        result = _finished(folder, identity, model_path)
+        assert result is not None
+        return dataclasses.replace(result, seconds=time.monotonic() - started)
+
+
+def _finish(
+    model: TernaryNetwork,
+    data: DataSet,
+    recipe: Recipe,
+    folder: Path,
+    identity: dict[str, Any],
+    best: dict[str, Any],
+) -> None:
+    """Export with proof where the method's networks can be, and write ``results.json``."""
+    facts = {
+        **identity,
+        "data": data.name,
+        "test_images": len(data.test_images),
+        "validation_accuracy": best["validation_accuracy"],
+        "validation_images": recipe.data.validation,
+        "epoch": best["epoch"],
+        "log_sha256": hashlib.sha256((folder / "log.jsonl").read_bytes()).hexdigest(),
+        "tools": {"sterna": importlib.metadata.version("sterna"), "torch": torch.__version__},
+    }
+    if reason := refusal(model):
+        facts |= {"refusal": reason, "test_accuracy": _model_accuracy(model, data), "zeros": best["zeros"]}
+        _write_json(folder / "results.json", facts)
+        return
 
     def describe(network: Network) -> dict[str, Any]:
-        return {
-            **identity,
-            "data": data.name,
-            "test_accuracy": golden_accuracy(network, data),
-            "test_images": len(data.test_images),
-            "validation_accuracy": best["validation_accuracy"],
-            "validation_images": recipe.data.validation,
-            "zeros": network.zeros,
-            "epoch": best["epoch"],
-            "log_sha256": hashlib.sha256((folder / "log.jsonl").read_bytes()).hexdigest(),
-            "command": command(recipe_path, chosen_seed),
-            "tools": {"sterna": importlib.metadata.version("sterna"), "torch": torch.__version__},
-        }
+        return {**facts, "test_accuracy": golden_accuracy(network, data), "zeros": network.zeros}
 
-    network = export(trainer.model, model_path, inputs=data.test_images.float(), describe=describe)
-    seconds = time.monotonic() - started
-    results = {**network.metadata, "digest": network.digest, "seconds": seconds, "device": str(torch_device)}
-    _write_json(folder / "results.json", results)
-    return _result(network, model_path, folder, seconds)
+    network = export(model, folder / f"{recipe.name}.safetensors", inputs=data.test_images.float(), describe=describe)
+    _write_json(folder / "results.json", {**network.metadata, "digest": network.digest})
+
+
+def _note_time(folder: Path, seconds: float, group: Group) -> None:
+    results = json.loads((folder / "results.json").read_text())
+    run = {"seconds": seconds, "device": str(group.device), "processes": group.size, "threads": torch.get_num_threads()}
+    _write_json(folder / "results.json", results | run)
+
+
+@torch.no_grad()
+def _model_accuracy(model: TernaryNetwork, data: DataSet) -> float:
+    """Share of test images that the training model gets right, on its own device."""
+    device = next(model.parameters()).device
+    parts = [model(images.to(device).float()).argmax(dim=1).cpu() for images in data.test_images.split(500)]
+    return float((torch.cat(parts) == data.test_labels).double().mean())
 
 
 def golden_accuracy(network: Network, data: DataSet) -> float:
@@ -160,9 +211,9 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _device(name: str | None) -> torch.device:
+def _device(name: str | None) -> torch.device | None:
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return None
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -174,26 +225,28 @@ def _device(name: str | None) -> torch.device:
 def _finished(folder: Path, identity: dict[str, Any], model_path: Path) -> RunResult | None:
     """The result of a finished run of the same recipe and seed, where the folder holds one whole."""
     results = folder / "results.json"
-    if not results.is_file() or not model_path.is_file():
+    if not results.is_file():
         return None
     kept = json.loads(results.read_text())
-    network = load(model_path)
-    if kept.get("digest") != network.digest or any(kept.get(key) != value for key, value in identity.items()):
+    if any(kept.get(key) != value for key, value in identity.items()):
         return None
-    return _result(network, model_path, folder, 0.0)
-
-
-def _result(network: Network, model_path: Path, folder: Path, seconds: float) -> RunResult:
-    kept = network.metadata
+    network = None
+    if "refusal" not in kept:
+        if not model_path.is_file():
+            return None
+        network = load(model_path)
+        if kept.get("digest") != network.digest:
+            return None
     return RunResult(
         network=network,
-        model_path=model_path,
+        model_path=model_path if network else None,
+        refusal=kept.get("refusal"),
         test_accuracy=kept["test_accuracy"],
         validation_accuracy=kept["validation_accuracy"],
         zeros=kept["zeros"],
         epoch=kept["epoch"],
         seed=kept["seed"],
-        seconds=seconds,
+        seconds=0.0,
         folder=folder,
     )
 

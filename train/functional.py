@@ -19,7 +19,7 @@ def ternarize(weight: Tensor, threshold: Tensor | float) -> Tensor:
 
 def round_half_up(x: Tensor) -> Tensor:
     """floor(x + 1/2): what an adder and an arithmetic shift compute, so that both requantizations can meet it."""
-    return torch.floor(x + 0.5)
+    return (x + 0.5).floor_()
 
 
 def activation_code(x: Tensor, step: Tensor | float, width: int) -> Tensor:

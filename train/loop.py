@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sterna.net import cost
 from sterna.train import models
 from sterna.train.augment import augment
 from sterna.train.checkpoint import (
@@ -25,11 +26,13 @@ from sterna.train.checkpoint import (
     save_checkpoint,
 )
 from sterna.train.data import DataSet
-from sterna.train.methods import METHODS, Method, Stage
-from sterna.train.models import Mlp
+from sterna.train.distributed import Group
+from sterna.train.methods import Method, Stage
+from sterna.train.models import TernaryNetwork
 from sterna.train.progress import EpochProgress
 from sterna.train.quantizers import InputQuantizer
 from sterna.train.recipe import Precision, Recipe
+from sterna.train.topology import parse_topology
 
 EpochCallback = Callable[[dict[str, Any]], None]
 
@@ -47,7 +50,8 @@ class Trainer:
 
     Parameters
     ----------
-    recipe, data, seed, device : what, on what, from where, whereon.
+    recipe, data, seed : what, on what, from where.
+    group : the processes that train together; each has the whole data set.
     folder : the run folder; exists.
     checkpoint_seconds : least time between two checkpoints.
     """
@@ -58,7 +62,7 @@ class Trainer:
         recipe: Recipe,
         data: DataSet,
         seed: int,
-        device: torch.device,
+        group: Group,
         folder: Path,
         checkpoint_seconds: float = 10.0,
     ):
@@ -68,24 +72,29 @@ class Trainer:
                 f"data.validation of {held_out} images leaves no batch of {recipe.training.batch} "
                 f"of the {len(data.train_images)} training images of {data.name}"
             )
+        if recipe.training.batch // group.size < 2:
+            raise ValueError(f"training.batch of {recipe.training.batch} is too small for {group.size} processes")
         self._recipe = recipe
         self._data = data
         self._seed = seed
-        self._device = device
+        self._group = group
+        self._device = device = group.device
         self._log = folder / "log.jsonl"
         self._checkpoint = folder / "checkpoint.safetensors"
         self._checkpoint_seconds = checkpoint_seconds
         # The last images of the training part are held out, the same for every seed.
         self._images = data.train_images[:-held_out].to(device)
         self._labels = data.train_labels[:-held_out].to(device)
-        self._validation_images = data.train_images[-held_out:].to(device)
-        self._validation_labels = data.train_labels[-held_out:].to(device)
-        self._method: Method = METHODS[recipe.method_name](recipe.method)
+        part = group.share(held_out)
+        self._validation_images = data.train_images[-held_out:][part].to(device)
+        self._validation_labels = data.train_labels[-held_out:][part].to(device)
+        self._method: Method = recipe.method.make(recipe.training)
         self._best: dict[str, Any] = {"validation_accuracy": -1.0, "epoch": -1}
         self._best_tensors: dict[str, Tensor] = {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(seed, "weights"))
             self.model = build_model(recipe, data, self._method).to(device)
+        self._layout = torch.channels_last if len(self.model.input_shape) == 3 else torch.contiguous_format
         self.model.train()
         self.model.start(self._images[:1000].float())
 
@@ -98,20 +107,23 @@ class Trainer:
         start, optimizer = 0, None
         if resume and self._checkpoint.exists():
             start, optimizer = self._restore(plan)
-        else:
+        elif self._group.first:
             self._log.write_text("")
+        self.model.to(memory_format=self._layout)  # type: ignore[call-overload]
+        forward = self._group.wrap(self.model)
         saved = time.monotonic()
-        with EpochProgress(total=len(plan), done=start) as progress:
+        with EpochProgress(total=len(plan), done=start, quiet=not self._group.first) as progress:
             for epoch in range(start, len(plan)):
                 stage, stage_epoch = plan[epoch]
                 if stage_epoch == 0:
                     self._method.begin(self.model, stage)
                     optimizer = self._optimizer(stage)
                 assert optimizer is not None
-                loss = self._train_epoch(optimizer, stage, stage_epoch, epoch)
+                if self._recipe.training.hold_shifts and stage.choose:
+                    models.hold_shifts(self.model)
+                loss = self._train_epoch(forward, optimizer, stage, stage_epoch, epoch)
                 record = self._record(stage, epoch, loss)
-                with self._log.open("a") as log:
-                    log.write(json.dumps(record) + "\n")
+                self._append(record)
                 if not math.isfinite(loss):
                     raise DivergedError(
                         f"{self._recipe.name}: the loss became {loss} in epoch {epoch + 1}; lower the learning rates"
@@ -129,19 +141,24 @@ class Trainer:
         self.model.eval()
         return self._best
 
-    def _train_epoch(self, optimizer: torch.optim.Optimizer, stage: Stage, stage_epoch: int, epoch: int) -> float:
-        recipe, batch = self._recipe, self._recipe.training.batch
-        generator = torch.Generator(device=self._device).manual_seed(derived_seed(self._seed, "epoch", epoch))
+    def _train_epoch(
+        self, forward: nn.Module, optimizer: torch.optim.Optimizer, stage: Stage, stage_epoch: int, epoch: int
+    ) -> float:
+        recipe, batch, group = self._recipe, self._recipe.training.batch, self._group
+        generator = self._generator("epoch", epoch)
         order = torch.randperm(len(self._images), generator=generator, device=self._device)
+        if group.size > 1:  # one order for all, but deformations of one's own
+            generator = self._generator("epoch", epoch, group.rank)
+        part = group.share(batch)
         steps = len(order) // batch
         total = torch.zeros((), device=self._device)
         self.model.train()
         for step in range(steps):
-            chosen = order[step * batch : (step + 1) * batch]
+            chosen = order[step * batch : (step + 1) * batch][part]
             images = augment(self._images[chosen].float(), recipe.data.augment, generator)
             self._set_rate(optimizer, stage, (stage_epoch + step / steps) / stage.epochs)
             with self._autocast():
-                scores = self.model(images)
+                scores = forward(images.contiguous(memory_format=self._layout) if images.dim() == 4 else images)
             smoothing = recipe.training.label_smoothing
             loss = F.cross_entropy(scores.float(), self._labels[chosen], label_smoothing=smoothing)
             total += loss.detach()
@@ -149,7 +166,15 @@ class Trainer:
             (loss + self._method.penalty(self.model, stage)).backward()
             optimizer.step()
             self._method.step(self.model, stage, (stage_epoch + (step + 1) / steps) / stage.epochs)
-        return float(total) / steps
+        return float(group.add(total)) / (steps * group.size)
+
+    def _generator(self, *purpose: int | str) -> torch.Generator:
+        return torch.Generator(device=self._device).manual_seed(derived_seed(self._seed, *purpose))
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self._group.first:
+            with self._log.open("a") as log:
+                log.write(json.dumps(record) + "\n")
 
     def _autocast(self) -> Any:
         if self._recipe.training.precision is Precision.BFLOAT16:
@@ -169,28 +194,45 @@ class Trainer:
     @torch.no_grad()
     def _record(self, stage: Stage, epoch: int, loss: float) -> dict[str, Any]:
         self.model.eval()
-        right, loss_sum = 0, 0.0
-        for start in range(0, len(self._validation_images), 1000):
-            scores = self.model(self._validation_images[start : start + 1000].float())
-            labels = self._validation_labels[start : start + 1000]
-            right += int((scores.argmax(dim=1) == labels).sum())
-            loss_sum += float(F.cross_entropy(scores, labels, reduction="sum"))
-        count = len(self._validation_images)
+        right, loss_sum = self._validate(exact=stage.choose)
+        count = self._recipe.data.validation
         layers = models.ternary_layers(self.model)
+        weights = [layer.ternary() for layer in layers]
+        nonzeros = [int((w != 0).sum()) for w in weights]
+        sizes = [w.numel() for w in weights]
         return {
             "epoch": epoch + 1,
             "stage": stage.name,
             "loss": loss,
             "validation_accuracy": right / count,
             "validation_loss": loss_sum / count,
-            "zeros": models.zeros(self.model),
-            "layer_zeros": [float((layer.ternary() == 0).float().mean()) for layer in layers],
+            "zeros": 1 - sum(nonzeros) / sum(sizes),
+            "layer_zeros": [1 - n / size for n, size in zip(nonzeros, sizes, strict=True)],
+            "index_bits": sum(cost.index_bits(size, n) for n, size in zip(nonzeros, sizes, strict=True)),
+            "lane_cycles": sum(cost.lane_cycles(n, layer.positions) for n, layer in zip(nonzeros, layers, strict=True)),
+            "histogram": [histogram(layer.weight) for layer in layers],
+            **self._method.report(self.model),
         }
+
+    def _validate(self, *, exact: bool) -> tuple[int, float]:
+        """Right answers and summed loss on all held-out images; ``exact`` keeps to float32."""
+        sums = torch.zeros(2, dtype=torch.float64, device=self._device)
+        for start in range(0, len(self._validation_images), 500):
+            images = self._validation_images[start : start + 500].float()
+            labels = self._validation_labels[start : start + 500]
+            with nullcontext() if exact else self._autocast():
+                scores = self.model(images.contiguous(memory_format=self._layout) if images.dim() == 4 else images)
+            sums[0] += (scores.argmax(dim=1) == labels).sum()
+            sums[1] += F.cross_entropy(scores.float(), labels, reduction="sum")
+        right, loss = self._group.add(sums).tolist()
+        return int(right), loss
 
     def _identity(self) -> dict[str, Any]:
         return {"recipe": self._recipe.as_dict(), "seed": self._seed}
 
     def _save(self, epochs: int, optimizer: torch.optim.Optimizer) -> None:
+        if not self._group.first:
+            return
         groups = {
             "model": self.model.state_dict(),
             "optimizer": optimizer_tensors(optimizer),
@@ -215,19 +257,33 @@ class Trainer:
         lines = self._log.read_text().splitlines(keepends=True) if self._log.exists() else []
         if len(lines) < epochs:
             raise CheckpointError(f"{self._log}: shorter than its checkpoint says; start anew")
-        self._log.write_text("".join(lines[:epochs]))
+        self._group.wait()  # until all have read
+        if self._group.first:
+            self._log.write_text("".join(lines[:epochs]))
         return epochs, optimizer
 
 
-def build_model(recipe: Recipe, data: DataSet, method: Method) -> Mlp:
+def build_model(recipe: Recipe, data: DataSet, method: Method) -> TernaryNetwork:
     """The recipe's network with fresh weights from torch's generator."""
     model = recipe.model
-    features = data.train_images[0].numel()
-    return Mlp(
-        sizes=(features, *model.hidden, data.classes),
+    return models.build(
+        topology=parse_topology(model.topology),
+        image_shape=tuple(data.train_images.shape[1:]),
+        classes=data.classes,
         input_quantizer=InputQuantizer(width=model.input_width, scale=data.input_scale(model.input_width)),
         activation_width=model.activation_width,
         requantize=model.requantize,
         quantizer=method.quantizer,
         learned_step=model.learned_step,
     )
+
+
+HISTOGRAM_BINS = 40
+HISTOGRAM_LIMIT = 4.0  # in units of the layer's root mean square; what lies beyond counts in the outermost bins
+
+
+def histogram(weight: Tensor) -> list[int]:
+    """Counts of latent weights, in :data:`HISTOGRAM_BINS` equal bins, relative to their root mean square."""
+    scaled = weight.detach().float() / weight.detach().float().square().mean().sqrt().clamp_min(1e-12)
+    limited = scaled.clamp(-HISTOGRAM_LIMIT, HISTOGRAM_LIMIT).cpu()
+    return [int(n) for n in torch.histc(limited, HISTOGRAM_BINS, -HISTOGRAM_LIMIT, HISTOGRAM_LIMIT).tolist()]

@@ -1,13 +1,32 @@
-"""A normalization whose gain is a power of two, so that hardware needs a shift and an addition."""
+"""Normalizations that hardware can take in where torch's own cannot be folded."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sterna.train import straight_through
 
 SHIFT_MAX = 31  # docs/arithmetic.md, ShiftRound
+
+
+class PositiveBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalization whose gain is |weight|: for sums that have no weights of their own whose signs could turn."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight.abs(),
+            self.bias,
+            self.training,
+            self.momentum if self.momentum is not None else 0.1,
+            self.eps,
+        )
 
 
 class PowerOfTwoNorm(nn.Module):
@@ -17,7 +36,8 @@ class PowerOfTwoNorm(nn.Module):
     rounded to the next power of two; the bias takes in the channel's mean and learned offset and is rounded to an
     integer. Both roundings are in the forward pass, in training too, and pass gradients straight through. One sigma for
     the layer (running, not the batch's) lets the shift follow the share of zeros; it moves only when the gain has left
-    its power of two by 3/4 of an octave, since a layer whose gain lies between two shifts would flip for ever.
+    its power of two by 3/4 of an octave, since a layer whose gain lies between two shifts would flip for ever. While
+    ``frozen`` it does not move at all: late in training a jump costs more than the better fit gains.
 
     Parameters
     ----------
@@ -39,6 +59,7 @@ class PowerOfTwoNorm(nn.Module):
         if not step > 0:
             raise ValueError(f"step must be positive, not {step}")
         self.step = float(step)
+        self.frozen = False
         self._momentum = momentum
         self.log_gain = nn.Parameter(torch.zeros(()))
         self.offset = nn.Parameter(torch.zeros(channels))
@@ -48,21 +69,22 @@ class PowerOfTwoNorm(nn.Module):
         self.register_buffer("started", torch.tensor(False))
 
     def forward(self, acc: Tensor) -> Tensor:
-        """acc : float holding integers, (batch, channels). Returns the same shape."""
+        """acc : float holding integers, (batch, channels, ...). Returns the same shape."""
         acc = acc.to(self.running_mean.dtype)  # under autocast: sums in bfloat16 are no integers to count on
+        each = (-1, *[1] * (acc.dim() - 2))  # a channel's value, at every place
         if self.training:
-            mean = acc.mean(dim=0)
-            self._update(mean.detach(), (acc.detach() - mean.detach()).square().mean())
+            mean = acc.mean(dim=[d for d in range(acc.dim()) if d != 1])
+            self._update(mean.detach(), (acc.detach() - mean.detach().view(each)).square().mean())
         else:
             mean = self.running_mean
         gain = torch.exp(self.log_gain) / torch.sqrt(self.running_variance + self.EPSILON)
-        if self.training:
+        if self.training and not self.frozen:
             self._move_shift(-torch.log2(gain.detach() / self.step))
         power = self.step * torch.exp2(-self.shift)
         # The power of two in value (exactly: ties at half a code must stay ties), log_gain's gradient.
         gain = power + (gain - gain.detach()) * (power / gain.detach())
         bias = straight_through.round_half_up(self.offset / gain.detach() - mean)
-        return gain * (acc + bias)
+        return gain * (acc + bias.view(each))
 
     @torch.no_grad()
     def _update(self, mean: Tensor, variance: Tensor) -> None:

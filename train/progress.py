@@ -19,10 +19,19 @@ class EpochProgress:
     done : epochs of a resumed run that are done.
     console : where to; standard error unless given.
     every_seconds : pause between two plain lines, where there is no terminal.
+    quiet : show nothing.
     """
 
-    def __init__(self, *, total: int, done: int = 0, console: Console | None = None, every_seconds: float = 10.0):
-        self._console = console or Console(stderr=True)
+    def __init__(
+        self,
+        *,
+        total: int,
+        done: int = 0,
+        console: Console | None = None,
+        every_seconds: float = 10.0,
+        quiet: bool = False,
+    ):
+        self._console = console or Console(stderr=True, quiet=quiet)
         self._total = total
         self._done = done
         self._every = every_seconds
@@ -49,6 +58,7 @@ class EpochProgress:
         self._done += 1
         text = (
             f"{record['stage']}: loss {record['loss']:.4f}, zeros {100 * record['zeros']:.2f} %, "
+            f"index {record['index_bits'] / 1000:.1f} kbit, cycles {record['lane_cycles']:,}, "
             f"validation {100 * record['validation_accuracy']:.2f} %"
         )
         if self._bar:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from enum import Enum
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +20,38 @@ class ThresholdBasis(Enum):
     MAX = "max"
 
 
-class TernaryQuantizer(nn.Module):
+class WeightQuantizer(nn.Module, ABC):
+    """From latent weights to those of the forward pass; base of what methods make.
+
+    ``refusal`` says why export cannot take what the quantizer makes, in words that follow the layer's name; ``None``
+    where it can.
+    """
+
+    refusal: ClassVar[str | None] = None
+
+    @torch.no_grad()
+    def initialize(self, weight: Tensor) -> None:
+        """Draw latent weights, in place: normal, with the deviation 1 / sqrt(inputs)."""
+        weight.normal_(std=weight[0].numel() ** -0.5)
+
+    @abstractmethod
+    def forward(self, weight: Tensor) -> Tensor:
+        """Weights of the forward pass, of the same shape."""
+
+    def ternary(self, weight: Tensor) -> Tensor:
+        """The weights that hardware gets, in {-1, 0, +1}: the signs of the forward pass, unless said otherwise."""
+        return torch.sign(self(weight))
+
+
+class TernaryQuantizer(WeightQuantizer):
     """Latent weights to {-1, 0, +1} at threshold = t * basis(|W|), under a pruning mask.
 
-    The factor t is one per layer, kept as its logarithm so that it stays positive; it is learned until :meth:`prune`
-    turns the threshold into a constant and everything below it into zeros that no gradient brings back.
+    The factor t is one per layer, kept as its logarithm so that it stays positive. It counts until :meth:`fix` sets
+    thresholds, one a row; :meth:`prune` makes zeros that no gradient brings back.
 
     Parameters
     ----------
-    shape : shape of the weights.
+    shape : shape of the weights, (rows, ...).
     basis : what t is relative to. The mean (the default of the recipes) is steady; the maximum follows one weight.
     factor : t at the start, positive.
     """
@@ -34,7 +59,7 @@ class TernaryQuantizer(nn.Module):
     log_factor: nn.Parameter
     mask: Tensor
     threshold_fixed: Tensor
-    frozen: Tensor
+    fixed: Tensor
 
     def __init__(self, *, shape: tuple[int, ...], basis: ThresholdBasis = ThresholdBasis.MEAN, factor: float = 0.7):
         super().__init__()
@@ -43,26 +68,34 @@ class TernaryQuantizer(nn.Module):
         self._basis = basis
         self.log_factor = nn.Parameter(torch.tensor(math.log(factor)))
         self.register_buffer("mask", torch.ones(shape))
-        self.register_buffer("threshold_fixed", torch.zeros(()))
-        self.register_buffer("frozen", torch.tensor(False))
+        self.register_buffer("threshold_fixed", torch.zeros(shape[0], *[1] * (len(shape) - 1)))
+        self.register_buffer("fixed", torch.tensor(False))
 
     def threshold(self, weight: Tensor) -> Tensor:
-        """The threshold in the latent weights' unit, 0-d. Its gradient reaches t only, not the basis."""
-        if self.frozen:
+        """The threshold in the latent weights' unit: 0-d while it is learned, (rows, 1, ...) once it is fixed.
+
+        Its gradient reaches t only, not the basis.
+        """
+        if self.fixed:
             return self.threshold_fixed
         return torch.exp(self.log_factor) * self._scale(weight)
 
     def forward(self, weight: Tensor) -> Tensor:
-        masked = weight * self.mask if self.frozen else weight
+        masked = weight * self.mask if self.fixed else weight
         return straight_through.ternarize(masked, self.threshold(weight))
 
     @torch.no_grad()
+    def fix(self, threshold: Tensor) -> None:
+        """Set constant thresholds, broadcast to (rows, 1, ...)."""
+        self.threshold_fixed.copy_(threshold.expand_as(self.threshold_fixed))
+        self.fixed.fill_(True)
+
+    @torch.no_grad()
     def prune(self, weight: Tensor, *, keep: float = 1.0) -> None:
-        """Mask for good whatever quantizes to zero, and fix the threshold at ``keep`` times its present value."""
+        """Mask for good whatever quantizes to zero, and fix the thresholds at ``keep`` times their present values."""
         threshold = self.threshold(weight)
         self.mask.copy_((functional.ternarize(weight * self.mask, threshold) != 0).to(weight.dtype))
-        self.threshold_fixed.copy_(threshold * keep)
-        self.frozen.fill_(True)
+        self.fix(threshold * keep)
 
     def _scale(self, weight: Tensor) -> Tensor:
         magnitude = weight.detach().abs()

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sterna.train.augment import Augmentation
-from sterna.train.methods import METHODS, MethodConfig
+from sterna.train.methods import METHODS, Method, MethodOptions, Schedule, Target
 from sterna.train.models import Requantize
+from sterna.train.topology import parse_topology
 
 T = TypeVar("T")
 
@@ -44,20 +45,19 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """``[model]``: bits of input and activations, hidden sizes, requantization."""
+    """``[model]``: topology, bits of input and activations, requantization."""
 
-    hidden: tuple[int, ...]
+    topology: str
     input_width: int = 4
     activation_width: int = 4
     requantize: Requantize = Requantize.THRESHOLDS
     learned_step: bool = False
 
     def __post_init__(self) -> None:
+        parse_topology(self.topology)
         for name, width in (("input_width", self.input_width), ("activation_width", self.activation_width)):
             if not 1 <= width <= 8:
                 raise ValueError(f"{name} must be 1 to 8 bits, not {width}")
-        if any(size < 1 for size in self.hidden):
-            raise ValueError(f"hidden must be positive sizes, not {list(self.hidden)}")
         if self.learned_step and self.requantize is Requantize.SHIFT:
             raise ValueError(
                 'learned_step needs requantize = "thresholds": a learned step cannot be folded into a shift'
@@ -65,14 +65,25 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """``[training]``: what every method shares."""
+class TrainingConfig(Schedule):
+    """``[training]``: what every method shares.
+
+    Parameters
+    ----------
+    epochs, learning_rate : as in :class:`~sterna.train.methods.Schedule`.
+    batch : images of a step, over all devices.
+    label_smoothing : as torch's ``cross_entropy``.
+    precision : of matrix products and convolutions in training.
+    hold_shifts : power-of-two gains stay as they are in the stages that the model is chosen in.
+    """
 
     batch: int
     label_smoothing: float = 0.0
     precision: Precision = Precision.FLOAT32
+    hold_shifts: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.batch < 2:
             raise ValueError(f"batch must be at least 2, not {self.batch}: batch normalization needs a deviation")
         if not 0 <= self.label_smoothing < 1:
@@ -80,20 +91,34 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MethodConfig:
+    """``[method]``: the name, what is asked of it, and its own options from ``[method.NAME]``."""
+
+    name: str
+    target: Target
+    options: MethodOptions
+
+    def make(self, schedule: Schedule) -> Method:
+        """A fresh instance for one run."""
+        return METHODS[self.name](target=self.target, schedule=schedule, options=self.options)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole recipe. ``method`` is the configuration of one of :data:`sterna.train.methods.METHODS`."""
+    """A whole recipe."""
 
     name: str
     seed: int
     data: DataConfig
     model: ModelConfig
     training: TrainingConfig
-    method_name: str
     method: MethodConfig
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, defaults written out: what a run folder and a network file keep."""
+        """Plain values in the recipe's own form, defaults written out: what a run folder and a network file keep."""
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        method = plain["method"]
+        plain["method"] = {"name": method["name"], **method["target"], method["name"]: method["options"]}
         return plain
 
 
@@ -118,21 +143,32 @@ def load_recipe(path: str | Path) -> Recipe:
 def parse_recipe(table: dict[str, Any], *, source: str) -> Recipe:
     """Check a recipe's table; ``source`` stands before every message."""
     table = dict(table)
-    method = table.get("method")
-    if not isinstance(method, dict):
+    if not isinstance(table.get("method"), dict):
         raise RecipeError(f"{source}: [method] is missing")
-    method = dict(method)
-    name = method.pop("name", None)
-    if name not in METHODS:
-        raise RecipeError(f"{source}: method.name must be one of {', '.join(METHODS)}, not {name!r}")
-    table["method_name"] = name
-    table["method"] = _convert(METHODS[name].config_type, method, source=source, key="method")
+    table["method"] = _method(dict(table["method"]), source=source)
     result = _convert(Recipe, table, source=source, key="")
     if not result.name or not all(c.isalnum() or c in "-_" for c in result.name):
         raise RecipeError(f"{source}: name must be letters, digits, '-' and '_', not {result.name!r}")
     if not 0 <= result.seed < 2**32:
         raise RecipeError(f"{source}: seed must be 0 to 2^32 - 1, not {result.seed}")
+    try:
+        result.method.make(result.training)
+    except ValueError as error:
+        raise RecipeError(f"{source}: {error}") from error
     return result
+
+
+def _method(table: dict[str, Any], *, source: str) -> MethodConfig:
+    """``[method]``; tables of methods that are not chosen are checked and left, so that one line changes the method."""
+    name = table.pop("name", None)
+    if name not in METHODS:
+        raise RecipeError(f"{source}: method.name must be one of {', '.join(METHODS)}, not {name!r}")
+    options = {
+        other: _convert(METHODS[other].options_type, table.pop(other, {}), source=source, key=f"method.{other}")
+        for other in METHODS
+    }
+    target = _convert(Target, table, source=source, key="method")
+    return MethodConfig(name=name, target=target, options=options[name])
 
 
 def _convert(kind: Any, value: Any, *, source: str, key: str) -> Any:
@@ -169,7 +205,7 @@ def _convert_table(kind: Any, table: dict[str, Any], *, source: str, key: str) -
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}
     for name in table:
         if name not in fields:
-            known = ", ".join(n for n in fields if n != "method_name")
+            known = ", ".join(fields) or "none"
             raise RecipeError(f"{source}: unknown key {dot}{name}; known here: {known}")
     for name, entry in fields.items():
         needed = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING

@@ -1,0 +1,77 @@
+"""Where the zeros go: thresholds that meet a share of zeros, over a network, by layer, or by row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from sterna.train.functional import threshold_for_zeros
+
+
+class ZerosScope(Enum):
+    """What a share of zeros is counted over."""
+
+    NETWORK = "network"
+    LAYER = "layer"
+
+
+class Balance(Enum):
+    """Which parts of a layer carry equal work."""
+
+    NONE = "none"
+    ROWS = "rows"  # the outputs of a layer, or the output channels: whatever way they are dealt to lanes, shares equal
+
+
+def ramp(start: float, end: float, progress: float) -> float:
+    """The cubic ramp from ``start`` at progress 0 to ``end`` at 1, steep at first.
+
+    Source: Zhu and Gupta, "To prune, or not to prune", 2017, eq. 1.
+    """
+    return float(end + (start - end) * (1 - min(max(progress, 0.0), 1.0)) ** 3)
+
+
+def cut(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Balance) -> list[Tensor]:
+    """Thresholds below which at least a share of ``zeros`` falls.
+
+    With balanced rows, every row of a layer keeps the same number of nonzeros, or one more where the number does not
+    divide: the rows that would have most of them by themselves get those.
+
+    Parameters
+    ----------
+    scores : float, (rows, ...) a layer; not negative. What is below its threshold is to be zero.
+    zeros : share, in [0, 1).
+    scope, balance : as said there.
+
+    Returns
+    -------
+    float, (rows, 1, ...) a layer
+    """
+    if scope is ZerosScope.NETWORK:
+        shared = threshold_for_zeros(torch.cat([s.flatten() for s in scores]), _count(zeros, scores))
+        thresholds = [shared] * len(scores)
+    else:
+        thresholds = [threshold_for_zeros(s, _count(zeros, [s])) for s in scores]
+    if balance is Balance.ROWS:
+        return [_balance(s, threshold) for s, threshold in zip(scores, thresholds, strict=True)]
+    return [threshold.expand(len(s), *[1] * (s.dim() - 1)) for s, threshold in zip(scores, thresholds, strict=True)]
+
+
+def _count(zeros: float, scores: Sequence[Tensor]) -> int:
+    return math.ceil(zeros * sum(s.numel() for s in scores) - 1e-9)
+
+
+def _balance(scores: Tensor, threshold: Tensor) -> Tensor:
+    """Thresholds of rows that keep together what ``threshold`` keeps, in equal parts."""
+    rows = scores.flatten(1)
+    natural = (rows >= threshold).sum(dim=1)
+    total, count = int(natural.sum()), len(rows)
+    keep = torch.full_like(natural, total // count)
+    keep[natural.argsort(descending=True, stable=True)[: total % count]] += 1
+    ascending = rows.sort(dim=1).values
+    above = torch.full_like(ascending[:, :1], torch.inf)
+    lowest_kept = torch.cat([ascending, above], dim=1).gather(1, (rows.shape[1] - keep)[:, None])
+    return lowest_kept.reshape(count, *[1] * (scores.dim() - 1))
