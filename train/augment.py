@@ -1,4 +1,4 @@
-"""Random small deformations of images, as tensor operations on a whole batch."""
+"""Random changes of training images, as tensor operations on a whole batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How far training images are moved; 0 everywhere leaves them alone.
+    """How far training images are changed; 0 everywhere leaves them alone.
 
     Parameters
     ----------
@@ -21,6 +21,9 @@ class Augmentation:
     scale : largest relative change of size, along each axis on its own.
     shear : largest shear, as a tangent.
     elastic : deviation of a smooth random displacement, in pixels.
+    flip : whether each image is mirrored left to right with probability 1/2.
+    crop : pixels that each side is padded by, with the image's reflection; then a place to crop back at is drawn.
+    cutout : side of a square that is set to 0, in pixels.
     """
 
     shift: float = 0.0
@@ -28,6 +31,9 @@ class Augmentation:
     scale: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
+    flip: bool = False
+    crop: int = 0
+    cutout: int = 0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -37,18 +43,54 @@ class Augmentation:
     def __bool__(self) -> bool:
         return any(vars(self).values())
 
+    @property
+    def deforms(self) -> bool:
+        """Whether pixels are interpolated: anything but ``flip``, ``crop`` and ``cutout``."""
+        return any((self.shift, self.rotate_degrees, self.scale, self.shear, self.elastic))
+
 
 def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Deform each image on its own; outside of an image is 0.
+    """Change each image on its own: deform it, then crop and mirror it, then cut a square out.
+
+    What is not asked for draws no random numbers and costs nothing. The images given stay as they are.
 
     Parameters
     ----------
-    images : float, (batch, channels, height, width).
+    images : float, (batch, channels, height, width); float32 where they are deformed.
     how : the limits; each value is drawn uniformly, the elastic displacement normally on a 4 x 4 grid.
     generator : on the images' device.
+
+    Returns
+    -------
+    Of the images' shape, dtype and device; ``images`` itself where nothing is asked for.
+
+    Raises
+    ------
+    ValueError
+        If ``crop`` or ``cutout`` is too large for the images.
     """
     if not how:
         return images
+    _check_sizes(how, *images.shape[2:])
+    if how.deforms:
+        images = _deform(images, how, generator)
+    if how.flip or how.crop:
+        images = _crop_and_flip(images, how, generator)
+    if how.cutout:
+        images = _cut_out(images, how.cutout, generator)
+    return images
+
+
+def _check_sizes(how: Augmentation, height: int, width: int) -> None:
+    least = min(height, width)
+    if how.crop >= least:  # a border wider than that has nothing to reflect
+        raise ValueError(f"crop must be below {least} for images of {height} x {width} pixels, not {how.crop}")
+    if how.cutout > least:
+        raise ValueError(f"cutout must be at most {least} for images of {height} x {width} pixels, not {how.cutout}")
+
+
+def _deform(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Shift, rotate, scale, shear and bend; outside of an image is 0."""
     count, _, height, width = images.shape
     device = images.device
 
@@ -75,3 +117,42 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
         field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)
         grid = grid + field.permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _crop_and_flip(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Padding by reflection, cropping and mirroring as one look-up of where each pixel comes from."""
+    count, channels, height, width = images.shape
+    device = images.device
+
+    def sources(size: int) -> Tensor:
+        """Index that each place of an axis takes its pixel from: int64, (batch, size)."""
+        places = torch.arange(size, device=device).expand(count, size)
+        if not how.crop:
+            return places
+        offsets = torch.randint(-how.crop, how.crop + 1, (count, 1), generator=generator, device=device)
+        return (size - 1) - ((size - 1) - (places + offsets).abs()).abs()
+
+    rows, columns = sources(height), sources(width)
+    if how.flip:
+        mirrored = torch.rand(count, 1, generator=generator, device=device) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    pixels = (rows[:, :, None] * width + columns[:, None, :]).reshape(count, 1, height * width)
+    return images.flatten(2).gather(2, pixels.expand(-1, channels, -1)).view(images.shape)
+
+
+def _cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """A square set to 0 in all channels, around a uniformly drawn pixel; what lies beyond the border is lost.
+
+    Source: T. DeVries, G. W. Taylor, Improved Regularization of Convolutional Neural Networks with Cutout, 2017.
+    """
+    count, _, height, width = images.shape
+    device = images.device
+
+    def inside(size: int) -> Tensor:
+        """Which places of an axis the square covers: bool, (batch, size)."""
+        first = torch.randint(size, (count, 1), generator=generator, device=device) - side // 2
+        places = torch.arange(size, device=device)
+        return (first <= places) & (places < first + side)
+
+    square = inside(height)[:, None, :, None] & inside(width)[:, None, None, :]
+    return images.masked_fill(square, 0)
