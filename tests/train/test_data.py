@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import struct
+import sys
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +16,7 @@ import pooch
 import pytest
 import torch
 
-from sterna.train import data
-from sterna.train.augment import Augmentation, augment
+from sterna.train import cifar, data, mnist
 from sterna.train.data import DataError
 
 
@@ -27,12 +30,12 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files named like MNIST's, with checksums of their own, in a data folder."""
     folder = tmp_path / "mnist"
     folder.mkdir()
-    for name in data.MNIST_SHA256:
+    for name in mnist.MNIST_SHA256:
         count = 30 if name.startswith("train") else 10
         shape = (count, 28, 28) if "images" in name else (count,)
         content = idx(np.arange(np.prod(shape)).reshape(shape) % (256 if "images" in name else 10))
         (folder / name).write_bytes(content)
-        monkeypatch.setitem(data.MNIST_SHA256, name, hashlib.sha256(content).hexdigest())
+        monkeypatch.setitem(mnist.MNIST_SHA256, name, hashlib.sha256(content).hexdigest())
     monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
     return folder
 
@@ -49,11 +52,11 @@ def test_digits_split_is_fixed_and_whole() -> None:
 
 
 def test_mnist_comes_from_the_data_folder(small_mnist: Path) -> None:
-    mnist = data.load_data("mnist")
-    assert mnist.train_images.shape == (30, 1, 28, 28)
-    assert mnist.train_images.dtype == torch.uint8
-    assert mnist.test_labels.tolist() == list(range(10))
-    assert mnist.input_scale(4) == 17.0
+    digits = data.load_data("mnist")
+    assert digits.train_images.shape == (30, 1, 28, 28)
+    assert digits.train_images.dtype == torch.uint8
+    assert digits.test_labels.tolist() == list(range(10))
+    assert digits.input_scale(4) == 17.0
 
 
 def test_missing_file_names_the_remedy(small_mnist: Path) -> None:
@@ -74,16 +77,16 @@ def test_downloads_try_every_mirror_with_the_checksum(
     monkeypatch.delenv(data.DATA_VARIABLE)
     asked = []
 
-    def retrieve(*, url: str, known_hash: str, fname: str, path: Path) -> str:
+    def retrieve(*, url: str, known_hash: str, fname: str, path: Path, processor: None) -> str:
         asked.append((url, known_hash))
-        if url.startswith(data.MNIST_MIRRORS[0]):
+        if url.startswith(mnist.MNIST_MIRRORS[0]):
             raise OSError("no route")
         return str(small_mnist / fname)
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     assert len(data.load_mnist().train_images) == 30
-    assert [url for url, _ in asked[:2]] == [mirror + "train-images-idx3-ubyte.gz" for mirror in data.MNIST_MIRRORS]
-    assert all(known.removeprefix("sha256:") in data.MNIST_SHA256.values() for _, known in asked)
+    assert [url for url, _ in asked[:2]] == [mirror + "train-images-idx3-ubyte.gz" for mirror in mnist.MNIST_MIRRORS]
+    assert all(known.removeprefix("sha256:") in mnist.MNIST_SHA256.values() for _, known in asked)
 
 
 def test_pooch_refuses_a_bad_checksum_in_its_cache(
@@ -111,81 +114,181 @@ def test_damaged_idx_files(tmp_path: Path, content: bytes, message: str) -> None
     path = tmp_path / "x.gz"
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"x\.gz: {message}"):
-        data.read_idx(path)
+        mnist.read_idx(path)
 
 
 def test_idx_round_trip(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     (tmp_path / "x.gz").write_bytes(idx(array))
-    assert np.array_equal(data.read_idx(tmp_path / "x.gz"), array)
+    assert np.array_equal(mnist.read_idx(tmp_path / "x.gz"), array)
+
+
+def batch(labels: range | list[int], *, seed: int) -> tuple[bytes, np.ndarray]:
+    """A file of CIFAR-10's binary version, and its images, (images, 3, 32, 32)."""
+    images = np.random.default_rng(seed).integers(256, size=(len(labels), 3, 32, 32), dtype=np.uint8)
+    return b"".join(bytes([label]) + image.tobytes() for label, image in zip(labels, images, strict=True)), images
+
+
+@pytest.fixture
+def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files named like CIFAR-10's, with checksums of their own, in a data folder; test batches of 20 or 10 images."""
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for number in range(1, 6):
+        name = f"data_batch_{number}.bin"
+        content, _ = batch(range(number), seed=number)
+        (folder / name).write_bytes(content)
+        monkeypatch.setitem(cifar.TRAIN_SHA256, name, hashlib.sha256(content).hexdigest())
+    whole, _ = batch([*range(10), *range(10)], seed=0)
+    (folder / "test_batch.bin").write_bytes(whole)
+    monkeypatch.setattr(cifar, "TEST_SHA256", {10: None, 20: hashlib.sha256(whole).hexdigest()})
+    monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
+    return folder
+
+
+def test_cifar10_comes_from_the_data_folder(small_cifar: Path) -> None:
+    loaded = data.load_data("cifar10")
+    expected = [torch.from_numpy(batch(range(number), seed=number)[1]) for number in range(1, 6)]
+    assert loaded.train_images.dtype == loaded.test_images.dtype == torch.uint8
+    assert torch.equal(loaded.train_images, torch.cat(expected))
+    assert loaded.train_labels.dtype == loaded.test_labels.dtype == torch.int64
+    assert loaded.train_labels.tolist() == [0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4]
+    assert torch.equal(loaded.test_images, torch.from_numpy(batch([0] * 20, seed=0)[1]))
+    assert loaded.test_labels.tolist() == [*range(10), *range(10)]
+    assert (loaded.name, loaded.classes, loaded.full_scale) == ("cifar10", 10, 255)
+
+
+def test_cifar10_records_are_a_label_and_planes_of_rows(tmp_path: Path) -> None:
+    rows, columns = np.indices((32, 32), dtype=np.uint8)
+    path = tmp_path / "x.bin"
+    path.write_bytes(
+        bytes([7]) + rows.tobytes() + columns.tobytes() + bytes([255]) * 1024 + bytes([9]) + bytes([1, 2, 3]) * 1024
+    )
+    images, labels = cifar.read_cifar10(path)
+    assert images.is_contiguous()
+    assert labels.tolist() == [7, 9]
+    assert images[0, :, 5, 30].tolist() == [5, 30, 255]
+    assert images[0, :, 31, 0].tolist() == [31, 0, 255]
+    assert images[1, :, 0, 0].tolist() == [1, 2, 3]  # 1,024 is 1 more than a multiple of 3
+
+
+def test_the_first_test_images_of_cifar10_will_do(small_cifar: Path) -> None:
+    whole = data.load_cifar10()
+    path = small_cifar / "test_batch.bin"
+    path.write_bytes(path.read_bytes()[: 10 * 3073])
+    short = data.load_cifar10()
+    assert torch.equal(short.test_images, whole.test_images[:10])
+    assert short.test_labels.tolist() == list(range(10))
+    assert torch.equal(short.train_images, whole.train_images)
+
+
+def test_lengths_of_cifar10_test_batches(tmp_path: Path) -> None:
+    path = tmp_path / "test_batch.bin"
+    with path.open("wb") as stream:
+        stream.truncate(1_000 * 3073)
+        assert cifar.check_test_batch(path) == path
+        stream.truncate(10_000 * 3073)
+        with pytest.raises(
+            DataError, match=r"test_batch.bin: not the official file \(its SHA-256 differs\); remove it"
+        ):
+            cifar.check_test_batch(path)
+        for size in (0, 999 * 3073, 1_000 * 3073 - 1, 1_000 * 3073 + 1, 50_000 * 3073):
+            stream.truncate(size)
+            with pytest.raises(DataError) as caught:
+                cifar.check_test_batch(path)
+            assert str(caught.value) == (
+                f"{path}: must be 1000 or 10000 images of 3073 bytes, not {size} bytes; remove it and get it again"
+            )
+
+
+@pytest.mark.parametrize("name", ["data_batch_4.bin", "test_batch.bin"])
+def test_missing_cifar10_file_names_the_remedy(small_cifar: Path, name: str) -> None:
+    (small_cifar / name).unlink()
+    with pytest.raises(DataError, match=rf"cifar-10-batches-bin.{name}: not there; put the official file there, or un"):
+        data.load_cifar10()
+
+
+@pytest.mark.parametrize("name", ["data_batch_1.bin", "data_batch_5.bin", "test_batch.bin"])
+def test_other_cifar10_content_is_refused(small_cifar: Path, name: str) -> None:
+    path = small_cifar / name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match=rf"{name}: not the official file \(its SHA-256 differs\)"):
+        data.load_cifar10()
+
+
+def test_truncated_cifar10_batch_is_refused(small_cifar: Path) -> None:
+    path = small_cifar / "data_batch_3.bin"
+    path.write_bytes(path.read_bytes()[:-3073])
+    with pytest.raises(DataError, match=r"data_batch_3.bin: not the official file \(its SHA-256 differs\)"):
+        data.load_cifar10()
+
+
+def test_cifar10_labels_are_checked(small_cifar: Path) -> None:
+    path = small_cifar / "test_batch.bin"
+    path.write_bytes(batch([0, 9, 1, 10, 4, 200, 0, 0, 0, 0], seed=0)[0])
+    with pytest.raises(DataError) as caught:
+        data.load_cifar10()
+    assert str(caught.value) == f"{path}: image 3 has label 10, not 0 to 9; remove it and get it again"
+
+
+@pytest.fixture
+def home(small_cifar: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """CIFAR-10's home with an archive of the small files, and pooch's cache, both for the test; the URLs asked for."""
+    asked: list[str] = []
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        archive.add(small_cifar, "cifar-10-batches-bin")
+
+    def choose_downloader(url: str, progressbar: bool) -> Callable[..., None]:
+        asked.append(url)
+        return lambda url, path, pooch: Path(path).write_bytes(content.getvalue())
+
+    monkeypatch.delenv(data.DATA_VARIABLE)
+    monkeypatch.setattr(pooch.core, "choose_downloader", choose_downloader)
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(cifar, "ARCHIVE_MD5", hashlib.md5(content.getvalue()).hexdigest())
+    return asked
+
+
+def test_cifar10_is_downloaded_once_and_unpacked(home: list[str], tmp_path: Path) -> None:
+    for _ in range(2):
+        loaded = data.load_cifar10()
+        assert len(loaded.train_images) == 15
+        assert len(loaded.test_images) == 20
+    assert home == ["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"]
+    assert (tmp_path / "cache" / "sterna" / "cifar10" / "cifar-10-binary.tar.gz").is_file()
+
+
+def test_unpacked_cifar10_files_are_checked_and_can_be_got_again(home: list[str], tmp_path: Path) -> None:
+    data.load_cifar10()
+    (path,) = (tmp_path / "cache").rglob("data_batch_2.bin")
+    path.write_bytes(b"cut short")
+    with pytest.raises(DataError, match=r"data_batch_2.bin: not the official file .* remove it and get it again"):
+        data.load_cifar10()
+    path.unlink()
+    assert len(data.load_cifar10().train_images) == 15
+    assert len(home) == 1
+
+
+def test_another_cifar10_archive_is_refused(home: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar, "ARCHIVE_MD5", "c32a1d4ab5d03f1284b67883e8d87530")
+    with pytest.raises(DataError) as caught:
+        data.load_cifar10()
+    message = str(caught.value)
+    assert message.startswith("cifar-10-binary.tar.gz could not be downloaded (https://www.cs.toronto.edu/~kriz/: MD5 ")
+    assert message.endswith("; unpack it into a folder and set STERNA_DATA to that folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar-10-binary.tar.gz")]
+)
+def test_downloads_need_pooch(name: str, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(data.DATA_VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(DataError, match=rf"downloading {file} needs pooch: pip install pooch, or set STERNA_DATA"):
+        data.load_data(name)
 
 
 def test_unknown_data_set() -> None:
-    with pytest.raises(DataError, match=r"data.name must be one of digits, mnist, not 'cifar'"):
+    with pytest.raises(DataError, match=r"data.name must be one of digits, mnist, cifar10, not 'cifar'"):
         data.load_data("cifar")
-
-
-def images(seed: int = 0) -> torch.Tensor:
-    return torch.rand(16, 1, 9, 9, generator=torch.Generator().manual_seed(seed))
-
-
-def test_no_augmentation_changes_nothing() -> None:
-    same = images()
-    assert augment(same, Augmentation(), torch.Generator()) is same
-
-
-def test_augmentation_of_no_size_is_the_identity_of_the_grid() -> None:
-    moved = augment(images(), Augmentation(shift=1e-9), torch.Generator().manual_seed(1))
-    assert torch.allclose(moved, images(), atol=1e-5)
-
-
-def test_augmentation_is_repeatable_and_moves_every_image() -> None:
-    how = Augmentation(shift=1, rotate_degrees=10, scale=0.1, shear=0.1, elastic=0.5)
-    one, other = (augment(images(), how, torch.Generator().manual_seed(2)) for _ in range(2))
-    assert torch.equal(one, other)
-    assert ((one - images()).abs().flatten(1).max(dim=1).values > 0.01).all()
-
-
-def test_shift_is_in_pixels() -> None:
-    dot = torch.zeros(200, 1, 9, 9)
-    dot[:, :, 4, 4] = 1
-    moved = augment(dot, Augmentation(shift=2), torch.Generator().manual_seed(3))
-    assert moved.sum(dim=(1, 2, 3)).allclose(torch.ones(200), atol=1e-4)
-    for other_axis in (2, 3):
-        place = (moved.sum(dim=other_axis) * torch.arange(9)).sum(dim=(1, 2))
-        assert 2 <= place.min() < 2.2
-        assert 5.8 < place.max() <= 6
-
-
-def test_rotation_keeps_the_center_and_turns_the_rest() -> None:
-    bar = torch.zeros(50, 1, 9, 9)
-    bar[:, :, 4, 1:8] = 1
-    moved = augment(bar, Augmentation(rotate_degrees=45), torch.Generator().manual_seed(4))
-    assert (moved[:, 0, 4, 4] > 0.6).all()
-    above, below = moved[:, 0, 2, 2] > 0.3, moved[:, 0, 6, 2] > 0.3  # the left half of the bar, turned either way
-    assert above.any()
-    assert below.any()
-    assert not (above & below).any()
-    assert torch.equal(above, moved[:, 0, 6, 6] > 0.3)
-
-
-def test_rotation_is_rigid() -> None:
-    ring = (torch.arange(31) - 15.0).square()
-    ring = (-((ring[:, None] + ring).sqrt() - 9).square() / 4).exp().expand(20, 1, 31, 31)
-    moved = augment(ring, Augmentation(rotate_degrees=60), torch.Generator().manual_seed(5))
-    assert torch.allclose(moved, ring, atol=0.1)  # what interpolation blurs
-
-
-def test_shear_and_scale_move_what_they_should() -> None:
-    line = torch.zeros(100, 1, 21, 21)
-    line[:, :, :, 10] = 1
-    sheared = augment(line, Augmentation(shear=0.5), torch.Generator().manual_seed(6))
-    assert torch.allclose(sheared[:, 0, 10], line[:, 0, 10], atol=1e-4)  # the middle row stays
-    top = (sheared[:, 0, 0] * torch.arange(21)).sum(dim=1)
-    assert 5 <= top.min() < 6
-    assert 14 < top.max() <= 15
-    block = torch.zeros(100, 1, 21, 21)
-    block[:, :, 5:16, 5:16] = 1
-    area = augment(block, Augmentation(scale=0.2), torch.Generator().manual_seed(7)).sum(dim=(1, 2, 3)) / 121
-    assert 1 / 1.2**2 - 0.02 < area.min() < 0.8
-    assert 1.3 < area.max() < 1 / 0.8**2 + 0.02
