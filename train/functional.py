@@ -23,11 +23,12 @@ def round_half_up(x: Tensor) -> Tensor:
 
 
 def activation_code(x: Tensor, step: Tensor | float, width: int) -> Tensor:
-    """k-bit uniform quantization on a clipped ReLU: clamp(round_half_up(x / step), 0, 2^width - 1).
+    """k-bit uniform quantization on a clipped ReLU: clamp(round_half_up(x * (1 / step)), 0, 2^width - 1).
 
-    The result holds integers: the code itself, not the real value ``code * step``.
+    The result holds integers: the code itself, not the real value ``code * step``. In place after the product: on large
+    maps the passes over memory are what this costs.
     """
-    return round_half_up(x / step).clamp(0, 2**width - 1)
+    return (x * (1 / step)).add_(0.5).floor_().clamp_(0, 2**width - 1)
 
 
 def input_code(x: Tensor, scale: float, width: int) -> Tensor:

@@ -46,19 +46,18 @@ class ActivationCodeSTE(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, width: int) -> Tensor:
-        # The mask is a byte an element; x itself is kept only for a step that learns.
-        rounded = functional.round_half_up(x / step)
-        code = rounded.clamp(0, 2**width - 1)
-        ctx.save_for_backward(step, rounded == code, x if ctx.needs_input_grad[1] else None)
-        return code
+        ctx.save_for_backward(x, step)
+        ctx.width = width
+        return functional.activation_code(x, step, width)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
         (gradient,) = gradients
-        step, inside, x = ctx.saved_tensors
-        inner = (gradient / step).mul_(inside)
-        step_gradient = -(inner * x).sum().div(step).reshape(step.shape) if x is not None else None
+        x, step = ctx.saved_tensors
+        low, high = -0.5 * float(step), (2**ctx.width - 0.5) * float(step)
+        inner = torch.ops.aten.hardtanh_backward(gradient, x, low, high).mul_(1 / step)
+        step_gradient = -(inner * x).sum().div(step).reshape(step.shape) if ctx.needs_input_grad[1] else None
         return inner, step_gradient, None
 
 
