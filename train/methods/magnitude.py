@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
-from sterna.train.methods.targets import cut, ramp
+from sterna.train.methods.targets import above_dropped, cut, ramp
 from sterna.train.quantizers import TernaryQuantizer
 
 
@@ -44,8 +45,9 @@ class MagnitudeOptions(MethodOptions):
 class Magnitude(Method):
     """The smallest weights are zero: thresholds are the quantiles of |W| that the target asks for.
 
-    Layers are compared by |W| over the layer's mean |W|. Thresholds are renewed every few steps, while the target rises
-    along a cubic ramp and after it; nothing is masked, so weights come and go until the end.
+    Layers are compared by |W| over the layer's mean |W|. Thresholds are renewed every few steps and at the end of every
+    epoch, while the target rises along a cubic ramp and after it; nothing is masked, so weights come and go until the
+    end.
 
     Source: Zhu and Gupta, "To prune, or not to prune: exploring the efficacy of pruning for model compression", 2017,
     for the ramp; ternary weights instead of pruned real ones are our variation.
@@ -80,7 +82,8 @@ class Magnitude(Method):
 
     def step(self, model: nn.Module, stage: Stage, progress: float) -> None:
         self._steps += 1
-        if self._steps % self._EVERY == 0 or progress == 1:
+        epochs = progress * stage.epochs
+        if self._steps % self._EVERY == 0 or math.isclose(epochs, round(epochs), rel_tol=1e-9):
             self._renew(models.ternary_layers(model), self._wanted(stage, progress))
 
     def state(self) -> dict[str, Any]:
@@ -97,6 +100,7 @@ class Magnitude(Method):
         means = [layer.weight.abs().mean() for layer in layers]
         scores = [layer.weight.abs() / mean for layer, mean in zip(layers, means, strict=True)]
         thresholds = cut(scores, zeros, self._target.scope, self._target.balance)
-        for layer, threshold, mean in zip(layers, thresholds, means, strict=True):
+        for layer, score, threshold, mean in zip(layers, scores, thresholds, means, strict=True):
             assert isinstance(layer.quantizer, TernaryQuantizer)
-            layer.quantizer.fix(threshold * mean)
+            # The product is rounded: what lies below the threshold must stay there.
+            layer.quantizer.fix(torch.maximum(threshold * mean, above_dropped(layer.weight.abs(), score < threshold)))

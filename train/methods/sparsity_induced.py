@@ -14,7 +14,7 @@ from sterna.net import cost as costs
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
-from sterna.train.methods.targets import ZerosScope, cut, ramp
+from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, ramp
 from sterna.train.quantizers import TernaryQuantizer, ThresholdBasis
 
 
@@ -156,9 +156,11 @@ class SparsityInduced(Method):
         self._pressures = self._pressures or [_FIRST_PRESSURE] * len(groups)
         wanted = [ramp(start, self.zeros, progress / self._options.ramp) for start in self._starts]
         if not self._learns(stage):
-            for layer, threshold in zip(layers, self._cut(layers, wanted[0]), strict=True):
-                quantizer = _quantizer(layer)
-                quantizer.log_factor.add_(torch.log(threshold.mean() / quantizer.threshold(layer.weight)))
+            relative = _relative(layers)
+            for group, goal in zip(groups, wanted, strict=True):
+                factor = cut([relative[i] for i in group], goal, ZerosScope.NETWORK, Balance.NONE)[0].flatten()[0]
+                for i in group:
+                    _quantizer(layers[i]).log_factor.add_(torch.log(factor.clamp_min(1e-3)))
             return
         for i, (share, goal) in enumerate(zip(shares, wanted, strict=True)):
             # Relative error of the nonzeros: the same firmness at 50 % and at 98 % zeros.
@@ -185,12 +187,10 @@ class SparsityInduced(Method):
 
     def _cut(self, layers: list[TernaryLayer], zeros: float) -> list[Tensor]:
         """Thresholds, (rows, 1, ...) a layer, in the ratios of the present ones, that give at least ``zeros``."""
-        present = [_quantizer(layer).threshold(layer.weight) for layer in layers]
-
-        relative = [layer.weight.abs() / t for layer, t in zip(layers, present, strict=True)]
+        relative = _relative(layers)
         factors = cut(relative, zeros, self._target.scope, self._target.balance)
         return [
-            _above_dropped(layer.weight.abs(), r < factor)
+            above_dropped(layer.weight.abs(), r < factor)
             for layer, r, factor in zip(layers, relative, factors, strict=True)
         ]
 
@@ -198,16 +198,14 @@ class SparsityInduced(Method):
 _FIRST_PRESSURE = 0.1
 
 
-def _above_dropped(magnitude: Tensor, dropped: Tensor) -> Tensor:
-    """The smallest thresholds of rows, (rows, 1, ...), that drop exactly the ``dropped`` weights (or their equals)."""
-    highest = torch.where(dropped, magnitude, torch.zeros_like(magnitude)).flatten(1).amax(dim=1)
-    above = torch.nextafter(highest, torch.full_like(highest, torch.inf))
-    return above.reshape(-1, *[1] * (magnitude.dim() - 1))
-
-
 def _quantizer(layer: TernaryLayer) -> TernaryQuantizer:
     assert isinstance(layer.quantizer, TernaryQuantizer)
     return layer.quantizer
+
+
+def _relative(layers: list[TernaryLayer]) -> list[Tensor]:
+    """|w| over the layer's present threshold."""
+    return [layer.weight.abs() / _quantizer(layer).threshold(layer.weight) for layer in layers]
 
 
 def _zeros(layers: list[TernaryLayer]) -> float:

@@ -38,7 +38,8 @@ def cut(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Bala
     """Thresholds below which at least a share of ``zeros`` falls.
 
     With balanced rows, every row of a layer keeps the same number of nonzeros, or one more where the number does not
-    divide: the rows that would have most of them by themselves get those.
+    divide: the rows that would have most of them by themselves get those. Their thresholds lie halfway between the
+    scores on both sides. Equal scores fall together.
 
     Parameters
     ----------
@@ -71,7 +72,16 @@ def _balance(scores: Tensor, threshold: Tensor) -> Tensor:
     total, count = int(natural.sum()), len(rows)
     keep = torch.full_like(natural, total // count)
     keep[natural.argsort(descending=True, stable=True)[: total % count]] += 1
+    dropped = (rows.shape[1] - keep)[:, None]
     ascending = rows.sort(dim=1).values
-    above = torch.full_like(ascending[:, :1], torch.inf)
-    lowest_kept = torch.cat([ascending, above], dim=1).gather(1, (rows.shape[1] - keep)[:, None])
-    return lowest_kept.reshape(count, *[1] * (scores.dim() - 1))
+    below = ascending.gather(1, (dropped - 1).clamp(min=0))
+    above = ascending.gather(1, dropped.clamp(max=rows.shape[1] - 1))
+    between = torch.maximum((below + above) / 2, torch.nextafter(below, torch.full_like(below, torch.inf)))
+    return torch.where(dropped > 0, between, 0.0).reshape(count, *[1] * (scores.dim() - 1))
+
+
+def above_dropped(magnitude: Tensor, dropped: Tensor) -> Tensor:
+    """The smallest thresholds of rows, (rows, 1, ...), that drop exactly the ``dropped`` weights (or their equals)."""
+    highest = torch.where(dropped, magnitude, torch.zeros_like(magnitude)).flatten(1).amax(dim=1)
+    above = torch.nextafter(highest, torch.full_like(highest, torch.inf))
+    return above.reshape(-1, *[1] * (magnitude.dim() - 1))

@@ -1,0 +1,155 @@
+"""Where the zeros go: over a network, by layer, by row."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sterna.train import functional
+from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, ramp
+
+SHAPES = st.one_of(
+    st.tuples(st.integers(1, 7), st.integers(1, 12)),
+    st.tuples(st.integers(1, 5), st.integers(1, 3), st.sampled_from([1, 3]), st.sampled_from([1, 3])),
+)
+
+
+def distinct(shapes: list[tuple[int, ...]], seed: int) -> list[torch.Tensor]:
+    """Scores without equals, in all layers together."""
+    sizes = [math.prod(shape) for shape in shapes]
+    order = torch.randperm(sum(sizes), generator=torch.Generator().manual_seed(seed)) / 8
+    return [part.reshape(shape) for part, shape in zip(order.split(sizes), shapes, strict=True)]
+
+
+def nonzeros(scores: list[torch.Tensor], thresholds: list[torch.Tensor]) -> list[list[int]]:
+    """Kept scores of every row, by layer."""
+    for score, threshold in zip(scores, thresholds, strict=True):
+        assert threshold.shape == (len(score), *[1] * (score.dim() - 1))
+    return [(s >= t).flatten(1).sum(dim=1).tolist() for s, t in zip(scores, thresholds, strict=True)]
+
+
+def parts(scores: list[torch.Tensor], scope: ZerosScope) -> list[list[int]]:
+    """Numbers of the layers that meet a share of zeros together."""
+    return [list(range(len(scores)))] if scope is ZerosScope.NETWORK else [[i] for i in range(len(scores))]
+
+
+@settings(deadline=None)
+@given(
+    shapes=st.lists(SHAPES, min_size=1, max_size=3),
+    seed=st.integers(0, 10**6),
+    percent=st.integers(0, 99),
+    scope=st.sampled_from(ZerosScope),
+    balance=st.sampled_from(Balance),
+)
+def test_distinct_scores_are_cut_exactly(
+    shapes: list[tuple[int, ...]], seed: int, percent: int, scope: ZerosScope, balance: Balance
+) -> None:
+    scores = distinct(shapes, seed)
+    kept = nonzeros(scores, cut(scores, percent / 100, scope, balance))
+    for part in parts(scores, scope):
+        count = sum(scores[i].numel() for i in part)
+        wanted = -(-percent * count // 100)
+        assert sum(sum(kept[i]) for i in part) == count - wanted
+    unbalanced = nonzeros(scores, cut(scores, percent / 100, scope, Balance.NONE))
+    assert [sum(rows) for rows in kept] == [sum(rows) for rows in unbalanced]
+    if balance is Balance.ROWS:
+        assert all(max(rows) - min(rows) <= 1 for rows in kept)
+
+
+@settings(deadline=None)
+@given(
+    shapes=st.lists(SHAPES, min_size=1, max_size=3),
+    seed=st.integers(0, 10**6),
+    values=st.integers(1, 6),
+    percent=st.integers(0, 99),
+    scope=st.sampled_from(ZerosScope),
+    balance=st.sampled_from(Balance),
+)
+def test_equal_scores_leave_at_least_the_wanted_zeros(
+    shapes: list[tuple[int, ...]], seed: int, values: int, percent: int, scope: ZerosScope, balance: Balance
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scores = [torch.randint(0, values, shape, generator=generator) / 4 for shape in shapes]
+    kept = nonzeros(scores, cut(scores, percent / 100, scope, balance))
+    for part in parts(scores, scope):
+        count = sum(scores[i].numel() for i in part)
+        assert (count - sum(sum(kept[i]) for i in part)) * 100 >= percent * count
+
+
+@given(seed=st.integers(0, 10**6), scope=st.sampled_from(ZerosScope), percent=st.integers(1, 90))
+def test_the_smallest_fall(seed: int, scope: ZerosScope, percent: int) -> None:
+    scores = distinct([(4, 5), (3, 2, 3, 3)], seed)
+    thresholds = cut(scores, percent / 100, scope, Balance.NONE)
+    for part in parts(scores, scope):
+        flat = torch.cat([scores[i].flatten() for i in part])
+        kept = torch.cat([(scores[i] >= thresholds[i]).flatten() for i in part])
+        assert flat[~kept].max() < flat[kept].min()
+    balanced = cut(scores, percent / 100, scope, Balance.ROWS)
+    for score, threshold in zip(scores, balanced, strict=True):
+        for row, t in zip(score.flatten(1), threshold.flatten(), strict=True):
+            kept = row >= t
+            if kept.any() and not kept.all():
+                assert row[~kept].max() < t <= row[kept].min()
+
+
+def test_rows_that_do_not_divide_give_the_rest_to_those_with_most() -> None:
+    scores = torch.tensor([[1.0, 2, 3, 10], [4, 11, 12, 13], [5, 6, 14, 15]])  # above 5.5: 1, 3 and 3 of a row
+    (threshold,) = cut([scores], 5 / 12, ZerosScope.LAYER, Balance.ROWS)
+    assert (scores >= threshold).sum(dim=1).tolist() == [2, 3, 2]
+    assert threshold.tolist() == [[2.5], [7.5], [10.0]]  # halfway between what falls and what stays
+
+
+def test_more_rows_than_nonzeros_leave_rows_empty() -> None:
+    scores = torch.tensor([[1.0, 2], [9, 3], [4, 5], [8, 6]])
+    (threshold,) = cut([scores], 0.75, ZerosScope.NETWORK, Balance.ROWS)
+    assert (scores >= threshold).tolist() == [[False, False], [True, False], [False, False], [True, False]]
+    assert torch.isfinite(threshold).all()
+
+
+@pytest.mark.parametrize("scope", ZerosScope)
+@pytest.mark.parametrize("balance", Balance)
+def test_no_zeros_wanted_drops_nothing(scope: ZerosScope, balance: Balance) -> None:
+    scores = [torch.tensor([[0.0, 1.0], [0.5, 0.0]]), torch.tensor([[0.25, 0.0]])]
+    assert all((threshold == 0).all() for threshold in cut(scores, 0.0, scope, balance))
+
+
+def test_a_row_of_equals_falls_whole() -> None:
+    scores = torch.tensor([[1.0, 1, 1, 1], [2, 3, 4, 5]])
+    (threshold,) = cut([scores], 0.5, ZerosScope.NETWORK, Balance.ROWS)
+    assert (scores >= threshold).tolist() == [[False] * 4, [False, False, True, True]]
+
+
+def test_scopes_differ_where_layers_do() -> None:
+    scores = [torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([[5.0, 6, 7, 8]])]
+    assert nonzeros(scores, cut(scores, 0.5, ZerosScope.NETWORK, Balance.NONE)) == [[0], [4]]
+    assert nonzeros(scores, cut(scores, 0.5, ZerosScope.LAYER, Balance.NONE)) == [[2], [2]]
+
+
+def test_shares_that_are_no_binary_fractions_take_no_weight_too_many() -> None:
+    scores = distinct([(10, 10)], seed=1)  # 0.07 * 100 is a little above 7 in floating point
+    assert sum(nonzeros(scores, cut(scores, 0.07, ZerosScope.LAYER, Balance.NONE))[0]) == 93
+
+
+@settings(deadline=None)
+@given(shape=SHAPES, seed=st.integers(0, 10**6), share=st.floats(0, 1))
+def test_above_dropped_drops_those_and_no_others(shape: tuple[int, ...], seed: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    (magnitude,) = distinct([shape], seed)
+    magnitude += 0.125  # a weight of 0 would be zero at any threshold
+    limit = torch.rand((shape[0], *[1] * (len(shape) - 1)), generator=generator) * magnitude.max() * share
+    dropped = magnitude < limit
+    thresholds = above_dropped(magnitude, dropped)
+    assert thresholds.shape == limit.shape
+    assert torch.equal(functional.ternarize(magnitude, thresholds) == 0, dropped)
+
+
+def test_ramp_is_the_papers() -> None:
+    assert ramp(0.4, 0.9, 0.0) == 0.4
+    assert ramp(0.4, 0.9, 1.0) == 0.9
+    assert ramp(0.4, 0.9, 0.5) == pytest.approx(0.9 - 0.5 / 8)
+    assert ramp(0.9, 0.4, 0.5) == pytest.approx(0.4 + 0.5 / 8)
+    assert (ramp(0.4, 0.9, -1.0), ramp(0.4, 0.9, 7.0)) == (0.4, 0.9)
