@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sterna.train.data import DataSet
-from sterna.train.models import Mlp, Requantize
+from sterna.train.distributed import Group
+from sterna.train.loop import Trainer
+from sterna.train.models import Requantize, TernaryNetwork, build
 from sterna.train.quantizers import InputQuantizer, TernaryQuantizer
+from sterna.train.recipe import Recipe, parse_recipe
+from sterna.train.topology import parse_topology
 
 
 @pytest.fixture(autouse=True)
@@ -39,23 +45,26 @@ def tiny_data() -> DataSet:
 
 
 @pytest.fixture
-def make_model() -> Callable[..., Mlp]:
+def make_model() -> Callable[..., TernaryNetwork]:
     """A model with random weights, statistics and gains, as if trained: what export has to cope with."""
 
     def make(
         *,
+        topology: str = "9-7",
+        image_shape: tuple[int, ...] = (12,),
         requantize: Requantize = Requantize.THRESHOLDS,
-        sizes: tuple[int, ...] = (12, 9, 7, 4),
         input_width: int = 4,
         activation_width: int = 4,
         learned_step: bool = False,
         factor: float = 1.0,
         seed: int = 0,
-    ) -> Mlp:
+    ) -> TernaryNetwork:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = Mlp(
-                sizes=sizes,
+            model = build(
+                topology=parse_topology(topology),
+                image_shape=image_shape,
+                classes=4,
                 input_quantizer=InputQuantizer(width=input_width, scale=0.37),
                 activation_width=activation_width,
                 requantize=requantize,
@@ -64,7 +73,7 @@ def make_model() -> Callable[..., Mlp]:
             )
             model.train()
             for _ in range(5):  # running statistics
-                model(torch.rand(64, sizes[0]) * 0.37 * 2**input_width)
+                model(torch.rand(16, *image_shape) * 0.37 * 2**input_width)
             for name, parameter in model.named_parameters():
                 if "normalize.weight" in name:
                     parameter.data.normal_(std=1.0)  # negative gains too
@@ -75,3 +84,46 @@ def make_model() -> Callable[..., Mlp]:
         return model.eval()
 
     return make
+
+
+@pytest.fixture
+def make_recipe() -> Callable[..., Recipe]:
+    """A recipe for the tiny data set: quick, and good enough to tell its classes apart."""
+
+    def make(
+        *,
+        method: str = "sparsity-induced",
+        zeros: float | None = 0.8,
+        scope: str = "network",
+        balance: str = "none",
+        topology: str = "48",
+        model: dict[str, Any] | None = None,
+        training: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> Recipe:
+        wanted = {} if zeros is None else {"zeros": zeros}
+        table = {
+            "name": "tiny",
+            "seed": 3,
+            "data": {"name": "digits", "validation": 60},
+            "model": {"topology": topology, **(model or {})},
+            "training": {"batch": 40, "epochs": 60, "learning_rate": 0.01, **(training or {})},
+            "method": {"name": method, **wanted, "scope": scope, "balance": balance, method: options},
+        }
+        return parse_recipe(table, source="tiny")
+
+    return make
+
+
+@pytest.fixture
+def train(tiny_data: DataSet, tmp_path: Path) -> Callable[[Recipe], tuple[Trainer, list[dict[str, Any]]]]:
+    """Trains by a recipe on the tiny data set; gives the trainer and the epochs' records."""
+
+    def call(recipe: Recipe) -> tuple[Trainer, list[dict[str, Any]]]:
+        group = Group(rank=0, size=1, device=torch.device("cpu"))
+        trainer = Trainer(recipe=recipe, data=tiny_data, seed=recipe.seed, group=group, folder=tmp_path)
+        records: list[dict[str, Any]] = []
+        trainer.run(resume=False, on_epoch=records.append)
+        return trainer, records
+
+    return call

@@ -1,18 +1,12 @@
-"""Quantizer modules, the power-of-two normalization and the layers."""
+"""Quantizer modules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 
-from sterna.net import ActivationType
-from sterna.net.arithmetic import shift_round
-from sterna.train.layers import HiddenLayer, ScoreLayer, TernaryLinear
-from sterna.train.models import Mlp, Requantize
-from sterna.train.normalize import PowerOfTwoNorm
 from sterna.train.quantizers import ActivationQuantizer, InputQuantizer, TernaryQuantizer, ThresholdBasis
 
 
@@ -49,6 +43,19 @@ def test_survivors_threshold_may_be_lower_than_the_pruning_one() -> None:
     assert quantizer(torch.tensor([[9.0, 9.0, 0.8, -0.7]])).tolist() == [[0, 0, 1, 0]]
 
 
+@pytest.mark.parametrize("shape", [(3, 4), (3, 2, 1, 2)])
+def test_fixed_thresholds_are_one_a_row(shape: tuple[int, ...]) -> None:
+    quantizer = TernaryQuantizer(shape=shape)
+    weight = torch.tensor([1.0, -2.0, 3.0, -4.0]).repeat(3, 1).reshape(shape).requires_grad_()
+    quantizer.fix(torch.tensor([1.5, 3.5, 9.0]).reshape(3, *[1] * (len(shape) - 1)))
+    assert quantizer(weight).flatten(1).tolist() == [[0, -1, 1, -1], [0, 0, 0, -1], [0, 0, 0, 0]]
+    quantizer(weight).sum().backward()
+    assert quantizer.log_factor.grad is None
+    assert (weight.grad == 1).all()
+    quantizer.fix(torch.tensor(2.5))
+    assert quantizer(weight).flatten(1).tolist() == [[0, 0, 1, -1]] * 3
+
+
 @pytest.mark.parametrize("factor", [0.0, -1.0, float("nan")])
 def test_threshold_factor_must_be_positive(factor: float) -> None:
     with pytest.raises(ValueError, match=r"factor must be positive, not"):
@@ -70,100 +77,7 @@ def test_learned_step_is_a_parameter() -> None:
     assert not list(ActivationQuantizer(width=4, step=0.5).parameters())
 
 
-def random_norm(seed: int) -> PowerOfTwoNorm:
-    generator = torch.Generator().manual_seed(seed)
-    norm = PowerOfTwoNorm(channels=6, step=0.25)
-    for _ in range(4):
-        norm(torch.randint(-200, 300, (64, 6), generator=generator).float())
-    norm.offset.data = torch.randn(6, generator=generator)
-    norm.log_gain.data = torch.randn((), generator=generator)
-    norm.shift.add_(seed % 3)
-    return norm.double().eval()
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_power_of_two_norm_and_quantizer_are_a_shift_and_a_bias(seed: int) -> None:
-    norm, activation = random_norm(seed), ActivationQuantizer(width=4, step=0.25)
-    acc = torch.arange(-3000, 3000, dtype=torch.float64)[:, None].repeat(1, 6)
-    z = norm(acc)
-    gain = (z[1] - z[0])[0].item()
-    shift = -np.log2(gain / 0.25)
-    assert shift == round(shift)
-    bias = (z[0] / gain - acc[0]).detach().numpy()
-    assert np.array_equal(bias, np.round(bias))
-    expected = shift_round(
-        acc.numpy().astype(np.int64), bias.astype(np.int64), np.full(6, int(shift)), ActivationType(4, False)
-    )
-    assert np.array_equal(activation(z).detach().numpy(), expected)
-
-
-def test_power_of_two_norm_centers_what_it_is_trained_on() -> None:
-    norm = PowerOfTwoNorm(channels=3, step=0.25)
-    acc = torch.randn(1000, 3, generator=torch.Generator().manual_seed(1)) * 40 + torch.tensor([100.0, 0.0, -50.0])
-    z = norm(acc)
-    assert z.mean(dim=0).abs().max() < 0.25
-    assert 0.7 < z.std() < 1.42  # deviation 1, but for the rounding of the gain
-
-
-def test_power_of_two_norm_learns_gain_and_offset() -> None:
-    norm = PowerOfTwoNorm(channels=3, step=0.25)
-    norm(torch.randn(50, 3, generator=torch.Generator().manual_seed(1)) * 40).square().sum().backward()
-    assert norm.log_gain.grad > 0  # a smaller gain makes squares smaller
-    assert norm.offset.grad.abs().min() > 0
-
-
-def test_shift_follows_the_deviation_but_does_not_flip_at_a_boundary() -> None:
-    norm = PowerOfTwoNorm(channels=2, step=0.25, momentum=1.0)
-    acc = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
-    shifts = []
-    for octaves in (4.0, 4.49, 4.51, 4.6, 4.49, 4.8, 4.5, 4.4, 4.2, 3.0):
-        norm(acc * 2**octaves)
-        shifts.append(int(norm.shift))
-    assert shifts == [2, 2, 2, 2, 2, 3, 3, 3, 2, 1]
-
-
-@pytest.mark.parametrize(("deviation", "shift"), [(1e-2, 0), (4.0, 0), (8.0, 1), (1e12, 31)])
-def test_shift_stays_in_range(deviation: float, shift: int) -> None:
-    norm = PowerOfTwoNorm(channels=2, step=0.25)
-    norm(torch.tensor([[1.0, -1.0], [-1.0, 1.0]]) * deviation)
-    assert int(norm.shift) == shift
-
-
-def test_power_of_two_norm_needs_a_positive_step() -> None:
-    with pytest.raises(ValueError, match=r"step must be positive, not 0\.0"):
-        PowerOfTwoNorm(channels=1, step=0.0)
-
-
-def test_layers_carry_integer_codes(make_model: Callable[..., Mlp]) -> None:
-    for requantize in Requantize:
-        model = make_model(requantize=requantize)
-        x = model.codes(torch.rand(20, 12) * 6)
-        for _, layer in model.named_layers():
-            assert torch.equal(x, x.round())
-            assert x.min() >= 0
-            assert x.max() <= 15
-            x = layer(x)
-
-
-def test_scores_share_one_scale_that_start_sets() -> None:
-    layer = ScoreLayer(linear=TernaryLinear(inputs=8, outputs=3, quantizer=TernaryQuantizer(shape=(3, 8))), classes=3)
-    acc = torch.randn(500, 3, generator=torch.Generator().manual_seed(1)) * 70
-    layer.start(acc)
-    assert layer.score(acc).std().item() == pytest.approx(1, abs=1e-3)
-    assert layer.scale().shape == ()
-
-
-def test_model_errors() -> None:
-    def build(**changes: object) -> Mlp:
-        values = {"sizes": (4, 2), "activation_width": 4, "requantize": Requantize.SHIFT, **changes}
-        return Mlp(
-            input_quantizer=InputQuantizer(width=4, scale=1.0),
-            quantizer=lambda shape: TernaryQuantizer(shape=shape),
-            **values,
-        )
-
-    assert [type(layer) for _, layer in build(sizes=(4, 3, 2)).named_layers()] == [HiddenLayer, ScoreLayer]
-    with pytest.raises(ValueError, match=r"sizes must name at least the input and the classes"):
-        build(sizes=(4,))
-    with pytest.raises(ValueError, match=r"a learned activation step cannot be folded into a shift"):
-        build(learned_step=True)
+def test_inputs_are_normalized_before_they_become_codes() -> None:
+    mean, deviation = torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0])
+    quantizer = InputQuantizer(width=4, scale=0.5, mean=mean, deviation=deviation)
+    assert quantizer(torch.tensor([[3.0, 4.0], [-5.0, 99.0]])).tolist() == [[2, 1], [0, 15]]

@@ -58,6 +58,30 @@ def test_step_gradient_is_that_of_the_unrounded_code(values: list[float]) -> Non
     assert step.grad.item() == pytest.approx(free.grad.item())
 
 
+def test_activation_gradient_ends_where_the_outermost_codes_steps_end() -> None:
+    inside = torch.tensor([-0.24, 0.0, 3.74], dtype=torch.float64, requires_grad=True)
+    outside = torch.tensor([-0.25, -0.26, 3.75, 3.76], dtype=torch.float64, requires_grad=True)
+    for x, expected in ((inside, 2.0), (outside, 0.0)):  # 8 codes of 0.5
+        straight_through.activation_code(x, torch.tensor(0.5, dtype=torch.float64), 3).sum().backward()
+        assert (x.grad == expected).all()
+
+
+def test_clipped_values_do_not_pull_at_the_step() -> None:
+    step = torch.tensor(0.5, requires_grad=True)
+    x = torch.tensor([-1.0, 1.0, 4.0])
+    straight_through.activation_code(x, step, 3).backward(torch.tensor([10.0, 3.0, 10.0]))
+    assert step.grad.item() == pytest.approx(3.0 * -1.0 / 0.5**2)
+    assert step.grad.shape == step.shape
+
+
+def test_thresholds_of_rows_cut_rows() -> None:
+    weight = torch.tensor([[0.5, -1.0], [0.5, -1.0]], requires_grad=True)
+    result = straight_through.ternarize(weight, torch.tensor([[0.5], [0.75]]))
+    result.backward(UP.reshape(2, 2))
+    assert result.tolist() == [[1, -1], [0, -1]]
+    assert torch.equal(weight.grad, UP.reshape(2, 2))
+
+
 def test_rounding_passes_its_gradient() -> None:
     x = torch.tensor([0.5, -0.5, 1.4, -1.6], requires_grad=True)
     rounded = straight_through.round_half_up(x)

@@ -1,0 +1,47 @@
+"""The committed networks are what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from sterna.net.file import load
+from sterna.train.api import golden_accuracy
+from sterna.train.data import DATA_VARIABLE, load_data
+from sterna.train.recipe import load_recipe
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("digits-mlp", "mnist-mlp-95", "mnist-mlp-98")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_network_is_its_recipes(name: str) -> None:
+    network = load(ROOT / "models" / f"{name}.safetensors")
+    recipe = load_recipe(ROOT / "recipes" / f"{name}.toml")
+    kept = network.metadata
+    assert kept["recipe"] == recipe.as_dict()
+    assert kept["command"] == f"sterna train recipes/{name}.toml --seed {recipe.seed}"
+    wanted = recipe.method.target.zeros
+    assert wanted is not None
+    assert kept["zeros"] == network.zeros >= wanted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_accuracy_is_the_golden_models(name: str) -> None:
+    network = load(ROOT / "models" / f"{name}.safetensors")
+    data_name = network.metadata["data"]
+    if data_name != "digits" and not os.environ.get(DATA_VARIABLE):
+        pytest.skip(f"{DATA_VARIABLE} is not set: no download in tests")
+    assert golden_accuracy(network, load_data(data_name)) == network.metadata["test_accuracy"]
+
+
+def test_table_of_models_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("models_table", ROOT / "benchmarks" / "models_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "models" / "README.md").read_text() == module.render()
