@@ -13,6 +13,7 @@ from sterna.cli.demo import demo
 from sterna.cli.errors import USER_ERRORS, message
 from sterna.cli.generate import generate
 from sterna.cli.info import info
+from sterna.cli.plot import plot
 from sterna.cli.report import report
 from sterna.cli.simulate import simulate
 from sterna.cli.synth import synth
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 only if all that a command claims was checked; 1 after one line that says what to do.",
 )
-for function in (train, info, generate, simulate, synth, report, demo):
+for function in (train, plot, info, generate, simulate, synth, report, demo):
     app.command()(function)
 
 

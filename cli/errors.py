@@ -29,6 +29,7 @@ _EXTRAS = {
     "torch": "train",
     "sklearn": "train",
     "pooch": "train",
+    "matplotlib": "train",
     "cocotb": "sim",
     "cocotb_tools": "sim",
     "cocotbext": "sim",

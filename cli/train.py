@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from sterna.cli.errors import message
 from sterna.cli.output import console, facts, print_json, share
 
 __all__ = ["train"]
@@ -28,15 +30,15 @@ def train(
 ) -> None:
     """Train a sparse ternary network by a recipe, and export it with proof.
 
-    The run folder gets the network (NAME.safetensors), the recipe with its defaults, the log and the results. A stopped
-    run continues where it was. Nothing is exported unless every layer's codes of the integer network equal those of
-    the trained one on all test inputs.
+    The run folder gets the network (NAME.safetensors), the recipe with its defaults, the log, the results and pictures.
+    A stopped run continues where it was. Nothing is exported unless every layer's codes of the integer network equal
+    those of the trained one on all test inputs.
     """
     from sterna.train import run
 
     folder = output or Path("runs") / recipe.stem
     result = run(recipe, folder, seed=seed, resume=resume, device=device, threads=threads)
-    figures = {
+    figures: dict[str, Any] = {
         "model": str(result.model_path) if result.model_path else None,
         "network_digest": result.network.digest if result.network else None,
         "refusal": result.refusal,
@@ -46,6 +48,7 @@ def train(
         "epoch": result.epoch,
         "seed": result.seed,
         "seconds": round(result.seconds, 1),
+        "pictures": _pictures(folder),
     }
     if as_json:
         print_json(figures)
@@ -59,6 +62,18 @@ def train(
                 "held-out accuracy": f"{share(result.validation_accuracy)} (chose epoch {result.epoch})",
                 "zeros": share(result.zeros),
                 "seed": result.seed,
+                "pictures": "\n".join(figures["pictures"]) or "none",
             }
         )
     )
+
+
+def _pictures(folder: Path) -> list[str]:
+    """Draw the run. What is in the way of that is said in one line, and the run counts all the same."""
+    from sterna.train.plots import plot_run
+
+    try:
+        return [str(path) for path in plot_run(folder)]
+    except (ModuleNotFoundError, OSError, ValueError) as error:
+        print(f"no pictures: {message(error)}", file=sys.stderr)
+        return []

