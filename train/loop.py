@@ -117,7 +117,8 @@ class Trainer:
                 stage, stage_epoch = plan[epoch]
                 if stage_epoch == 0:
                     self._method.begin(self.model, stage)
-                    optimizer = self._optimizer(stage)
+                    if optimizer is None or stage.restart:
+                        optimizer = self._optimizer(stage)
                 assert optimizer is not None
                 if self._recipe.training.hold_shifts and stage.choose:
                     models.hold_shifts(self.model)
@@ -187,9 +188,8 @@ class Trainer:
 
     @staticmethod
     def _set_rate(optimizer: torch.optim.Optimizer, stage: Stage, progress: float) -> None:
-        rate = stage.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
         for group in optimizer.param_groups:
-            group["lr"] = rate * group["relative"]
+            group["lr"] = stage.rate(progress) * group["relative"]
 
     @torch.no_grad()
     def _record(self, stage: Stage, epoch: int, loss: float) -> dict[str, Any]:

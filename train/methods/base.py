@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -55,15 +56,28 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stretch of training with an optimizer of its own; the learning rate falls to 0 along half a cosine.
+    """A stretch of training; the learning rate falls along half a cosine.
 
-    ``choose`` says whether the model may be chosen among this stage's epochs.
+    Parameters
+    ----------
+    name : in logs and plots.
+    epochs : at least 1.
+    learning_rate, final_rate : at the start and at the end.
+    choose : whether the model may be chosen among this stage's epochs.
+    restart : begin with a new optimizer, or go on with the last stage's.
     """
 
     name: str
     epochs: int
     learning_rate: float
     choose: bool
+    final_rate: float = 0.0
+    restart: bool = True
+
+    def rate(self, progress: float) -> float:
+        """Learning rate when a share of ``progress`` is done."""
+        fall = self.learning_rate - self.final_rate
+        return self.final_rate + fall * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 class MethodOptions:

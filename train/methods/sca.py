@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
-from sterna.train.methods.targets import cut, ramp
+from sterna.train.methods.targets import gap, ramp
 from sterna.train.quantizers import WeightQuantizer
 
 
@@ -24,26 +23,29 @@ class ScaOptions(MethodOptions):
     ----------
     alpha : the controller, constant, in (0, 2); then ``method.zeros`` must not be given. Without it, alpha follows
         from ``method.zeros``.
-    strength : lambda at the end of stage 1, a weight.
-    strength_start : the same at its start, relative to ``strength``; between them it grows geometrically.
-    hold : share of the epochs that stage 2 gets, where lambda grows on by ``press``.
+    start, strength, press : lambda at the start of stage 1, between the stages, and at the end of stage 2; it grows
+        geometrically.
+    hold : share of the epochs that stage 2 gets.
     hold_rate : learning rate at the start of stage 2, relative to the run's.
-    press : lambda at the end of stage 2, relative to ``strength``.
+    weight_rate : learning rate of Theta, relative to that of the other parameters: weights have to travel.
+    bound : largest |Theta| in stage 1. Further out tanh is so flat that weights could not come back.
     spread : deviation of the latent weights at the start.
     ramp : share of stage 1 after which the target on zeros stands.
     """
 
     alpha: float | None = None
-    strength: float = 1e-4
-    strength_start: float = 1e-3
+    start: float = 0.03
+    strength: float = 3.0
+    press: float = 300.0
     hold: float = 0.33
     hold_rate: float = 0.3
-    press: float = 100.0
+    weight_rate: float = 10.0
+    bound: float = 1.8
     spread: float = 0.3
-    ramp: float = 0.7
+    ramp: float = 0.4
 
     def __post_init__(self) -> None:
-        check_positive(self, "strength", "strength_start", "hold_rate", "press", "spread")
+        check_positive(self, "start", "strength", "press", "hold_rate", "weight_rate", "bound", "spread")
         check_share("hold", self.hold)
         check_share("ramp", self.ramp)
         if self.alpha is not None and not 0 < self.alpha < 2:
@@ -77,10 +79,12 @@ class ScaQuantizer(WeightQuantizer):
     def ternary(self, weight: Tensor) -> Tensor:
         return torch.round(torch.tanh(weight))
 
-    def regularizer(self, weight: Tensor) -> Tensor:
-        """R = sum of (alpha - w^2) w^2: minima at 0 and towards +-1, the barrier between them at w^2 = alpha / 2."""
-        squares = torch.tanh(weight).square()
-        return ((self.alpha - squares) * squares).sum()
+    @torch.no_grad()
+    def slope(self, weight: Tensor) -> Tensor:
+        """dR / dTheta of R = sum of (alpha - w^2) w^2: minima at 0 and towards +-1, barrier at w^2 = alpha / 2."""
+        real = torch.tanh(weight)
+        squares = real.square()
+        return (2 * self.alpha - 4 * squares).mul_(real).mul_(1 - squares)
 
     @torch.no_grad()
     def distance(self, weight: Tensor) -> Tensor:
@@ -92,13 +96,18 @@ class ScaQuantizer(WeightQuantizer):
 class Sca(Method):
     """Sparsity-control approach, in two stages (docs/training.md).
 
-    1. ``control``: loss + lambda * R, lambda growing geometrically. With a target on zeros, the barrier is kept at the
-       quantile of |w| that the cubic ramp asks for: alpha = 2 * quantile^2, so the weights below flow to 0 and those
-       above to +-1.
-    2. ``hold``: lambda grows on until weights are next to their rounded values; alpha still follows its quantile.
+    1. ``control``: lambda grows until noise cannot hold a weight between 0 and +-1 any more. With a target on zeros, the
+       barrier is kept at the quantile of |w| that a cubic ramp asks for, alpha = 2 * quantile^2: the weights below flow
+       to 0 and those above to +-1.
+    2. ``hold``: lambda grows on until weights are next to their rounded values.
+
+    The gradient of lambda * R is applied beside Adam's step, with Adam's rate, as AdamW does with weight decay: Adam
+    divides gradients by their size, so a regularizer inside the loss acts not at all until it outweighs the loss's
+    gradient, and at full speed from then on.
 
     Source: Deng and Zhang, "Sparsity-Control Ternary Weight Networks", 2020, for W = tanh(Theta), R and the final
-    rounding; lambda's schedule, and alpha from a target, are our choices.
+    rounding; lambda's schedule, the decoupled step (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
+    2019), and alpha from a target are our choices.
     """
 
     name = "sca"
@@ -110,7 +119,6 @@ class Sca(Method):
     def __init__(self, **arguments: Any):
         super().__init__(**arguments)
         self._steps = 0
-        self._progress = 0.0
 
     def _check(self) -> None:
         if (self._target.zeros is None) == (self._options.alpha is None):
@@ -120,32 +128,37 @@ class Sca(Method):
         o, rate = self._options, self._schedule.learning_rate
         first, second = split(self._schedule, o.hold)
         return (
-            Stage(name="control", epochs=first, learning_rate=rate, choose=False),
-            Stage(name="hold", epochs=second, learning_rate=rate * o.hold_rate, choose=True),
+            Stage(name="control", epochs=first, learning_rate=rate, final_rate=rate * o.hold_rate, choose=False),
+            Stage(name="hold", epochs=second, learning_rate=rate * o.hold_rate, choose=True, restart=False),
         )
 
     def quantizer(self, shape: tuple[int, ...]) -> ScaQuantizer:
         return ScaQuantizer(shape=shape, spread=self._options.spread)
 
+    def parameter_groups(self, model: nn.Module, stage: Stage) -> list[dict[str, Any]]:
+        weights = [layer.weight for layer in models.ternary_layers(model)]
+        others = [p for p in model.parameters() if not any(p is weight for weight in weights)]
+        return [{"params": others}, {"params": weights, "lr": self._options.weight_rate}]
+
     def begin(self, model: nn.Module, stage: Stage) -> None:
-        self._progress = 0.0
-        self._control(models.ternary_layers(model), stage)
+        self._control(models.ternary_layers(model), stage, 0.0)
 
-    def penalty(self, model: nn.Module, stage: Stage) -> Tensor | float:
-        layers = models.ternary_layers(model)
-        return self.strength(stage) * torch.stack([_quantizer(la).regularizer(la.weight) for la in layers]).sum()
-
-    def strength(self, stage: Stage) -> float:
-        """lambda, at the present step of ``stage``."""
+    def strength(self, stage: Stage, progress: float) -> float:
+        """lambda in ``stage``."""
         o = self._options
-        first, last = (o.strength_start, 1.0) if stage.name == "control" else (1.0, o.press)
-        return float(o.strength * first * math.exp(self._progress * math.log(last / first)))
+        first, last = (o.start, o.strength) if stage.name == "control" else (o.strength, o.press)
+        return float(first * (last / first) ** progress)
 
+    @torch.no_grad()
     def step(self, model: nn.Module, stage: Stage, progress: float) -> None:
+        layers = models.ternary_layers(model)
+        bound = self._options.bound if stage.name == "control" else _FINAL_BOUND
+        pull = stage.rate(progress) * self._options.weight_rate * self.strength(stage, progress)
+        for layer in layers:
+            layer.weight.sub_(_quantizer(layer).slope(layer.weight), alpha=pull).clamp_(-bound, bound)
         self._steps += 1
-        self._progress = progress
         if self._steps % self._EVERY == 0:
-            self._control(models.ternary_layers(model), stage)
+            self._control(layers, stage, progress)
 
     def report(self, model: nn.Module) -> dict[str, Any]:
         layers = models.ternary_layers(model)
@@ -153,25 +166,27 @@ class Sca(Method):
         return {"rounding_distance": distance / sum(layer.weight.numel() for layer in layers)}
 
     def state(self) -> dict[str, Any]:
-        return {"steps": self._steps, "progress": self._progress}
+        return {"steps": self._steps}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._steps, self._progress = state["steps"], state["progress"]
+        self._steps = state["steps"]
 
     @torch.no_grad()
-    def _control(self, layers: list[TernaryLayer], stage: Stage) -> None:
+    def _control(self, layers: list[TernaryLayer], stage: Stage, progress: float) -> None:
         if self._options.alpha is not None:
             for layer in layers:
                 _quantizer(layer).alpha.fill_(self._options.alpha)
             return
-        start = min(0.5, self.zeros)
-        progress = self._progress / self._options.ramp if stage.name == "control" else 1.0
+        done = progress / self._options.ramp if stage.name == "control" else 1.0
+        wanted = ramp(min(_START, self.zeros), self.zeros, done)
         magnitudes = [torch.tanh(layer.weight).abs() for layer in layers]
-        wanted = ramp(start, self.zeros, progress)
-        for layer, barrier in zip(
-            layers, cut(magnitudes, wanted, self._target.scope, self._target.balance), strict=True
-        ):
-            _quantizer(layer).alpha.copy_((2 * barrier.square()).clamp(max=2.0))
+        barriers = gap(magnitudes, wanted, self._target.scope, self._target.balance)
+        for layer, barrier in zip(layers, barriers, strict=True):
+            _quantizer(layer).alpha.copy_(2 * barrier.square())
+
+
+_FINAL_BOUND = 3.0  # tanh: 0.995
+_START = 0.5  # share of zeros that the barrier starts at
 
 
 def _quantizer(layer: TernaryLayer) -> ScaQuantizer:

@@ -61,6 +61,24 @@ def cut(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Bala
     return [threshold.expand(len(s), *[1] * (s.dim() - 1)) for s, threshold in zip(scores, thresholds, strict=True)]
 
 
+def gap(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Balance) -> list[Tensor]:
+    """As :func:`cut`, but in the middle between the largest score that falls below and the smallest that does not."""
+    thresholds = cut(scores, zeros, scope, balance)
+    rows = [s.flatten(1) for s in scores]
+    flat = [t.flatten(1) for t in thresholds]
+    pairs = list(zip(rows, flat, strict=True))
+    below = [torch.where(r < t, r, torch.zeros_like(r)).amax(dim=1) for r, t in pairs]
+    above = [torch.where(r < t, torch.full_like(r, torch.inf), r).amin(dim=1) for r, t in pairs]
+    if balance is Balance.NONE:
+        below, above = [b.amax().expand_as(b) for b in below], [a.amin().expand_as(a) for a in above]
+        if scope is ZerosScope.NETWORK:
+            low, high = torch.stack([b[0] for b in below]).amax(), torch.stack([a[0] for a in above]).amin()
+            below, above = [low.expand_as(b) for b in below], [high.expand_as(a) for a in above]
+    return [
+        torch.where(a.isfinite(), (b + a) / 2, b).reshape_as(t) for b, a, t in zip(below, above, thresholds, strict=True)
+    ]
+
+
 def _count(zeros: float, scores: Sequence[Tensor]) -> int:
     return math.ceil(zeros * sum(s.numel() for s in scores) - 1e-9)
 
