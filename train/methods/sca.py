@@ -34,14 +34,14 @@ class ScaOptions(MethodOptions):
     """
 
     alpha: float | None = None
-    start: float = 0.03
-    strength: float = 3.0
-    press: float = 300.0
+    start: float = 0.2
+    strength: float = 2.0
+    press: float = 1000.0
     hold: float = 0.33
-    hold_rate: float = 0.3
-    weight_rate: float = 10.0
-    bound: float = 1.8
-    spread: float = 0.3
+    hold_rate: float = 0.2
+    weight_rate: float = 20.0
+    bound: float = 1.2
+    spread: float = 0.6
     ramp: float = 0.4
 
     def __post_init__(self) -> None:
