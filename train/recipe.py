@@ -161,7 +161,7 @@ def parse_recipe(table: dict[str, Any], *, source: str) -> Recipe:
 def _method(table: dict[str, Any], *, source: str) -> MethodConfig:
     """``[method]``; tables of methods that are not chosen are checked and left, so that one line changes the method."""
     name = table.pop("name", None)
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise RecipeError(f"{source}: method.name must be one of {', '.join(METHODS)}, not {name!r}")
     options = {
         other: _convert(METHODS[other].options_type, table.pop(other, {}), source=source, key=f"method.{other}")

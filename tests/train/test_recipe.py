@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sterna.train.methods import METHODS, SparsityInducedConfig
+from sterna.train.methods import METHODS, Balance, Schedule, Target, ZerosScope
+from sterna.train.methods.sparsity_induced import HardwareCost, SparsityInducedOptions
 from sterna.train.models import Requantize
-from sterna.train.recipe import RecipeError, load_recipe, parse_recipe
+from sterna.train.recipe import Precision, RecipeError, load_recipe, parse_recipe
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 GOOD = """
 name = "small"
 seed = 7
@@ -22,23 +24,41 @@ name = "digits"
 validation = 100
 augment = { shift = 1 }
 [model]
-hidden = [16, 8]
+topology = "4C3-MP2-16"
 requantize = "shift"
 [training]
 batch = 32
+epochs = 10
 [method]
 name = "sparsity-induced"
 zeros = 0.5
-regularize_epochs = 2
-retrain_epochs = 2
+[method.sparsity-induced]
+cost = "lane-cycles"
 """
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_committed_recipes_are_good(path: Path) -> None:
     recipe = load_recipe(path)
     assert recipe.name == path.stem
-    json.dumps(recipe.as_dict())
+    assert parse_recipe(json.loads(json.dumps(recipe.as_dict())), source="again") == recipe
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_one_line_changes_the_method(path: Path, method: str, tmp_path: Path) -> None:
+    text, found = re.subn(r'(?<=\[method\]\nname = )"[a-z-]+"', f'"{method}"', path.read_text())
+    assert found == 1
+    changed = tmp_path / path.name
+    changed.write_text(text)
+    before, after = load_recipe(path), load_recipe(changed)
+    assert after.method.name == method
+    assert (after.method.target, after.training) == (before.method.target, before.training)
+    made = after.method.make(after.training)
+    assert type(made) is METHODS[method]
+    assert sum(stage.epochs for stage in made.stages()) == after.training.epochs
+    assert any(stage.choose for stage in made.stages())
+    assert set(after.as_dict()["method"]) == {"name", "zeros", "scope", "balance", method}
 
 
 def test_values_and_defaults(tmp_path: Path) -> None:
@@ -46,70 +66,160 @@ def test_values_and_defaults(tmp_path: Path) -> None:
     path.write_text(GOOD)
     recipe = load_recipe(path)
     assert recipe.seed == 7
-    assert recipe.model.hidden == (16, 8)
+    assert recipe.model.topology == "4C3-MP2-16"
     assert recipe.model.requantize is Requantize.SHIFT
-    assert recipe.model.activation_width == 4
+    assert (recipe.model.input_width, recipe.model.activation_width) == (4, 4)
     assert recipe.data.augment.shift == 1.0
-    assert isinstance(recipe.method, SparsityInducedConfig)
-    assert recipe.method.zeros == 0.5
-    assert recipe.as_dict()["model"]["requantize"] == "shift"
+    assert (recipe.training.epochs, recipe.training.learning_rate) == (10, 2e-3)
+    assert recipe.training.precision is Precision.FLOAT32
+    assert recipe.training.hold_shifts
+    assert recipe.method.target == Target(zeros=0.5, scope=ZerosScope.NETWORK, balance=Balance.NONE)
+    assert recipe.method.options == SparsityInducedOptions(cost=HardwareCost.LANE_CYCLES)
+    plain = recipe.as_dict()
+    assert plain["model"]["requantize"] == "shift"
+    assert plain["method"]["scope"] == "network"
+    assert plain["method"]["sparsity-induced"]["cost"] == "lane-cycles"
+    assert plain["method"]["sparsity-induced"]["thresholds"] == "learned"
 
 
-def change(dotted: str, value: Any) -> dict[str, Any]:
+def test_scope_and_balance_are_read() -> None:
+    target = parse_recipe(change({"method.scope": "layer", "method.balance": "rows"}), source="r.toml").method.target
+    assert target == Target(zeros=0.5, scope=ZerosScope.LAYER, balance=Balance.ROWS)
+
+
+def test_uncontrolled_methods_need_no_target() -> None:
+    for name, method in METHODS.items():
+        if not method.controlled:
+            recipe = parse_recipe(change({"method.name": name, "method.zeros": None}), source="r.toml")
+            assert recipe.method.target.zeros is None
+    recipe = parse_recipe(
+        change({"method.name": "sca", "method.zeros": None, "method.sca": {"alpha": 0.4}}), source="r.toml"
+    )
+    assert recipe.as_dict()["method"]["sca"]["alpha"] == 0.4
+
+
+def change(changes: dict[str, Any]) -> dict[str, Any]:
+    """The good recipe's table with other values by dotted key; ``None`` takes a key out."""
     table = tomllib.loads(GOOD)
-    *path, last = dotted.split(".")
-    place = table
-    for key in path:
-        place = place[key]
-    if value is None:
-        del place[last]
-    else:
-        place[last] = value
+    for dotted, value in changes.items():
+        *path, last = dotted.split(".")
+        place = table
+        for key in path:
+            place = place.setdefault(key, {})
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
     return table
+
+
+ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model.hiden", [3], "r.toml: unknown key model.hiden; known here: hidden, input_width"),
-        ("extra", 1, "r.toml: unknown key extra; known here: name, seed, data, model, training, method"),
-        ("data.augment", {"flip": 1}, "r.toml: unknown key data.augment.flip; known here: shift, rotate_degrees"),
-        ("method.alpha", 1, "r.toml: unknown key method.alpha; known here: zeros"),
-        ("training.batch", None, "r.toml: training.batch is missing"),
-        ("method.zeros", None, "r.toml: method.zeros is missing"),
-        ("method", None, "r.toml: [method] is missing"),
-        ("model", 3, "r.toml: model must be a table, not 3"),
-        ("training.batch", "32", "r.toml: training.batch must be an integer, not '32'"),
-        ("training.batch", True, "r.toml: training.batch must be an integer, not True"),
-        ("training.batch", 1, "r.toml: training.batch must be at least 2, not 1"),
-        ("training.label_smoothing", 1.0, "r.toml: training.label_smoothing must be in [0, 1), not 1.0"),
-        ("training.precision", "half", "r.toml: training.precision must be one of float32, bfloat16, not 'half'"),
-        ("method.zeros", "0.9", "r.toml: method.zeros must be a number, not '0.9'"),
-        ("method.zeros", 1.0, "r.toml: method.zeros must be in [0, 1), not 1.0"),
-        ("method.ramp", 0.0, "r.toml: method.ramp must be in (0, 1], not 0.0"),
-        ("method.l2", -1.0, "r.toml: method.l2 must not be negative, not -1.0"),
-        ("method.retrain_epochs", 0, "r.toml: method.retrain_epochs must be a positive integer, not 0"),
-        ("method.threshold_rate", 0.0, "r.toml: method.threshold_rate must be positive, not 0.0"),
-        ("method.cost", "area", "r.toml: method.cost must be one of index-bits, lane-cycles, not 'area'"),
-        ("method.name", "magic", "r.toml: method.name must be one of sparsity-induced, not 'magic'"),
-        ("model.requantize", "float", "r.toml: model.requantize must be one of thresholds, shift, not 'float'"),
-        ("model.hidden", 3, "r.toml: model.hidden must be a list, not 3"),
-        ("model.hidden", [3, 0], "r.toml: model.hidden must be positive sizes, not [3, 0]"),
-        ("model.hidden", ["a"], "r.toml: model.hidden must be an integer, not 'a'"),
-        ("model.activation_width", 9, "r.toml: model.activation_width must be 1 to 8 bits, not 9"),
-        ("model.learned_step", True, 'r.toml: model.learned_step needs requantize = "thresholds"'),
-        ("model.learned_step", 1, "r.toml: model.learned_step must be true or false, not 1"),
-        ("data.validation", 0, "r.toml: data.validation must be a positive number of images, not 0"),
-        ("data.augment", {"shift": -1}, "r.toml: data.augment.shift must not be negative, not -1.0"),
-        ("seed", -1, "r.toml: seed must be 0 to 2^32 - 1, not -1"),
-        ("name", "a/b", "r.toml: name must be letters, digits, '-' and '_', not 'a/b'"),
-        ("name", "", "r.toml: name must be letters, digits, '-' and '_', not ''"),
+        ("model.topolgy", "3", "unknown key model.topolgy; known here: topology, input_width"),
+        ("model.hidden", [3], "unknown key model.hidden; known here: topology, input_width"),
+        ("extra", 1, "unknown key extra; known here: name, seed, data, model, training, method"),
+        ("data.augment", {"turn": 1}, "unknown key data.augment.turn; known here: shift, rotate_degrees"),
+        ("method.alpha", 1, "unknown key method.alpha; known here: zeros, scope, balance"),
+        ("method.twm", {"factor": 1.0}, "unknown key method.twm; known here: zeros, scope, balance"),
+        ("method.sca.beta", 1, "unknown key method.sca.beta; known here: alpha, "),
+        ("method.float.factor", 1, "unknown key method.float.factor; known here: none"),
+        ("training.batch", None, "training.batch is missing"),
+        ("training.epochs", None, "training.epochs is missing"),
+        ("model.topology", None, "model.topology is missing"),
+        ("method.name", None, f"method.name must be one of {ALL}, not None"),
+        (
+            "method.zeros",
+            None,
+            "method.zeros is missing: sparsity-induced needs to know the share of zeros that is wan",
+        ),
+        ("method", None, "[method] is missing"),
+        ("method", "twn", "[method] is missing"),
+        ("model", 3, "model must be a table, not 3"),
+        ("method.sca", 3, "method.sca must be a table, not 3"),
+        ("training.batch", "32", "training.batch must be an integer, not '32'"),
+        ("training.batch", True, "training.batch must be an integer, not True"),
+        ("training.batch", 1, "training.batch must be at least 2, not 1"),
+        ("training.epochs", 1, "training.epochs must be at least 2, not 1"),
+        ("training.epochs", 2.5, "training.epochs must be an integer, not 2.5"),
+        ("training.learning_rate", 0, "training.learning_rate must be positive, not 0.0"),
+        ("training.learning_rate", float("nan"), "training.learning_rate must be positive, not nan"),
+        ("training.label_smoothing", 1.0, "training.label_smoothing must be in [0, 1), not 1.0"),
+        ("training.precision", "half", "training.precision must be one of float32, bfloat16, not 'half'"),
+        ("training.hold_shifts", 1, "training.hold_shifts must be true or false, not 1"),
+        ("method.zeros", "0.9", "method.zeros must be a number, not '0.9'"),
+        ("method.zeros", 1.0, "method.zeros must be in [0, 1), not 1.0"),
+        ("method.zeros", -0.1, "method.zeros must be in [0, 1), not -0.1"),
+        ("method.scope", "rows", "method.scope must be one of network, layer, not 'rows'"),
+        ("method.balance", "layer", "method.balance must be one of none, rows, not 'layer'"),
+        ("method.name", "magic", f"method.name must be one of {ALL}, not 'magic'"),
+        ("method.name", ["twn"], f"method.name must be one of {ALL}, not ['twn']"),
+        ("method.sparsity-induced.ramp", 0.0, "method.sparsity-induced.ramp must be in (0, 1], not 0.0"),
+        ("method.sparsity-induced.retrain", 1.5, "method.sparsity-induced.retrain must be in (0, 1], not 1.5"),
+        ("method.sparsity-induced.l2", -1.0, "method.sparsity-induced.l2 must not be negative, not -1.0"),
+        *(
+            (f"method.sparsity-induced.{key}", 0.0, f"method.sparsity-induced.{key} must be positive, not 0.0")
+            for key in ("threshold_factor", "threshold_rate", "retrain_rate", "retrain_threshold")
+        ),
+        (
+            "method.sparsity-induced.cost",
+            "area",
+            "method.sparsity-induced.cost must be one of index-bits, lane-cycles, not 'area'",
+        ),
+        (
+            "method.sparsity-induced.thresholds",
+            "fixed",
+            "method.sparsity-induced.thresholds must be one of learned, scheduled, not 'fixed'",
+        ),
+        (
+            "method.sparsity-induced.threshold_basis",
+            ["mean"],
+            "method.sparsity-induced.threshold_basis must be one of mean, max, not ['mean']",
+        ),
+        ("method.sca.alpha", 2.0, "method.sca.alpha must be in (0, 2), not 2.0: from 2 on every weight falls to zero"),
+        ("method.sca.alpha", 0.0, "method.sca.alpha must be in (0, 2), not 0.0"),
+        ("method.sca.alpha", "a", "method.sca.alpha must be a number, not 'a'"),
+        ("method.sca.hold", 0.0, "method.sca.hold must be in (0, 1], not 0.0"),
+        ("method.sca.ramp", 2.0, "method.sca.ramp must be in (0, 1], not 2.0"),
+        *(
+            (f"method.sca.{key}", 0.0, f"method.sca.{key} must be positive, not 0.0")
+            for key in ("strength", "hold_rate", "press", "spread")
+        ),
+        ("method.magnitude.start", 1.0, "method.magnitude.start must be in [0, 1), not 1.0"),
+        ("method.magnitude.settle", 0.0, "method.magnitude.settle must be in (0, 1], not 0.0"),
+        ("method.magnitude.settle_rate", 0.0, "method.magnitude.settle_rate must be positive, not 0.0"),
+        ("method.magnitude.l2", -1.0, "method.magnitude.l2 must not be negative, not -1.0"),
+        ("method.twn.factor", 0.0, "method.twn.factor must be positive, not 0.0"),
+        ("method.ttq.threshold", 0.0, "method.ttq.threshold must be positive, not 0.0"),
+        ("model.requantize", "float", "model.requantize must be one of thresholds, shift, not 'float'"),
+        ("model.topology", 3, "model.topology must be a string, not 3"),
+        ("model.topology", "3-x", "model.topology: 'x' is none of 256, 20C5, "),
+        ("model.activation_width", 9, "model.activation_width must be 1 to 8 bits, not 9"),
+        ("model.input_width", 0, "model.input_width must be 1 to 8 bits, not 0"),
+        ("model.learned_step", True, 'model.learned_step needs requantize = "thresholds"'),
+        ("model.learned_step", 1, "model.learned_step must be true or false, not 1"),
+        ("data.validation", 0, "data.validation must be a positive number of images, not 0"),
+        ("data.augment", {"shift": -1}, "data.augment.shift must not be negative, not -1.0"),
+        ("seed", -1, "seed must be 0 to 2^32 - 1, not -1"),
+        ("seed", 2**32, "seed must be 0 to 2^32 - 1, not 4294967296"),
+        ("name", "a/b", "name must be letters, digits, '-' and '_', not 'a/b'"),
+        ("name", "", "name must be letters, digits, '-' and '_', not ''"),
     ],
 )
 def test_refusals_name_file_and_key(key: str, value: Any, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        parse_recipe(change(key, value), source="r.toml")
-    assert str(caught.value).startswith(message)
+        parse_recipe(change({key: value}), source="r.toml")
+    assert str(caught.value).startswith(f"r.toml: {message}")
+
+
+@pytest.mark.parametrize("zeros", [None, 0.5])
+def test_sca_takes_a_target_or_a_controller(zeros: float | None) -> None:
+    options = {} if zeros is None else {"alpha": 0.5}
+    with pytest.raises(RecipeError, match=r"^r\.toml: sca needs either method\.zeros or method\.sca\.alpha, and not b"):
+        parse_recipe(change({"method.name": "sca", "method.zeros": zeros, "method.sca": options}), source="r.toml")
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
@@ -119,9 +229,13 @@ def test_unreadable_files(tmp_path: Path) -> None:
     broken.write_text("name = ")
     with pytest.raises(RecipeError, match=r"broken.toml: not a TOML file"):
         load_recipe(broken)
+    broken.write_bytes(b"name = '\xff'")
+    with pytest.raises(RecipeError, match=r"broken.toml: not a TOML file"):
+        load_recipe(broken)
 
 
-def test_every_method_is_reachable_by_its_name() -> None:
+def test_every_method_is_reachable_by_its_name_and_has_defaults() -> None:
     for name, method in METHODS.items():
-        assert method.config_type.__doc__
-        assert name == name.lower()
+        assert method.options_type.__doc__
+        assert name == name.lower() == method.name
+        method(target=Target(zeros=0.5), schedule=Schedule(epochs=5), options=method.options_type())
