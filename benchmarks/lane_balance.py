@@ -4,7 +4,7 @@
 
 The networks are those of training_study.py (sparsity-induced, with and without ``balance = "rows"``, 784-256-256-10 at
 95 and 98 % zeros, 3 seeds), trained where they are not there yet. Utilization is nonzeros / (lanes × steps of the
-schedule), over the hidden layers; that a unit's interval is its schedule's is shown by mnist_rtl.py and timing_exact.py.
+schedule), over the hidden layers; mnist_rtl.py and timing_exact.py show that a unit takes what its schedule says.
 """
 
 from __future__ import annotations
