@@ -14,10 +14,12 @@ from safetensors.numpy import save as to_safetensors
 
 from sterna.net.describe import build_node, build_type, check_entry, describe_node, describe_type
 from sterna.net.network import Network
+from sterna.net.trits import pack_trits, unpack_trits
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # what save writes; load reads all up to it
 _KEY = "sterna"  # one metadata entry, since safetensors writes several in no fixed order
-_TENSOR_DTYPES = {"weights": "I8"}  # all others are I32
+_WEIGHT_DTYPES = {1: "I8", 2: "U8"}  # by format version; all other tensors are I32
+_WITH_WEIGHTS = ("linear", "conv2d")  # kinds of node
 
 
 class FileFormatError(ValueError):
@@ -42,6 +44,9 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     descriptions, tensors = [], {}
     for node in network.nodes:
         description, arrays = describe_node(node)
+        if "weights" in arrays:
+            description["weights"] = list(arrays["weights"].shape)
+            arrays["weights"] = pack_trits(arrays["weights"])
         descriptions.append(description)
         tensors.update({f"{node.name}.{field}": array for field, array in arrays.items()})
     header = {
@@ -97,14 +102,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             raise ValueError(f"its header is no JSON: {error}") from None
         if not isinstance(header, dict) or "version" not in header:
             raise ValueError("its header lacks the field 'version'")
-        if header["version"] != FORMAT_VERSION:
-            raise ValueError(
-                f"its format version is {header['version']!r}, and this Sterna reads version {FORMAT_VERSION}"
-            )
+        version = header["version"]
+        if type(version) is not int or version not in _WEIGHT_DTYPES:
+            raise ValueError(f"its format version is {version!r}, and this Sterna reads versions 1 to {FORMAT_VERSION}")
         tensors = {}
         for name in file.keys():  # noqa: SIM118 (safe_open is no mapping)
             field = name.partition(".")[2]
-            dtype, wanted = file.get_slice(name).get_dtype(), _TENSOR_DTYPES.get(field, "I32")
+            dtype, wanted = file.get_slice(name).get_dtype(), _WEIGHT_DTYPES[version] if field == "weights" else "I32"
             if dtype != wanted:
                 raise ValueError(f"tensor '{name}' must be {wanted}, not {dtype}")
             tensors[name] = file.get_tensor(name)
@@ -124,6 +128,11 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
     for index, entry in enumerate(fields["nodes"]):
         label = entry.get("name") if isinstance(entry, dict) else None
         own = arrays.pop(label, {}) if isinstance(label, str) else {}
+        if fields["version"] > 1 and isinstance(entry, dict) and entry.get("kind") in _WITH_WEIGHTS:
+            entry = dict(entry)
+            shape = entry.pop("weights", None)
+            if "weights" in own:
+                own["weights"] = _unpack(own["weights"], shape, entry["name"])
         nodes.append(build_node(entry, own, f"node {index}"))
     if arrays:
         owner = min(arrays)
@@ -139,3 +148,13 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
     if network.digest != fields["digest"]:
         raise ValueError(f"its digest is {network.digest}, but its header says {fields['digest']}: it was changed")
     return network
+
+
+def _unpack(packed: np.ndarray, shape: object, name: str) -> np.ndarray:
+    """Weights from five to a byte; ``shape`` is the node's field ``weights``."""
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise TypeError(f"weights of node '{name}' must be their shape, a list of sizes, not {shape!r}")
+    try:
+        return unpack_trits(packed, shape)
+    except ValueError as error:
+        raise ValueError(f"tensor '{name}.weights' {error}") from None

@@ -13,7 +13,9 @@ from safetensors.numpy import save_file
 from sterna.net import FORMAT_VERSION, ActivationType, FileFormatError, Linear, Network, Thresholds, load, save
 from sterna.sim.golden import GoldenModel
 
-SAMPLE = Path(__file__).parent / "data" / "version_1.safetensors"
+DATA = Path(__file__).parent / "data"
+SAMPLES = [DATA / f"version_{version}.safetensors" for version in range(1, FORMAT_VERSION + 1)]
+SAMPLE = SAMPLES[-1]
 SAMPLE_DIGEST = "7b94e344609535712cd974378f7979506a4c96bf2be07977b3a8400ffce5efe3"
 
 
@@ -42,8 +44,10 @@ def write(path, header, tensors):
     save_file(tensors, path, metadata={"sterna": json.dumps(header)})
 
 
-def test_version_1_keeps_loading():
-    network = load(SAMPLE)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_every_version_keeps_loading(sample):
+    network = load(sample)
+    assert read(sample)[0]["version"] == int(sample.stem[-1])
     assert network.digest == SAMPLE_DIGEST
     assert network.metadata == {"recipe": "none", "seed": 1}
     x = (np.arange(3 * 72) * 7 % 16).reshape(3, 2, 6, 6)
@@ -118,8 +122,9 @@ def test_files_that_cannot_be_read(tmp_path):
         load(tmp_path)
 
 
-def test_every_truncation_is_refused(tmp_path):
-    content = SAMPLE.read_bytes()
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_every_truncation_is_refused(tmp_path, sample):
+    content = sample.read_bytes()
     path = tmp_path / "cut.safetensors"
     for length in [0, 1, 7, 8, 9, *range(10, len(content), 97), len(content) - 1]:
         path.write_bytes(content[:length])
@@ -127,8 +132,9 @@ def test_every_truncation_is_refused(tmp_path):
             load(path)
 
 
-def test_every_changed_byte_of_a_tensor_is_refused(tmp_path):
-    content = bytearray(SAMPLE.read_bytes())
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_every_changed_byte_of_a_tensor_is_refused(tmp_path, sample):
+    content = bytearray(sample.read_bytes())
     start = 8 + int.from_bytes(content[:8], "little")
     path = tmp_path / "changed.safetensors"
     for position in range(start, len(content), 5):
@@ -184,8 +190,10 @@ def tensor(name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (edit(version=2), rf"its format version is 2, and this Sterna reads version {FORMAT_VERSION}"),
-        (edit(version="1"), rf"its format version is '1', and this Sterna reads version {FORMAT_VERSION}"),
+        (edit(version=3), rf"its format version is 3, and this Sterna reads versions 1 to {FORMAT_VERSION}"),
+        (edit(version=0), rf"its format version is 0, and this Sterna reads versions 1 to {FORMAT_VERSION}"),
+        (edit(version="1"), rf"its format version is '1', and this Sterna reads versions 1 to {FORMAT_VERSION}"),
+        (edit(version=1), r"tensor 'a\.weights' must be I8, not U8"),
         (edit(version=None), r"its header lacks the field 'version'"),
         (edit(digest=None), r"its header lacks the field 'digest'"),
         (edit(extra=1), r"its header has an unknown field 'extra'"),
@@ -203,11 +211,17 @@ def tensor(name, value):
         (edit(nodes__0=3), r"node 0 must be an object with a name"),
         (edit(nodes__1__name=None), r"node 1 must be an object with a name"),
         (edit(nodes__0__name="c"), r"node 'c' lacks the tensor 'weights'"),
+        (edit(nodes__0__weights=None), r"weights of node 'a' must be their shape, a list of sizes, not None"),
+        (edit(nodes__0__weights=2), r"weights of node 'a' must be their shape, a list of sizes, not 2"),
+        (edit(nodes__0__weights=[1, -1]), r"weights of node 'a' must be their shape, .*, not \[1, -1\]"),
+        (edit(nodes__0__weights=[1, 6]), r"tensor 'a\.weights' must have shape \(2,\) for 6 weights, not \(1,\)"),
+        (edit(nodes__0__weights=[1, 1]), r"tensor 'a\.weights' must end in zeros"),
         (edit(nodes__0__kind="dense"), r"kind of node 'a' must be one of linear, conv2d, .*, add, not 'dense'"),
         (edit(nodes__0__kind=None), r"kind of node 'a' must be one of linear, .*, not None"),
         (edit(nodes__0__inputs=None), r"node 'a' lacks the field 'inputs'"),
         (edit(nodes__0__inputs=["x"]), r"input 'x' of node 'a' is neither 'input' nor an earlier node"),
         (edit(nodes__0__inputs="x"), r"inputs of node 'a' must be a tuple of node names, not 'x'"),
+        (edit(nodes__0__kind="flatten"), r"node 'a' has an unknown field '(requantize|weights)'"),
         (edit(nodes__0__dilation=2), r"node 'a' has an unknown field 'dilation'"),
         (edit(nodes__0__kind="conv2d"), r"node 'a' lacks the field 'stride'"),
         (edit(nodes__0__requantize=3), r"requantize of node 'a' must be an object, not 3"),
@@ -225,11 +239,11 @@ def tensor(name, value):
             r"requantize of node 'a': levels for u2 must have shape \(channels, 3\), not \(1, 1\)",
         ),
         (
-            tensor("a.weights", np.array([[1, 2]], dtype=np.int8)),
-            r"weights of node 'a' must be -1, 0 or \+1, not 2 at \[0, 1\]",
+            tensor("a.weights", np.array([243], dtype=np.uint8)),
+            r"tensor 'a\.weights' must be bytes from 0 to 242, not 243",
         ),
-        (tensor("a.weights", np.array([[1.0, 0.0]])), r"tensor 'a\.weights' must be I8, not F64"),
-        (tensor("a.weights", np.array([[1, 0]])), r"tensor 'a\.weights' must be I8, not I64"),
+        (tensor("a.weights", np.array([1.0])), r"tensor 'a\.weights' must be U8, not F64"),
+        (tensor("a.weights", np.array([[1, 0]], dtype=np.int8)), r"tensor 'a\.weights' must be U8, not I8"),
         (tensor("b.bias", np.zeros(2, dtype=np.int8)), r"tensor 'b\.bias' must be I32, not I8"),
         (tensor("a.weights", None), r"node 'a' lacks the tensor 'weights'"),
         (
@@ -239,7 +253,7 @@ def tensor(name, value):
         (tensor("b.bias", None), r"its digest is .*: it was changed"),
         (tensor("a.requantize.levels", None), r"node 'a' lacks the tensor 'requantize.levels'"),
         (tensor("a.scale", np.zeros(1, dtype=np.int32)), r"node 'a' has an unknown tensor 'scale'"),
-        (tensor("z.weights", np.zeros((1, 1), dtype=np.int8)), r"tensor 'z\.weights' belongs to no node"),
+        (tensor("z.weights", np.zeros(1, dtype=np.uint8)), r"tensor 'z\.weights' belongs to no node"),
         (tensor("z", np.zeros(1, dtype=np.int32)), r"tensor 'z' belongs to no node"),
     ],
 )
@@ -258,7 +272,7 @@ def test_the_header_is_plain_json_beside_plain_tensors(tmp_path, tiny):
     save(tiny, path)
     header, tensors = read(path)
     assert header == {
-        "version": 1,
+        "version": 2,
         "digest": tiny.digest,
         "input": {"shape": [2], "type": {"width": 1, "signed": False}, "scale": 0.1},
         "nodes": [
@@ -266,15 +280,16 @@ def test_the_header_is_plain_json_beside_plain_tensors(tmp_path, tiny):
                 "name": "a",
                 "kind": "linear",
                 "inputs": ["input"],
+                "weights": [1, 2],
                 "requantize": {"kind": "thresholds", "output": {"width": 1, "signed": False}},
             },
-            {"name": "b", "kind": "linear", "inputs": ["a"]},
+            {"name": "b", "kind": "linear", "inputs": ["a"], "weights": [2, 1]},
         ],
         "metadata": {"seed": 3, "log": [0.5, None]},
     }
     assert {name: (array.dtype.name, array.tolist()) for name, array in tensors.items()} == {
-        "a.weights": ("int8", [[1, -1]]),
+        "a.weights": ("uint8", [2 + 0 * 3 + 1 * 9 + 1 * 27 + 1 * 81]),
         "a.requantize.levels": ("int32", [[1]]),
-        "b.weights": ("int8", [[1], [-1]]),
+        "b.weights": ("uint8", [2 + 0 * 3 + 1 * 9 + 1 * 27 + 1 * 81]),
         "b.bias": ("int32", [0, 1]),
     }

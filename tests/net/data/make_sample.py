@@ -1,6 +1,6 @@
-"""Makes version_1.safetensors, as format version 1 was when it was fixed. To be run again for no reason.
+"""Makes the sample file of the present format version; those of older versions stay as they are.
 
-``python tests/net/data/make_version_1.py`` writes it beside this file: every node kind, both requantizations.
+``python tests/net/data/make_sample.py`` writes it beside this file: every node kind, both requantizations.
 """
 
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sterna.net import (
+    FORMAT_VERSION,
     ActivationType,
     Add,
     Conv2d,
@@ -65,4 +66,4 @@ def network() -> Network:
 
 
 if __name__ == "__main__":
-    save(network(), Path(__file__).with_name("version_1.safetensors"))
+    save(network(), Path(__file__).with_name(f"version_{FORMAT_VERSION}.safetensors"))

@@ -1,0 +1,48 @@
+"""Ternary weights packed in base 3: five to a byte, since 3^5 = 243 fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+TRITS_PER_BYTE = 5
+_PLACES = 3 ** np.arange(TRITS_PER_BYTE)  # the first weight is the lowest digit
+_MAX = 3**TRITS_PER_BYTE - 1
+
+
+def pack_trits(weights: np.ndarray) -> np.ndarray:
+    """Pack weights in C order, digit = weight + 1, the last byte filled up with zeros.
+
+    Parameters
+    ----------
+    weights : int8, any shape, -1, 0 or +1
+
+    Returns
+    -------
+    uint8, (ceil(weights.size / 5),), 0 to 242
+    """
+    flat = np.zeros(-(-weights.size // TRITS_PER_BYTE) * TRITS_PER_BYTE, dtype=np.int64)
+    flat[: weights.size] = weights.reshape(-1)
+    return ((flat + 1).reshape(-1, TRITS_PER_BYTE) @ _PLACES).astype(np.uint8)
+
+
+def unpack_trits(packed: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """:func:`pack_trits` undone: int8, of the given shape.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If ``packed`` has another length than the shape needs, a byte above 242, or other weights than zeros at the end.
+    """
+    count = math.prod(shape)
+    wanted = -(-count // TRITS_PER_BYTE)
+    if packed.shape != (wanted,):
+        raise ValueError(f"must have shape ({wanted},) for {count} weights, not {packed.shape}")
+    if packed.size and packed.max() > _MAX:
+        raise ValueError(f"must be bytes from 0 to {_MAX}, not {packed.max()}")
+    digits = (packed[:, None] // _PLACES % 3).astype(np.int8).reshape(-1) - np.int8(1)
+    if digits[count:].any():
+        raise ValueError("must end in zeros")
+    return digits[:count].reshape(tuple(shape))
