@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import training_page
+from tables import percent, table
 
 HEAD = """# Results
 
@@ -14,17 +16,6 @@ Made by `make bench` from `benchmarks/results/*.json`, which also hold seeds, di
 """
 
 NAMES = {"up5k": "an iCE40 UP5K", "25f": "an ECP5-25F"}
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)]) + "\n"
-
-
-def percent(share: float, digits: int = 2) -> str:
-    """A share in percent."""
-    return f"{100 * share:.{digits}f} %"
 
 
 def source(result: dict[str, Any]) -> str:
@@ -200,6 +191,10 @@ def speed(result: dict[str, Any]) -> str:
 
 SECTIONS = {
     "mnist_accuracy": accuracy,
+    "committed": training_page.committed,
+    "training_study": training_page.study,
+    "model_size": training_page.sizes,
+    "lane_balance": training_page.balance,
     "mnist_rtl": rtl,
     "mnist_route": route,
     "dense_unit": dense,

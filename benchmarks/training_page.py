@@ -1,0 +1,169 @@
+"""The sections of docs/results.md on training, made from the benchmarks' JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tables import percent, table
+
+_METHODS = ("sparsity-induced", "sca", "magnitude", "twn", "ttq", "float")
+
+
+def committed(result: dict[str, Any]) -> str:
+    """The committed networks."""
+    rows = [
+        [
+            f"`{name}`",
+            f"{made['topology']}, {made['input_bits']}-bit input, {made['activation_bits']}-bit activations",
+            made["method"],
+            percent(made["zeros"]),
+            f"{percent(made['test_accuracy'])} of {made['test_images']:,}",
+            f"{percent(made['held_out_accuracy'])} of {made['held_out_images']:,}",
+            f"{made['file_bytes']:,}",
+        ]
+        for name, made in result["committed"].items()
+    ]
+    header = ["network", "hidden layers", "method", "zeros", "test images", "held-out images", "bytes of the file"]
+    return (
+        "## The committed networks\n\n"
+        + table(header, rows)
+        + "\nAccuracy of the integer network. The epoch was chosen on the held-out images, which were never trained on; of "
+        "CIFAR-10's test images only those were at hand that the table says.\n"
+    )
+
+
+def sizes(result: dict[str, Any]) -> str:
+    """Sizes against binary and ternary."""
+    rows = [
+        [
+            f"`{name}`",
+            percent(made["zeros"]),
+            f"{made['weights']:,}",
+            f"{made['index_bits']:,}",
+            f"{made['against_1_bit']:.2f}",
+            f"{made['against_2_bit']:.2f}",
+            f"{made['requantization_bits']:,}",
+        ]
+        for name, made in result["model_size"].items()
+    ]
+    rows.append(["must / aim, at 98 %", "", "", "", "5 / 5.8", "10 / 11.5", ""])
+    header = ["network", "zeros", "weights", "index bits", "smaller than 1 bit", "than 2 bits", "requantization, bits"]
+    return (
+        "## Size, as the hardware stores it\n\n"
+        + table(header, rows)
+        + f"\nAll index words of {result['lanes']} lanes a hidden layer, with fillers, row ends and column maps, against one "
+        "and two bits a weight of the same topology.\n"
+    )
+
+
+def study(result: dict[str, Any]) -> str:
+    """Methods against each other, and what else the study varies."""
+    groups = result["study"]
+    parts = [_compared(groups, part, title) for part, title in _PARTS]
+    parts += [_alpha(groups), _bits(groups)]
+    state = f"{result['finished']} of {result['runs']} runs are in.\n"
+    return "## Training methods compared\n\n" + "\n".join(part for part in parts if part) + "\n" + state
+
+
+_PARTS = (
+    ("mlp", "784-256-256-10 on MNIST, 40 epochs"),
+    ("lenet5", "LeNet-5 on MNIST, 16 epochs"),
+    ("cifar10-90", "VGG on CIFAR-10, 90 %"),
+    ("cifar10-75", "VGG on CIFAR-10, 75 %"),
+)
+
+
+def _compared(groups: dict[str, Any], part: str, title: str) -> str:
+    found = [group for group in groups.values() if group["part"] == part]
+    if not found:
+        return ""
+    found.sort(key=lambda group: (_METHODS.index(group["method"]), group["zeros_mean"]))
+    rows = [
+        [
+            group["method"],
+            dict(group["changes"]).get("zeros") or "",
+            percent(group["zeros_mean"]),
+            _spread(group),
+            percent(sum(run["validation_accuracy"] for run in group["runs"]) / group["seeds"]),
+            f"{sum(run['index_bits'] for run in group['runs']) / group['seeds'] / 1000:,.1f}",
+            _distance(group),
+        ]
+        for group in found
+    ]
+    header = ["method", "asked for", "zeros", "test accuracy", "held out", "index kbit", "rounding distance"]
+    return f"### {title}\n\n" + table(header, rows)
+
+
+def _alpha(groups: dict[str, Any]) -> str:
+    found = [group for group in groups.values() if group["part"] == "alpha"]
+    if not found:
+        return ""
+    found.sort(key=lambda group: float(group["more"].split("=")[1]))
+    rows = [
+        [float(group["more"].split("=")[1]), percent(group["zeros_mean"]), _spread(group), _distance(group)]
+        for group in found
+    ]
+    zeros = [group["zeros_mean"] for group in found]
+    rises = all(low < high for low, high in zip(zeros, zeros[1:], strict=False))
+    return (
+        "### SCA: zeros against alpha, 784-256-256-10\n\n"
+        + table(["alpha", "zeros", "test accuracy", "rounding distance (must < 0.01)"], rows)
+        + f"\nThe share of zeros {'rises strictly' if rises else '**does not rise strictly**'} with alpha (must).\n"
+    )
+
+
+def _bits(groups: dict[str, Any]) -> str:
+    found = [group for group in groups.values() if group["part"] == "bits"]
+    if not found:
+        return ""
+    rows = [
+        [dict(group["changes"])["activation_width"], percent(group["zeros_mean"]), _spread(group)] for group in found
+    ]
+    rows.sort(key=lambda row: int(row[0]))
+    return "### Bits of the activations, 784-256-256-10\n\n" + table(["bits", "zeros", "test accuracy"], rows)
+
+
+def _spread(group: dict[str, Any]) -> str:
+    if group["test_accuracy_deviation"] is None:
+        return f"{percent(group['test_accuracy_mean'])} (1 seed)"
+    return (
+        f"{percent(group['test_accuracy_mean'])} ± {percent(group['test_accuracy_deviation'])} ({group['seeds']} seeds)"
+    )
+
+
+def _distance(group: dict[str, Any]) -> str:
+    distances = [run["rounding_distance"] for run in group["runs"] if "rounding_distance" in run]
+    return f"{max(distances):.4f}" if distances else ""
+
+
+def balance(result: dict[str, Any]) -> str:
+    """Rows of equal work."""
+    rows = []
+    for name, made in result["lane_balance"].items():
+        zeros, kind = name.split()
+        for lanes, hardware in made["hardware"].items():
+            rows.append(
+                [
+                    percent(float(zeros), 0),
+                    kind,
+                    f"{percent(made['test_accuracy_mean'])} ± {percent(made['test_accuracy_deviation'])}",
+                    lanes,
+                    percent(hardware["utilization"]),
+                    f"{hardware['bits_over_entropy']:.3f}",
+                    f"{hardware['fewest_nonzeros_a_row']:.0f} to {hardware['most_nonzeros_a_row']:.0f}",
+                ]
+            )
+    header = [
+        "zeros",
+        "balance",
+        "test accuracy",
+        "lanes",
+        "utilization",
+        "index bits / entropy",
+        "nonzeros a row, first layer",
+    ]
+    return (
+        "## Rows of equal work\n\n"
+        + table(header, rows)
+        + "\n784-256-256-10 on MNIST, `sparsity-induced`, 40 epochs, means of 3 seeds; hidden layers.\n"
+    )
