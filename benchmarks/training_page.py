@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from tables import percent, table
@@ -27,8 +28,8 @@ def committed(result: dict[str, Any]) -> str:
     return (
         "## The committed networks\n\n"
         + table(header, rows)
-        + "\nAccuracy of the integer network. The epoch was chosen on the held-out images, which were never trained on; of "
-        "CIFAR-10's test images only those were at hand that the table says.\n"
+        + "\nAccuracy of the integer network. The epoch was chosen on the held-out images, which were never trained on. "
+        "Where the table says fewer test images than the set has, only those were at hand.\n"
     )
 
 
@@ -51,8 +52,8 @@ def sizes(result: dict[str, Any]) -> str:
     return (
         "## Size, as the hardware stores it\n\n"
         + table(header, rows)
-        + f"\nAll index words of {result['lanes']} lanes a hidden layer, with fillers, row ends and column maps, against one "
-        "and two bits a weight of the same topology.\n"
+        + f"\nAll index words of {result['lanes']} lanes a hidden layer, with fillers, row ends and column maps, against "
+        "one and two bits a weight of the same topology.\n"
     )
 
 
@@ -104,7 +105,7 @@ def _alpha(groups: dict[str, Any]) -> str:
         for group in found
     ]
     zeros = [group["zeros_mean"] for group in found]
-    rises = all(low < high for low, high in zip(zeros, zeros[1:], strict=False))
+    rises = all(low < high for low, high in itertools.pairwise(zeros))
     return (
         "### SCA: zeros against alpha, 784-256-256-10\n\n"
         + table(["alpha", "zeros", "test accuracy", "rounding distance (must < 0.01)"], rows)
