@@ -28,8 +28,8 @@ def committed(result: dict[str, Any]) -> str:
     return (
         "## The committed networks\n\n"
         + table(header, rows)
-        + "\nAccuracy of the integer network. The epoch was chosen on the held-out images, which were never trained on. "
-        "Where the table says fewer test images than the set has, only those were at hand.\n"
+        + "\nAccuracy of the integer network. The epoch was chosen on the held-out images, which were never trained "
+        "on. Where the table says fewer test images than the set has, only those were at hand.\n"
     )
 
 
@@ -52,8 +52,8 @@ def sizes(result: dict[str, Any]) -> str:
     return (
         "## Size, as the hardware stores it\n\n"
         + table(header, rows)
-        + f"\nAll index words of {result['lanes']} lanes a hidden layer, with fillers, row ends and column maps, against "
-        "one and two bits a weight of the same topology.\n"
+        + f"\nAll index words of {result['lanes']} lanes a hidden layer, with fillers, row ends and column maps, "
+        "against one and two bits a weight of the same topology.\n"
     )
 
 
