@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +39,8 @@ def train(
 
     folder = output or Path("runs") / recipe.stem
     result = run(recipe, folder, seed=seed, resume=resume, device=device, threads=threads)
+    if os.environ.get("RANK", "0") != "0":
+        return  # torchrun starts several of these: the first one speaks
     figures: dict[str, Any] = {
         "model": str(result.model_path) if result.model_path else None,
         "network_digest": result.network.digest if result.network else None,

@@ -117,6 +117,9 @@ def run(
             group.wait()
             return finished
         folder.mkdir(parents=True, exist_ok=True)
+        if group.first and not resume:
+            for name in ("results.json", "checkpoint.safetensors"):
+                (folder / name).unlink(missing_ok=True)
         started = time.monotonic()
         data = load_data(recipe.data.name)
         trainer = Trainer(
@@ -131,9 +134,8 @@ def run(
             _write_json(folder / "recipe.json", identity)
         best = trainer.run(resume=resume, on_epoch=on_epoch)
         if group.first:
-            _finish(
-                trainer.model, data, recipe, folder, {**identity, "command": command(recipe_path, chosen_seed)}, best
-            )
+            origin = {**identity, "command": command(recipe_path, chosen_seed)}
+            _finish(trainer.model, data, recipe, folder, origin, best)
             _note_time(folder, time.monotonic() - started, group)
         group.wait()
         result = _finished(folder, identity, model_path)

@@ -44,6 +44,12 @@ class Group:
         # A fixed threshold's factor gets no gradient, so unused parameters are looked for.
         return DistributedDataParallel(model, find_unused_parameters=True)
 
+    def align(self, model: nn.Module) -> None:
+        """Give all processes the buffers of the first one: each has statistics of its own part of the last batch."""
+        if self.size > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)
+
     def add(self, values: Tensor) -> Tensor:
         """Sums over all processes, in place."""
         if self.size > 1:

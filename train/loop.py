@@ -194,6 +194,7 @@ class Trainer:
     @torch.no_grad()
     def _record(self, stage: Stage, epoch: int, loss: float) -> dict[str, Any]:
         self.model.eval()
+        self._group.align(self.model)
         right, loss_sum = self._validate(exact=stage.choose)
         count = self._recipe.data.validation
         layers = models.ternary_layers(self.model)

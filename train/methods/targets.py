@@ -75,7 +75,8 @@ def gap(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Bala
             low, high = torch.stack([b[0] for b in below]).amax(), torch.stack([a[0] for a in above]).amin()
             below, above = [low.expand_as(b) for b in below], [high.expand_as(a) for a in above]
     return [
-        torch.where(a.isfinite(), (b + a) / 2, b).reshape_as(t) for b, a, t in zip(below, above, thresholds, strict=True)
+        torch.where(a.isfinite(), (b + a) / 2, b).reshape_as(t)
+        for b, a, t in zip(below, above, thresholds, strict=True)
     ]
 
 
