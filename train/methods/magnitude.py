@@ -46,9 +46,9 @@ class Magnitude(Method):
     """The smallest weights are zero: thresholds are the quantiles of |W| that the target asks for.
 
     Layers are compared by |W| over the deviation that their weights started with, so that a layer whose weights grow
-    keeps more of them. (Over their present mean they would not: at 98 % zeros the last layer dies.) Thresholds are renewed every few steps and at the end of every
-    epoch, while the target rises along a cubic ramp and after it; nothing is masked, so weights come and go until the
-    end.
+    keeps more of them. (Over their present mean they would not: at 98 % zeros the last layer dies.) Thresholds are
+    renewed every few steps and at the end of every epoch, while the target rises along a cubic ramp and after it;
+    nothing is masked, so weights come and go until the end.
 
     Source: Zhu and Gupta, "To prune, or not to prune: exploring the efficacy of pruning for model compression", 2017,
     for the ramp; ternary weights instead of pruned real ones are our variation.

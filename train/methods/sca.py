@@ -96,9 +96,9 @@ class ScaQuantizer(WeightQuantizer):
 class Sca(Method):
     """Sparsity-control approach, in two stages (docs/training.md).
 
-    1. ``control``: lambda grows until noise cannot hold a weight between 0 and +-1 any more. With a target on zeros, the
-       barrier is kept at the quantile of |w| that a cubic ramp asks for, alpha = 2 * quantile^2: the weights below flow
-       to 0 and those above to +-1.
+    1. ``control``: lambda grows until noise cannot hold a weight between 0 and +-1 any more. With a target on zeros,
+       the barrier is kept at the quantile of |w| that a cubic ramp asks for, alpha = 2 * quantile^2: the weights below
+       flow to 0 and those above to +-1.
     2. ``hold``: lambda grows on until weights are next to their rounded values.
 
     The gradient of lambda * R is applied beside Adam's step, with Adam's rate, as AdamW does with weight decay: Adam
