@@ -70,14 +70,14 @@ def test_truncated_file(command: tuple[str, ...], model: Path, tmp_path: Path, s
     assert sorted(tmp_path.iterdir()) == sorted([path, model])
 
 
-def test_weight_of_two(model: Path, tmp_path: Path, sterna: Callable) -> None:
+def test_weights_that_are_not_ternary(model: Path, tmp_path: Path, sterna: Callable) -> None:
     def change(tensors: dict[str, np.ndarray]) -> None:
-        tensors["scores.weights"][1, 2] = 2
+        tensors["scores.weights"][1] = 243
 
-    path = rewrite(model, tmp_path / "two.safetensors", change)
+    path = rewrite(model, tmp_path / "changed.safetensors", change)
     error = sterna("generate", path, "-o", tmp_path / "out").error
     assert error.startswith(f"{path}: ")
-    for part in ("scores", "weights", "-1, 0 or +1", "2"):
+    for part in ("scores", "weights", "0 to 242", "243"):
         assert part in error
     assert not (tmp_path / "out").exists()
 
