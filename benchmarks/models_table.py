@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sterna.net import Linear, Network, ShiftRound
+from sterna.net import Network, SumNode, SumPool2d
 from sterna.net.file import load
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -15,8 +15,8 @@ HEAD = """\
 # Trained networks
 
 Made by `python benchmarks/models_table.py` from the files' own metadata; `sterna info FILE` shows the rest of it (the
-whole recipe, tool versions, digest of the training log). Accuracy is the integer network's on the whole test set; the
-epoch was chosen on training images held out for it.
+whole recipe, tool versions, digest of the training log). Accuracy is the integer network's on the test images at
+hand; the epoch was chosen on training images held out for it.
 
 | file | layers | requantization | test accuracy | zeros | digest | made by |
 |---|---|---|---|---|---|---|
@@ -34,16 +34,20 @@ def row(path: Path) -> str:
 
 
 def layers(network: Network) -> str:
-    """784-256-256-10, and the bits of input and activations."""
-    sizes = [network.input_shape[0], *(network.shapes[node.name][0] for node in network.nodes)]
-    types = [str(network.input_type), *(str(network.types[node.name]) for node in network.nodes[:-1])]
-    return f"{'-'.join(map(str, sizes))}, {' '.join(types)}"
+    """The input's shape, the recipe's topology with the classes, and the bits of input and activations."""
+    model = network.metadata["recipe"]["model"]
+    image = " x ".join(map(str, network.input_shape))
+    bits = f"{network.input_type.width}-bit input, {model['activation_width']}-bit activations"
+    return f"{image}: {model['topology']}-{network.output_shape[0]}; {bits}"
 
 
 def requantization(network: Network) -> str:
-    """The kinds of requantization that occur."""
-    kinds = {type(node.requantize).__name__ for node in network.nodes if isinstance(node, Linear) and node.requantize}
-    assert kinds <= {"Thresholds", ShiftRound.__name__}
+    """The kinds of requantization behind the layers with weights and behind additions."""
+    kinds = {
+        type(node.requantize).__name__
+        for node in network.nodes
+        if isinstance(node, SumNode) and node.requantize and not isinstance(node, SumPool2d)
+    }
     return ", ".join(sorted(kinds))
 
 
