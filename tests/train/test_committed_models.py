@@ -14,7 +14,7 @@ from sterna.train.data import DATA_VARIABLE, load_data
 from sterna.train.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("digits-mlp", "mnist-mlp-95", "mnist-mlp-98")
+NAMES = sorted(path.stem for path in (ROOT / "models").glob("*.safetensors"))
 
 
 @pytest.mark.parametrize("name", NAMES)
