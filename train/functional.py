@@ -32,8 +32,11 @@ def activation_code(x: Tensor, step: Tensor | float, width: int) -> Tensor:
 
 
 def input_code(x: Tensor, scale: float, width: int) -> Tensor:
-    """The network's input rule: clamp(round_half_even(x / scale), 0, 2^width - 1), integers."""
-    return torch.round(x / scale).clamp(0, 2**width - 1)
+    """The network's input rule: clamp(round_half_even(x / scale), 0, 2^width - 1), integers.
+
+    In float64, as the rule is computed where the network is used: in float32, 8 / (16 / 15) would be below 7.5.
+    """
+    return torch.round(x.double() / scale).clamp(0, 2**width - 1).to(x.dtype)
 
 
 def threshold_for_zeros(magnitude: Tensor, zeros: int) -> Tensor:

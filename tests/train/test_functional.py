@@ -57,8 +57,19 @@ def test_halves_of_activations_go_up_and_halves_of_inputs_go_to_even() -> None:
 @given(vectors, st.floats(0.0625, 10, width=32), st.integers(1, 8))
 def test_input_codes_are_the_networks_rule(values: list[float], scale: float, width: int) -> None:
     x = np.array(values)
-    ours = functional.input_code(torch.from_numpy(x), scale, width).numpy()
-    assert np.array_equal(ours, quantize_input(x, scale, ActivationType(width, False)))
+    for real in (x, x.astype(np.float32)):
+        ours = functional.input_code(torch.from_numpy(real), scale, width).numpy()
+        assert np.array_equal(ours, quantize_input(real, scale, ActivationType(width, False)))
+
+
+@pytest.mark.parametrize("full_scale", [16, 255])
+@pytest.mark.parametrize("width", range(1, 9))
+def test_images_have_the_same_codes_in_training(full_scale: int, width: int) -> None:
+    images = np.arange(full_scale + 1)
+    scale = full_scale / (2**width - 1)
+    codes = functional.input_code(torch.from_numpy(images).float(), scale, width)
+    assert codes.dtype is torch.float32
+    assert codes.tolist() == quantize_input(images, scale, ActivationType(width, False)).tolist()
 
 
 @settings(max_examples=50)
