@@ -1,0 +1,64 @@
+"""Dense: every element as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from sterna.net.codes.base import Counts, Kind, MatrixCode
+from sterna.net.codes.products import kernels
+from sterna.net.codes.values import check_matrix
+
+
+class Dense(MatrixCode):
+    """All elements row by row, in the matrix's dtype: what the others are compared with.
+
+    A product multiplies and adds every element without looking at it, so it is never multiplier-free.
+    """
+
+    NAME = "dense"
+    ARRAYS: ClassVar[Mapping[str, Kind]] = {"values": Kind.VALUES}
+
+    @classmethod
+    def encode(cls, matrix: Any) -> Self:
+        """The matrix as it is."""
+        matrix = check_matrix(matrix)
+        rows, columns = matrix.shape
+        return cls(shape=(rows, columns), dtype=matrix.dtype, arrays={"values": matrix.ravel()})
+
+    def decode(self) -> np.ndarray:
+        """The matrix."""
+        return self.arrays["values"].reshape(self.shape).copy()
+
+    def _check(self) -> None:
+        rows, columns = self.shape
+        if self.arrays["values"].size != rows * columns:
+            raise ValueError(
+                f"array 'values' must have {rows * columns} entries for shape {self.shape}, "
+                f"not {self.arrays['values'].size}"
+            )
+
+    def _widths(self) -> Mapping[str, tuple[int, int]]:
+        return {}
+
+    def _coefficients(self) -> np.ndarray:
+        return self.arrays["values"]
+
+    @property
+    def is_multiplier_free(self) -> bool:
+        """Never: a dense loop does not look at its values."""
+        return False
+
+    def _counts(self, *, multiplier_free: bool) -> Counts:
+        size = self.arrays["values"].size
+        return Counts(multiplications=size, additions=size, operand=size, arrays={"values": size})
+
+    def _multiply(self, x: np.ndarray) -> np.ndarray:
+        return self.arrays["values"].reshape(self.shape).astype(x.dtype, copy=False) @ x
+
+    def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
+        matrix = self.arrays["values"].reshape(self.shape)
+        matrix = matrix.astype(out.dtype, copy=False)
+        (kernels().dense if x.ndim == 1 else kernels().dense_many)(matrix, x, out)

@@ -1,0 +1,112 @@
+"""An encoded matrix's file: ``.safetensors``, with a JSON header in its metadata (docs/codes.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_safetensors
+
+from sterna.net.codes.base import MatrixCode
+from sterna.net.codes.registry import find_code
+from sterna.net.describe import check_entry
+from sterna.net.file import FileFormatError
+
+CODE_FORMAT_VERSION = 1
+_KEY = "sterna_code"
+_FIELDS = ("version", "code", "shape", "dtype", "parameters", "digest")
+_DTYPES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)) + (
+    "float16",
+    "float32",
+    "float64",
+)
+
+
+def save_code(coded: MatrixCode, path: str | os.PathLike[str]) -> None:
+    """Write an encoded matrix. The same matrix in the same code gives the same bytes.
+
+    The file is written beside ``path`` and then renamed, so that ``path`` never holds half a matrix.
+
+    Raises
+    ------
+    :exc:`TypeError`
+        If ``coded`` is no encoded matrix.
+    :exc:`OSError`
+        If the file cannot be written.
+    """
+    if not isinstance(coded, MatrixCode):
+        raise TypeError(f"coded must be an encoded matrix, not {coded!r}")
+    path = Path(path)
+    header = {
+        "version": CODE_FORMAT_VERSION,
+        "code": coded.NAME,
+        "shape": list(coded.shape),
+        "dtype": coded.dtype.name,
+        "parameters": dict(coded.parameters),
+        "digest": coded.digest,
+    }
+    content = to_safetensors(dict(coded.arrays), metadata={_KEY: json.dumps(header, sort_keys=True)})
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def load_code(path: str | os.PathLike[str]) -> MatrixCode:
+    """Read an encoded matrix, and check its arrays and the digest it was saved with.
+
+    Raises
+    ------
+    :exc:`~sterna.net.FileFormatError`
+        If the file is not what :func:`save_code` writes, or was damaged since; the message names the file and the field.
+    :exc:`OSError`
+        If the file cannot be read.
+    """
+    path = Path(path)
+    path.open("rb").close()  # names a missing or unreadable file better than safe_open does
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = _header((file.metadata() or {}).get(_KEY))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+        return _build(header, arrays)
+    except SafetensorError as error:
+        raise FileFormatError(f"{path}: not a whole safetensors file: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise FileFormatError(f"{path}: {error}") from None
+
+
+def _header(text: str | None) -> dict[str, Any]:
+    if text is None:
+        raise ValueError(f"its metadata has no '{_KEY}' entry, so it holds no encoded matrix")
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"its header is no JSON: {error}") from None
+    if not isinstance(header, dict) or "version" not in header:
+        raise ValueError("its header lacks the field 'version'")
+    version = header["version"]
+    if isinstance(version, bool) or version != CODE_FORMAT_VERSION:
+        raise ValueError(f"its format version is {version!r}, and this Sterna reads version {CODE_FORMAT_VERSION}")
+    return check_entry(header, "its header", _FIELDS)
+
+
+def _build(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> MatrixCode:
+    shape, parameters = header["shape"], header["parameters"]
+    if not isinstance(shape, list) or len(shape) != 2:
+        raise ValueError(f"shape must be two integers, not {shape!r}")
+    if header["dtype"] not in _DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, not {header['dtype']!r}")
+    if not isinstance(parameters, dict):
+        raise TypeError(f"parameters must be an object, not {parameters!r}")
+    code = find_code(header["code"])
+    coded = code(shape=(shape[0], shape[1]), dtype=np.dtype(header["dtype"]), arrays=arrays, parameters=parameters)
+    if coded.digest != header["digest"]:
+        raise ValueError(f"its digest is {coded.digest}, but its header says {header['digest']}: it was changed")
+    return coded
