@@ -13,10 +13,12 @@ from math import gcd
 import numpy as np
 
 #: Upper bits of what a carry leaves that a look-up corrects; see :class:`Window`.
-CORRECTED_BITS = 2
+CORRECTED_BITS = 3
 #: Share of the weights' steps that a stride must save, and share of the beats that must have no weight, to be worth
 #: their logic.
 WORTH = 0.005
+#: Steps that an escape is thought to cost.
+ESCAPE_COST = 0.2
 #: Strides that are tried.
 MAX_STRIDES = 48
 
@@ -26,7 +28,7 @@ class Window:
     """A layout of columns.
 
     Positions fill ``[offset, 2**address_width)``; a walk that carries out of the address width goes on at ``offset``
-    plus what is left. A carry leaves at most ``run_width + 1`` bits, and the offset is a multiple of all but their
+    plus what is left. A carry leaves at most :func:`carry_width` bits, and the offset is a multiple of all but their
     upper ``CORRECTED_BITS``, so that adding it is a look-up and no adder.
 
     Attributes
@@ -64,18 +66,35 @@ class Window:
         """Whether the beats' words simply follow each other."""
         return self.stride == 1 and all(self.live)
 
+    @property
+    def words(self) -> int:
+        """Memory words of the window."""
+        return (self.size - self.offset) // self.elements
+
+    @property
+    def vacant(self) -> int:
+        """A position that no beat is written to, so that it holds the code 0 for ever; -1 if there is none."""
+        beats = sum(self.live)
+        if beats == self.words:
+            return -1
+        return beats * self.stride % self.words * self.elements + self.offset
+
     def positions(self) -> np.ndarray:
         """int64, (beats * elements,): position of each column; of a beat that is not live, -1."""
-        words = (self.size - self.offset) // self.elements
         live = np.array(self.live)
         rank = np.cumsum(live) - 1
-        word = np.where(live, rank * self.stride % words + self.offset // self.elements, -1)
+        word = np.where(live, rank * self.stride % self.words + self.offset // self.elements, -1)
         inside = np.arange(self.elements)
         return np.where(live[:, None], word[:, None] * self.elements + inside, -1).reshape(-1)
 
 
-def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extended: bool) -> Window:
-    """Lays columns out for short walks.
+def carry_width(run_width: int) -> int:
+    """Bits that a carry may leave: a schedule goes no further beyond the window's end in one step."""
+    return run_width + 1
+
+
+def place_columns(weights: np.ndarray, *, elements: int, run_width: int) -> Window:
+    """Lays columns out for short walks; where a row has no weight, with a vacant position for it to visit.
 
     Parameters
     ----------
@@ -84,8 +103,6 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
         Columns in a beat, a power of two.
     run_width : int
         Bits of a distance.
-    extended : bool
-        Whether a distance may have one bit more.
     """
     rows, columns = weights.shape
     beats = -(-columns // elements)
@@ -96,15 +113,14 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int, extende
         live[:] = True
     elif not live.any():
         live[0] = True
-    needed = int(np.count_nonzero(live)) * elements
-    address_width = max((needed - 1).bit_length(), run_width + extended, elements.bit_length() - 1, 1)
+    needed = (int(np.count_nonzero(live)) + (not used.any(axis=1).all())) * elements
+    address_width = max((needed - 1).bit_length(), carry_width(run_width), elements.bit_length() - 1)
     size = 1 << address_width
-    grain = max(1 << max(run_width + 1 - CORRECTED_BITS, 0), elements)
+    grain = max(1 << max(carry_width(run_width) - CORRECTED_BITS, 0), elements)
     offset = (size - needed) // grain * grain
-    words = (size - offset) // elements
     natural = Window(address_width=address_width, offset=offset, elements=elements, stride=1, live=tuple(live.tolist()))
-    strided = [replace(natural, stride=stride) for stride in _strides(words)]
-    saved = [_cost(used, natural, run_width, extended) - _cost(used, w, run_width, extended) for w in strided]
+    strided = [replace(natural, stride=stride) for stride in _strides(natural.words)]
+    saved = [_cost(used, natural, run_width) - _cost(used, window, run_width) for window in strided]
     worth = WORTH * np.count_nonzero(used)
     return strided[int(np.argmax(saved))] if max(saved, default=0.0) > worth else natural
 
@@ -116,16 +132,15 @@ def _strides(words: int) -> list[int]:
     return [coprime[int(i)] for i in picked]
 
 
-def _cost(used: np.ndarray, window: Window, run_width: int, extended: bool) -> float:
-    """Steps that gaps too long for a word will cost: fillers, and an extension's chance to be refused."""
+def walk_gaps(used: np.ndarray, window: Window) -> np.ndarray:
+    """int64, (nonzeros - 1,): distances between the weights along one walk through all rows."""
     positions = window.positions()
     row, column = np.nonzero(used)
-    order = np.sort(row * window.size + positions[column] - window.offset)
-    # along one walk through all rows: the window's length from a row to the next
-    place = order // window.size * (window.size - window.offset) + order % window.size
-    gaps = np.diff(place)
-    filler = (1 << run_width) - 1
-    if not extended:
-        return float((gaps // filler).sum())
-    inside = (gaps > filler) & (gaps <= 2 * filler)
-    return float(np.where(inside, 0.2, gaps // filler).sum())
+    place = np.sort(row * (window.size - window.offset) + positions[column] - window.offset)
+    return np.diff(place)
+
+
+def _cost(used: np.ndarray, window: Window, run_width: int) -> float:
+    """Steps that long gaps will cost: fillers, and an escape's chance to be refused."""
+    gaps = walk_gaps(used, window) >> run_width
+    return float(np.where(gaps == 1, ESCAPE_COST, np.maximum(gaps - 1, 0)).sum())

@@ -12,6 +12,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.escapes import Escapes
 from sterna.hw.fifo import ResultFifo
 from sterna.hw.lane import Lane
 from sterna.hw.lower import DenseLayer, select
@@ -22,9 +23,9 @@ from sterna.hw.sequencer import LOAD_LATENCY, Loader, Sequencer
 from sterna.hw.tables import Tables, code_shape, plan_tables
 
 #: Cycles from the issue of a frame's last step to the first in which a beat can be taken into its buffer.
-ISSUE_TO_RELEASE = 2
+ISSUE_TO_RELEASE = 3
 #: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
-ISSUE_TO_END = 5
+ISSUE_TO_END = 6
 #: Cycles from a sum's taking to the requantizer's input.
 TAKE_TO_SUM = 2
 #: Cycles from the FIFO's level to the stop of issue.
@@ -206,17 +207,18 @@ class DenseCore(wiring.Component):
         ]
         m.d.sync += word.eq(fetch.data)
 
-        # stage 0 issues, 1 fetches, 2 moves, 3 reads the buffer, 4 holds the code, 5 inverts it, 6 adds it
+        # stage 0 issues, 1 fetches, 2 merges escapes, 3 moves, 4 reads the buffer, 5 holds the code, 6 inverts it,
+        # 7 adds it
         valid = [sequencer.issue]
         last = [sequencer.last & sequencer.issue]
-        for stage in range(1, 7):
+        for stage in range(1, 8):
             valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
             last.append(delay(m, last[-1], 1, f"last_{stage}"))
-        entering = delay(m, sequencer.entering, 2, "entering")
+        entering = delay(m, sequencer.entering, 3, "entering")
         bank = Signal()
-        m.d.sync += bank.eq(bank ^ last[3])
-        # the last read is at stage 3, in the cycle before a beat that is taken from now on can be written
-        m.d.comb += loader.released.eq(last[1])
+        m.d.sync += bank.eq(bank ^ last[4])
+        # the last read is at stage 4, in the cycle before a beat that is taken from now on can be written
+        m.d.comb += loader.released.eq(last[2])
 
         lanes = []
         for k in range(fmt.lanes):
@@ -230,22 +232,32 @@ class DenseCore(wiring.Component):
             )
             m.submodules[f"lane_{k}"] = lane
             lanes.append(lane)
-            extension = word[fmt.lanes * fmt.lane_width :]
             m.d.comb += [
                 lane.word.eq(word.word_select(k, fmt.lane_width)),
-                lane.extend.eq(extension == k + 1 if fmt.extended else 0),
-                lane.control.position.eq(valid[2]),
+                lane.control.position.eq(valid[3]),
                 lane.control.entering.eq(entering),
                 lane.control.bank.eq(bank),
-                lane.control.activation.eq(valid[4]),
-                lane.control.finish.eq(last[6]),
+                lane.control.activation.eq(valid[5]),
+                lane.control.finish.eq(last[7]),
                 lane.control.write.eq(loader.write),
                 lane.control.write_bank.eq(loader.bank),
                 lane.control.write_address.eq(loader.address),
                 lane.control.write_data.eq(written),
             ]
+        if fmt.escape_width:
+            self._hand_out(m, lanes, valid[2])
         self._collect(m, lanes)
         return m
+
+    def _hand_out(self, m: Module, lanes: list[Lane], valid: Signal) -> None:
+        """Gives each group's lanes its escapes; in a step, one at most takes it."""
+        schedule = self._plan.schedule
+        for group, entries in enumerate(schedule.escapes):
+            m.submodules[f"escapes_{group}"] = escapes = Escapes(word_format=schedule.format, entries=entries)
+            members = [lane for k, lane in enumerate(lanes) if schedule.format.group(k) == group]
+            m.d.comb += escapes.take.eq(valid & Cat(*(lane.escapes for lane in members)).any())
+            for lane in members:
+                m.d.comb += [lane.high.eq(escapes.high), lane.filler.eq(escapes.filler)]
 
     def _collect(self, m: Module, lanes: list[Lane]) -> None:
         """Takes the lanes' sums in turn, each as soon as it is there."""

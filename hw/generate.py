@@ -125,9 +125,10 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
         "index_bits": schedule.bits,
         "word": {
             "run_width": schedule.format.run_width,
-            "extended": schedule.format.extended,
+            "escape_width": schedule.format.escape_width,
             "step_width": schedule.format.width,
         },
+        "escapes": [len(group) for group in schedule.escapes] if schedule.format.escape_width else [],
         "requantizer": type(unit.tables).__name__.removesuffix("Tables").lower(),
         "table_bits": unit.tables.bits,
         "fifo_depth": unit.fifo_depth,

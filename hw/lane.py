@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.columns import Window
+from sterna.hw.columns import Window, carry_width
 from sterna.hw.rom import NO_COLLISION
 from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType
@@ -21,13 +21,13 @@ class LaneControl(wiring.Signature):
     Members
     -------
     position, activation : In(1)
-        A step is in the stage that moves the position (2), or that reads the activation (4).
+        A step is in the stage that moves the position (3), or that reads the activation (5).
     entering : In(1)
-        The step in stage 2 leads into a frame: its carry ends no row.
+        The step in stage 3 leads into a frame: its carry ends no row.
     finish : In(1)
-        The step in stage 6 is the frame's last: every lane's row ends.
+        The step in stage 7 is the frame's last: every lane's row ends.
     bank : In(1)
-        Which of the two input buffers the step in stage 3 reads.
+        Which of the two input buffers the step in stage 4 reads.
     write, write_bank, write_address, write_data :
         The input buffers' common write port.
     """
@@ -51,8 +51,8 @@ class LaneControl(wiring.Signature):
 class Lane(wiring.Component):
     """Adds and subtracts the activations at a schedule's positions.
 
-    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 6, and a row's
-    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 5. Exact:
+    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 7, and a row's
+    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 6. Exact:
     docs/arithmetic.md; partial sums may wrap, the sum does not.
 
     Cost: one ``address_width``-bit and one ``acc_width + 1``-bit adder, and the two input buffers in one memory; no
@@ -79,8 +79,10 @@ class Lane(wiring.Component):
         What all lanes share.
     word : ``In(word_format.lane_width)``
         Distance, and the weight's sign on top.
-    extend : ``In(1)``
-        The distance grows by ``2**run_width``.
+    escapes : ``Out(1)``
+        The word's distance escapes.
+    high : ``In(word_format.high_width)``; filler : ``In(1)``
+        The escape that it then takes (see :class:`Escapes`).
     sum : ``Out(signed(acc_width))``
         The last complete row's sum, until the next one is complete.
     ended : ``Out(1)``
@@ -89,7 +91,9 @@ class Lane(wiring.Component):
 
     control: Any  # the members of LaneControl
     word: Signal
-    extend: Signal
+    escapes: Signal
+    high: Signal
+    filler: Signal
     sum: Signal
     ended: Signal
 
@@ -115,7 +119,9 @@ class Lane(wiring.Component):
             {
                 "control": In(LaneControl(window.address_width - self._select_width, self._word_width)),
                 "word": In(word_format.lane_width),
-                "extend": In(1),
+                "escapes": Out(1),
+                "high": In(word_format.high_width),
+                "filler": In(1),
                 "sum": Out(signed(acc_width)),
                 "ended": Out(1),
             }
@@ -139,63 +145,79 @@ class Lane(wiring.Component):
             write.data.eq(self.control.write_data),
         ]
 
-        position, special, negative, first = self._walk(m)
+        position, silent, negative, first = self._walk(m, *self._distance(m))
         m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
 
-        special_4, negative_4, first_4 = Signal(), Signal(), Signal()
-        active_5, negative_5 = Signal(), Signal()
-        select_4, select_5 = Signal(self._select_width), Signal(self._select_width)
+        silent_5, negative_5, first_5 = Signal(), Signal(), Signal()
+        active_6, negative_6 = Signal(), Signal()
+        select_5, select_6 = Signal(self._select_width), Signal(self._select_width)
         # without reset or enable, so that it can become the memory's own output register
         fetched = Signal(self._word_width, reset_less=True)
         m.d.sync += [
-            special_4.eq(special),
-            negative_4.eq(negative),
-            first_4.eq(first),
-            select_4.eq(position[: self._select_width]),
+            silent_5.eq(silent),
+            negative_5.eq(negative),
+            first_5.eq(first),
+            select_5.eq(position[: self._select_width]),
             fetched.eq(read.data),
-            active_5.eq(self.control.activation & ~special_4),
-            negative_5.eq(negative_4),
-            select_5.eq(select_4),
+            active_6.eq(self.control.activation & ~silent_5),
+            negative_6.eq(negative_5),
+            select_6.eq(select_5),
         ]
 
-        # stage 5 chooses, masks and inverts the code; stage 6 adds
+        # stage 6 chooses, masks and inverts the code; stage 7 adds
         operand = Signal(self._activation.width)
-        negative_6, first_5 = Signal(), Signal()
-        masked = _chosen(fetched, select_5) & active_5.replicate(len(operand))
+        negative_7, first_6 = Signal(), Signal()
+        masked = _chosen(fetched, select_6) & active_6.replicate(len(operand))
         m.d.sync += [
-            operand.eq(masked ^ negative_5.replicate(len(operand))),
-            negative_6.eq(negative_5),
-            first_5.eq(first_4),
+            operand.eq(masked ^ negative_6.replicate(len(operand))),
+            negative_7.eq(negative_6),
+            first_6.eq(first_5),
         ]
         acc = Signal(signed(self._acc_width))
         total = Signal(signed(self._acc_width))
         m.d.comb += [
-            total.eq(self._add(acc, operand, negative_6)),
-            self.ended.eq(first_5 | self.control.finish),
+            total.eq(self._add(acc, operand, negative_7)),
+            self.ended.eq(first_6 | self.control.finish),
         ]
         m.d.sync += acc.eq(total)
         with m.If(self.ended):
             m.d.sync += [acc.eq(0), self.sum.eq(total)]
         return m
 
-    def _walk(self, m: Module) -> tuple[Signal, Signal, Signal, Signal]:
-        """Stage 2: the next position, and (registered) whether it adds, its sign, and whether it begins a row."""
-        run = self._format.run_width
+    def _distance(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Stage 2: the distance, an escape in place of its mark, the sign, and whether nothing is added."""
+        fmt = self._format
+        run, negative = self.word[: fmt.run_width], self.word[fmt.run_width]
+        marked, whole = run[fmt.low_width :], run
+        adds_nothing = negative & ~run.any()
+        if fmt.escape_width:
+            m.d.comb += self.escapes.eq(marked.all())
+            # bit by bit: a table of four inputs each, the mark and the bit of the escape
+            escaping = self.escapes.replicate(fmt.high_width)
+            kept = marked & ~escaping[: fmt.mark_width]
+            whole = Cat(run[: fmt.low_width], kept | (self.high & escaping))
+            adds_nothing |= self.escapes & self.filler
+        distance = Signal(len(whole))
+        sign, silent = Signal(), Signal()
+        m.d.sync += [distance.eq(whole), sign.eq(negative), silent.eq(adds_nothing)]
+        return distance, sign, silent
+
+    def _walk(self, m: Module, distance: Signal, negative: Signal, silent: Signal) -> tuple[Signal, ...]:
+        """Stage 3: the next position, and (registered) whether it adds nothing, its sign, and if it begins a row."""
         size = self._window.address_width
-        distance, negative = self.word[:run], self.word[run]
         position = Signal(size, init=self._start)
-        special, sign, first = Signal(), Signal(), Signal()
-        all_ones = distance.all()
+        silent_4, negative_4, first = Signal(), Signal(), Signal()
         moved = Signal(size + 1)
-        m.d.comb += moved.eq(position + Cat(distance, self.extend))
-        with m.If(self.control.position & ~(all_ones & negative)):
+        # a positive weight is one place further, which is the adder's carry
+        m.d.comb += moved.eq((Cat(1, position) + Cat(~negative, distance))[1:])
+        with m.If(self.control.position):
             m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
         m.d.sync += [
-            special.eq(all_ones),
-            sign.eq(negative),
-            first.eq(self.control.position & moved[size] & ~self.control.entering & ~(all_ones & negative)),
+            silent_4.eq(silent),
+            negative_4.eq(negative),
+            first.eq(self.control.position & moved[size] & ~self.control.entering),
         ]
-        return position, special, sign, first
+        return position, silent_4, negative_4, first
 
     def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
         """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""
@@ -203,7 +225,7 @@ class Lane(wiring.Component):
         if not offset:
             return moved
         low = (offset & -offset).bit_length() - 1
-        high = min(self._format.run_width + self._format.extended, size)
+        high = min(carry_width(self._format.run_width), size)
         placed = Signal(size)
         m.d.comb += placed.eq(moved)
         with m.If(carry):

@@ -1,13 +1,18 @@
-"""Compiles a sparse ternary matrix into one stream of index words for lanes that run in lockstep.
+"""Compiles a sparse ternary matrix into one stream of index words, and few of escapes, for lanes in lockstep.
 
 A word moves a lane's position forward and names the sign of the weight found there, so zeros are neither stored nor
 visited. Positions run through a window ``[offset, 2**n)``; a step that carries out of ``n`` bits ends the row, and
 the next row begins at ``offset`` plus what is left: row ends cost no bit and, where the distance fits, no cycle.
 
-All lanes share one program counter. A step's word holds, for each lane, ``run_width`` bits of distance and a sign, and
-may hold one *extension* for all of them: the number of the lane (plus one) whose distance grows by ``2**run_width``
-in this step. The distance of all ones is special: nothing is added; with a positive sign the position still moves
-by it (a filler, for gaps that are too long), with a negative one it stays (a wait).
+All lanes share one program counter. A step's word holds, for each lane, ``run_width`` bits of distance and a sign. A
+positive weight is one place further than its distance says (the sign carries into the adder), so no bit pattern is
+spent on the distance 0 that never occurs, but for one: a negative weight at distance 0 is a *wait*, which does nothing.
+
+A distance whose leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of these bits, the distance has their
+value plus an entry of a second stream, read one after the other. The last entry value is a *filler*: the position
+moves as by the first one, and nothing is added; gaps that are still too long take several steps. The lanes form groups
+of neighbours with a stream each. In a step, one lane of a group may escape; the schedule lets any other wait, and picks
+rows so that lanes escape at different times.
 
 Rows are dealt in rounds: the k-th row of every lane belongs to round k, and the collector takes sums round by round,
 lane by lane. The order of results is thus a constant that costs no memory, and no stall can change it.
@@ -22,13 +27,19 @@ from itertools import pairwise
 
 import numpy as np
 
-from sterna.hw.columns import Window, place_columns
+from sterna.hw.columns import Window, place_columns, walk_gaps
 from sterna.hw.walk import Walk, Walker, WordFormat
 
 #: Share of a layer's steps that may be given for fewer index bits.
 SLACK = 0.01
 #: Widest distance that is tried.
 MAX_RUN_WIDTH = 10
+#: Widths of an escape that are tried.
+ESCAPE_WIDTHS = (2, 3, 4, 5)
+#: Formats that are tried, and by how much an estimate of their steps may be too low.
+MAX_TRIED, ESTIMATED = 10, 0.02
+#: Share of the bits that a memory of escapes has to save.
+MEMORY_WORTH = 0.005
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -42,8 +53,8 @@ class Schedule:
         Rows of each lane, in order.
     words : int64, (steps, lanes)
         ``distance << 1 | negative`` of each lane.
-    extension : int64, (steps,)
-        Lane number plus one whose distance is extended, or 0.
+    escapes : tuple of tuples of int
+        Entries of each group, in the order in which its lanes take them.
     entry : int
         Steps at the frame's start in which a carry only leads a lane into its first row, and ends none.
     start : tuple of int
@@ -58,7 +69,7 @@ class Schedule:
     window: Window
     rows: tuple[tuple[int, ...], ...]
     words: np.ndarray
-    extension: np.ndarray
+    escapes: tuple[tuple[int, ...], ...]
     entry: int
     start: tuple[int, ...]
     ends: np.ndarray
@@ -81,8 +92,9 @@ class Schedule:
 
     @property
     def bits(self) -> int:
-        """Stored index bits: fillers, waits, row ends, padding and the columns' map counted."""
-        return self.steps * self.format.width + self.window.map_bits
+        """Stored index bits: fillers, waits, row ends, escapes and the columns' map counted."""
+        escapes = sum(len(group) for group in self.escapes)
+        return self.steps * self.format.width + escapes * self.format.escape_width + self.window.map_bits
 
     @property
     def utilization(self) -> float:
@@ -102,12 +114,12 @@ class Schedule:
         return taken
 
     def packed(self) -> list[int]:
-        """Each step's word as one integer: lane 0 in the low bits, the extension field on top."""
+        """Each step's word as one integer: lane 0 in the low bits, a lane's sign above its distance."""
         width = self.format.lane_width
         run = self.format.run_width
         packed = []
-        for step, extension in zip(self.words.tolist(), self.extension.tolist(), strict=True):
-            word = extension << (self.lanes * width)
+        for step in self.words.tolist():
+            word = 0
             for lane, value in enumerate(step):
                 word |= ((value >> 1) | (value & 1) << run) << (lane * width)
             packed.append(word)
@@ -151,20 +163,18 @@ def deal_rows(work: Sequence[int], lanes: int, *, natural: bool = False) -> tupl
 
 
 def _targets(weights: np.ndarray, window: Window) -> list[list[tuple[int, int]]]:
-    """(position, negative) of each row's nonzeros; an empty row visits one column twice, once with either sign."""
+    """(position, negative) of each row's nonzeros; an empty row visits the vacant position."""
     positions = window.positions()
     targets = []
     for row in weights:
         columns = np.flatnonzero(row)
         targets.append(sorted((int(positions[c]), int(row[c] < 0)) for c in columns))
-    return [target or [(window.size - 1, 0), (window.size - 1, 1)] for target in targets]
+    return [target or [(window.vacant, 0)] for target in targets]
 
 
-def _compile(weights: np.ndarray, fmt: WordFormat, *, elements: int, natural: bool, choices: int) -> Schedule:
-    window = place_columns(weights, elements=elements, run_width=fmt.run_width, extended=fmt.extended)
+def _compile(weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool, choices: int) -> Schedule:
     targets = _targets(weights, window)
-    reach = 2 << fmt.run_width if fmt.extended else 1 << fmt.run_width
-    work = [len(row) + sum((b[0] - a[0]) // reach for a, b in pairwise(row)) for row in targets]
+    work = [len(row) + int(_fillers(fmt, np.diff([place for place, _ in row])).sum()) for row in targets]
     rows = deal_rows(work, fmt.lanes, natural=natural)
     held = [lane + 1 for lane in range(fmt.lanes)]
     for _ in range(16):
@@ -181,7 +191,7 @@ def _compile(weights: np.ndarray, fmt: WordFormat, *, elements: int, natural: bo
         window=window,
         rows=tuple(tuple(lane.order) for lane in walk.lanes),
         words=np.array(walk.words, np.int64),
-        extension=np.array(walk.extension, np.int64),
+        escapes=tuple(tuple(group) for group in walk.escapes),
         entry=walk.entry,
         start=tuple(targets[lane[-1]][-1][0] for lane in rows),
         ends=np.array(walk.collector.ends, np.int64),
@@ -189,22 +199,60 @@ def _compile(weights: np.ndarray, fmt: WordFormat, *, elements: int, natural: bo
     )
 
 
-def formats(lanes: int, weights: np.ndarray) -> list[WordFormat]:
-    """Word formats worth trying for a matrix: distances from the mean one to sixteen times that."""
-    nonzeros = max(int(np.count_nonzero(weights)), 1)
-    places = weights.shape[0] * max(int(np.count_nonzero(weights.any(axis=0))), 1)
-    mean = places // nonzeros
-    most = min(max((weights.shape[1] - 1).bit_length(), 2), MAX_RUN_WIDTH)
-    least = min(max(mean.bit_length(), 2), most)
-    return [
-        WordFormat(lanes=lanes, run_width=width, extended=extended)
-        for width in range(least, min(least + 3, most) + 1)
-        for extended in ((False, True) if width < most else (False,))
-    ]
+def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
+    """Fillers that gaps take."""
+    return np.maximum(0, gaps - fmt.limit + (1 << fmt.run_width) - 1 >> fmt.run_width)
+
+
+def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int) -> tuple[float, float]:
+    """Steps and bits that a walk with these gaps will about take, escapes coming at random; a sum takes a step."""
+    fillers = int(_fillers(fmt, gaps).sum())
+    escapes = int((gaps > fmt.direct).sum()) + fillers
+    moves = len(gaps) + 1 + fillers
+    lanes, share = fmt.lanes / fmt.groups, escapes / moves
+    refused = (lanes * share - 1 + (1 - share) ** lanes) / lanes
+    steps = max(moves * (1 + refused) / fmt.lanes, float(rows))
+    return steps, steps * fmt.width + escapes * fmt.escape_width
+
+
+def formats(lanes: int, weights: np.ndarray, *, elements: int, slack: float) -> list[tuple[WordFormat, Window]]:
+    """Word formats worth trying for a matrix, and its window with each: the cheapest by their estimates."""
+    used = weights != 0
+    places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
+    least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
+    found = []
+    for run_width in range(least, min(least + 3, MAX_RUN_WIDTH) + 1):
+        window = place_columns(weights, elements=elements, run_width=run_width)
+        gaps = walk_gaps(used, window)
+        tried = [
+            WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
+            for escape_width in ESCAPE_WIDTHS
+            for k in range(lanes.bit_length())
+        ]
+        if longest_gap(weights, window) < 1 << run_width:
+            tried.append(WordFormat(lanes=lanes, run_width=run_width))
+        found += [(*estimate(fmt, gaps, rows=len(weights)), fmt, window) for fmt in tried]
+    fewest = min(steps for steps, *_ in found)
+    near = [case for case in found if case[0] <= fewest * (1 + slack + ESTIMATED)]
+    near.sort(key=lambda case: _price(case[1], case[2]))
+    return [(fmt, window) for _, _, fmt, window in near[:MAX_TRIED]]
+
+
+def longest_gap(weights: np.ndarray, window: Window) -> int:
+    """The longest distance from a weight to the next, in a row or from any row to any other."""
+    targets = [[position for position, _ in row] for row in _targets(weights, window)]
+    inside = max((b - a for row in targets for a, b in pairwise(row)), default=0)
+    around = window.size - min(row[-1] for row in targets) + max(row[0] for row in targets) - window.offset
+    return max(inside, around)
+
+
+def _price(bits: float, fmt: WordFormat) -> float:
+    """Bits, and what the memories of escapes have to be worth."""
+    return bits * (1 + MEMORY_WORTH * fmt.memories)
 
 
 def compile_schedule(
-    weights: np.ndarray, *, lanes: int, elements: int = 1, natural: bool = False, choices: int = 4, slack: float = SLACK
+    weights: np.ndarray, *, lanes: int, elements: int = 1, natural: bool = False, choices: int = 8, slack: float = SLACK
 ) -> Schedule:
     """Compiles a matrix, choosing the word format.
 
@@ -233,8 +281,9 @@ def compile_schedule(
     if not 1 <= lanes <= rows:
         raise ValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
     tried = [
-        _compile(weights, fmt, elements=elements, natural=natural, choices=choices) for fmt in formats(lanes, weights)
+        _compile(weights, fmt, window, natural=natural, choices=choices)
+        for fmt, window in formats(lanes, weights, elements=elements, slack=slack)
     ]
     fewest = min(schedule.steps for schedule in tried)
     near = [schedule for schedule in tried if schedule.steps <= fewest + max(fewest * slack, 1)]
-    return min(near, key=lambda schedule: (schedule.bits, schedule.steps))
+    return min(near, key=lambda schedule: (_price(schedule.bits, schedule.format), schedule.steps))

@@ -1,16 +1,19 @@
-"""The walk that writes a schedule's words: all lanes in lockstep, step by step."""
+"""The walk that writes a schedule's words and its escapes: all lanes in lockstep, step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sterna.hw.columns import Window
+from sterna.hw.columns import Window, carry_width
+
+#: Leading ones of a distance that make it an escape: with an entry's bit, one table of four inputs merges them.
+MARK_WIDTH = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class WordFormat:
-    """Bits of one step's index word.
+    """Bits of one step's index word, and of the escapes.
 
     Parameters
     ----------
@@ -18,13 +21,16 @@ class WordFormat:
         Lanes that share the step.
     run_width : int
         Bits of a distance.
-    extended : bool
-        Whether the step has an extension field.
+    escape_width : int
+        Bits of an escape, 2 or more; 0 if there are none, and every distance stands for itself.
+    groups : int
+        Groups of neighbouring lanes, each with its own escapes. A lane of each may escape in a step.
     """
 
     lanes: int
     run_width: int
-    extended: bool
+    escape_width: int = 0
+    groups: int = 1
 
     @property
     def lane_width(self) -> int:
@@ -32,24 +38,63 @@ class WordFormat:
         return self.run_width + 1
 
     @property
-    def extension_width(self) -> int:
-        """Bits of the extension field: 0 means none, k the lane k - 1."""
-        return self.lanes.bit_length() if self.extended else 0
-
-    @property
     def width(self) -> int:
         """Bits of a step."""
-        return self.lanes * self.lane_width + self.extension_width
+        return self.lanes * self.lane_width
+
+    @property
+    def memories(self) -> int:
+        """Streams of escapes."""
+        return self.groups if self.escape_width else 0
+
+    @property
+    def mark_width(self) -> int:
+        """Leading bits of a distance whose ones say that an escape replaces them."""
+        return min(MARK_WIDTH, self.run_width) if self.escape_width else 0
+
+    @property
+    def low_width(self) -> int:
+        """Bits of a distance that an escape leaves."""
+        return self.run_width - self.mark_width
+
+    @property
+    def mark(self) -> int:
+        """The leading bits of a distance that escapes, which its escape is counted from."""
+        return (1 << self.mark_width) - 1
+
+    @property
+    def high_width(self) -> int:
+        """Bits that an escape has once the mark is added to it."""
+        return (self.mark + (1 << self.escape_width) - 2).bit_length() if self.escape_width else 0
 
     @property
     def filler(self) -> int:
-        """Distance that a filler moves; the longest to a weight is one less."""
-        return (1 << self.run_width) - 1
+        """The escape that adds nothing; it moves as far as the first one, escape 0."""
+        return (1 << self.escape_width) - 1
+
+    @property
+    def direct(self) -> int:
+        """Distances below stand for themselves."""
+        return self.mark << self.low_width if self.escape_width else 1 << self.run_width
+
+    @property
+    def limit(self) -> int:
+        """Distances below can be said, with an escape or without."""
+        return self.mark + self.filler << self.low_width if self.escape_width else self.direct
 
     @property
     def wait(self) -> int:
-        """A lane's word that does nothing."""
-        return self.filler << 1 | 1
+        """A lane's word that does nothing: a weight of -1 at no distance."""
+        return 1
+
+    @property
+    def filler_word(self) -> int:
+        """A lane's word that moves by ``2**run_width``, with the filler for its escape."""
+        return (1 << self.lane_width) - 2
+
+    def group(self, lane: int) -> int:
+        """The group that a lane belongs to."""
+        return lane * self.groups // self.lanes
 
 
 class Walker:
@@ -113,11 +158,33 @@ class Collector:
         return [last[lane] - steps for lane in range(len(last))]
 
 
-class Walk:
-    """Writes the words of all lanes, step by step; the extension goes to the lane that has most left to do.
+@dataclass(frozen=True)
+class Move:
+    """What a lane does in a step.
 
-    A lane that ends a row takes, of the next few of like length, the one that wants the extension when the others'
-    rows do not. Its last row stays last: where it ends is where the next frame begins.
+    Attributes
+    ----------
+    distance : int
+        By how much its position grows.
+    negative : int
+        Whether the weight found there is -1.
+    hits : bool
+        Whether a weight is found there.
+    escapes : bool
+        Whether an escape is taken.
+    """
+
+    distance: int
+    negative: int
+    hits: bool
+    escapes: bool
+
+
+class Walk:
+    """Writes the words of all lanes, step by step; of a group's lanes, the one with most left to do escapes first.
+
+    A lane that ends a row takes, of the next few of like length, the one that escapes when the others of its group do
+    not. Its last row stays last: where it ends is where the next frame begins.
     """
 
     def __init__(
@@ -128,7 +195,7 @@ class Walk:
         self.lanes = lanes
         self.collector = Collector([len(lane.rows) for lane in lanes], held)
         self.words: list[list[int]] = []
-        self.extension: list[int] = []
+        self.escapes: list[list[int]] = [[] for _ in range(fmt.groups)]
         self.entry = 0
         self.choices = choices
         self.wanted = [set[int]() for _ in lanes]
@@ -137,7 +204,7 @@ class Walk:
         while not all(lane.done for lane in self.lanes):
             self._step(len(self.words))
         while not all(self.collector.free(len(lane.rows) - 1, k, self.steps) for k, lane in enumerate(self.lanes)):
-            self._append([self.format.wait] * len(self.lanes), 0)
+            self.words.append([self.format.wait] * len(self.lanes))
         for k, lane in enumerate(self.lanes):
             self.collector.end(len(lane.rows) - 1, k, self.steps)
 
@@ -145,79 +212,85 @@ class Walk:
     def steps(self) -> int:
         return len(self.words)
 
-    def _append(self, words: list[int], extension: int) -> None:
-        self.words.append(words)
-        self.extension.append(extension)
-
     def _step(self, time: int) -> None:
-        fmt = self.format
         ready = all(lane.entered for lane in self.lanes)
         if not ready:
             self.entry = time + 1
-        words = [fmt.wait] * len(self.lanes)
-        gaps = [self._gap(lane) for lane in self.lanes]
-        granted = self._grant(gaps) if fmt.extended else None
+        moves = {k: move for k, lane in enumerate(self.lanes) if (move := self._wish(k, lane, time, ready)) is not None}
+        escaping = self._escaping(moves)
+        words = [self.format.wait] * len(self.lanes)
         for k, lane in enumerate(self.lanes):
-            gap = gaps[k]
-            if gap is None:
-                continue
-            bonus = 1 << fmt.run_width if k == granted else 0
-            hit = bonus <= gap < bonus + fmt.filler
-            move = gap if hit else bonus + fmt.filler
-            crosses = lane.position + move >= self.window.size
-            if crosses and lane.ends_row and not (ready and self.collector.free(lane.row, k, time)):
-                if k == granted:
-                    granted = None
+            move = moves.get(k)
+            if move is None or (move.escapes and k not in escaping):
                 self.wanted[k] = {t + 1 for t in self.wanted[k]}
                 continue
-            expected = gap < fmt.filler or time in self.wanted[k]
-            if not hit and expected:
-                self.wanted[k] = {t + 1 for t in self.wanted[k]}
-            words[k] = (move - bonus) << 1 | (lane.next_target()[1] if hit else 0)
-            self._advance(k, move, time, hit=hit)
-        self._append(words, 0 if granted is None else granted + 1)
+            words[k] = self._write(k, move)
+            self._advance(k, lane, move, time)
+        self.words.append(words)
 
-    def _gap(self, lane: Walker) -> int | None:
-        """Distance to the lane's next weight, None if it has none left."""
+    def _wish(self, k: int, lane: Walker, time: int, ready: bool) -> Move | None:
+        """What a lane would do next, None if there is nothing that it may."""
         if lane.done:
             return None
-        target, _ = lane.next_target()
-        wraps = lane.ends_row or target < lane.position
-        return target - lane.position + (self.window.size - self.window.offset if wraps else 0)
+        target, negative = lane.next_target()
+        around = self.window.size - self.window.offset if lane.ends_row or target <= lane.position else 0
+        move = self._move(lane.position, target - lane.position + around, negative)
+        crosses = lane.position + move.distance >= self.window.size
+        if crosses and lane.ends_row and not (ready and self.collector.free(lane.row, k, time)):
+            return None
+        return move
 
-    def _grant(self, gaps: Sequence[int | None]) -> int | None:
-        """The lane whose distance grows: before others one that reaches its weight by it."""
-        bonus = 1 << self.format.run_width
-        best: tuple[bool, int, int] | None = None
-        for k, gap in enumerate(gaps):
-            if gap is None or gap < bonus:
-                continue
-            hit = gap < bonus + self.format.filler
-            move = gap if hit else bonus + self.format.filler
-            if move <= gap:
-                best = max(best or (False, -1, 0), (hit, self.lanes[k].left, -k))
-        return None if best is None else -best[2]
+    def _move(self, position: int, gap: int, negative: int) -> Move:
+        """To the weight, if a word and an escape can say so, or a filler."""
+        fmt = self.format
+        distance = gap - (not negative)
+        beyond = position + gap - self.window.size
+        if distance < fmt.limit and beyond < 1 << carry_width(fmt.run_width):
+            return Move(distance=gap, negative=negative, hits=True, escapes=distance >= fmt.direct)
+        return Move(distance=1 << fmt.run_width, negative=0, hits=False, escapes=True)
 
-    def _advance(self, k: int, move: int, time: int, *, hit: bool) -> None:
-        lane = self.lanes[k]
-        lane.position += move
+    def _escaping(self, moves: dict[int, Move]) -> set[int]:
+        """The lanes that may escape, one a group."""
+        best: dict[int, int] = {}
+        for k, move in moves.items():
+            group = self.format.group(k)
+            if move.escapes and (group not in best or self.lanes[k].left > self.lanes[best[group]].left):
+                best[group] = k
+        return set(best.values())
+
+    def _write(self, k: int, move: Move) -> int:
+        """A lane's word; its escape goes to its group."""
+        fmt = self.format
+        distance = move.distance - (not move.negative)
+        if not move.escapes:
+            return distance << 1 | move.negative
+        escapes = self.escapes[fmt.group(k)]
+        if not move.hits:
+            escapes.append(fmt.filler)
+            return fmt.filler_word
+        escapes.append((distance >> fmt.low_width) - fmt.mark)
+        return (distance & (1 << fmt.low_width) - 1 | fmt.direct) << 1 | move.negative
+
+    def _advance(self, k: int, lane: Walker, move: Move, time: int) -> None:
+        lane.position += move.distance
         if lane.position >= self.window.size:
             lane.position += self.window.offset - self.window.size
             if lane.ends_row:
                 self.collector.end(lane.row, k, time)
                 lane.row += 1
                 lane.element = 0
-        if hit:
+        if move.hits:
             lane.entered = True
             lane.element += 1
             lane.left -= 1
             if lane.ends_row and not lane.done:
-                self._choose(k, time + 1)
+                self._choose(k, lane, time + 1)
 
-    def _choose(self, k: int, time: int) -> None:
-        """Picks lane k's next row: the fewest fillers, counting steps whose extension another lane wants."""
-        lane = self.lanes[k]
-        others = set[int]().union(*(wanted for j, wanted in enumerate(self.wanted) if j != k))
+    def _choose(self, k: int, lane: Walker, time: int) -> None:
+        """Picks lane k's next row: the fewest fillers and waits, counting steps in which others of its group escape."""
+        group = self.format.group(k)
+        neighbours = [j for j in range(len(self.lanes)) if j != k and self.format.group(j) == group]
+        others = set[int]().union(*(self.wanted[j] for j in neighbours))
         candidates = range(lane.row + 1, max(min(lane.row + 1 + self.choices, len(lane.rows) - 1), lane.row + 2))
         plans = [(self._demand(lane, lane.rows[row], time, others), row) for row in candidates]
         (_, wanted), row = min(plans, key=lambda plan: (plan[0][0], plan[1]))
@@ -227,19 +300,29 @@ class Walk:
     def _demand(
         self, lane: Walker, row: Sequence[tuple[int, int]], time: int, others: set[int]
     ) -> tuple[int, set[int]]:
-        """Fillers that a row would take from ``time`` on, and the steps in which it would be extended."""
-        bonus = 1 << self.format.run_width
-        position = lane.position - (self.window.size - self.window.offset)
-        fillers, wanted = 0, set()
-        for target, _ in row:
-            gap = target - position
-            while gap >= self.format.filler:
-                if self.format.extended and bonus <= gap < bonus + self.format.filler and time not in others:
-                    wanted.add(time)
-                    break
-                gap -= self.format.filler
-                fillers += 1
+        """Steps that a row would lose from ``time`` on, and those in which it would escape."""
+        lost, wanted = 0, set()
+        for move in self._moves(lane.position, row):
+            while move.escapes and time in others:
+                lost += 1
                 time += 1
-            position = target
+            if move.escapes:
+                wanted.add(time)
+            lost += not move.hits
             time += 1
-        return fillers, wanted
+        return lost, wanted
+
+    def _moves(self, position: int, row: Sequence[tuple[int, int]]) -> Iterator[Move]:
+        """The way through a row, from a position in the row before."""
+        gap = self.window.size - self.window.offset
+        for target, negative in row:
+            gap += target - position
+            hits = False
+            while not hits:
+                move = self._move(position, gap, negative)
+                yield move
+                hits = move.hits
+                gap -= move.distance
+                position += move.distance
+                if position >= self.window.size:
+                    position += self.window.offset - self.window.size

@@ -10,7 +10,9 @@ from bench import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sterna.hw.schedule import Schedule, collect_order, compile_schedule, deal_rows, formats
+from sterna.hw.columns import place_columns
+from sterna.hw.schedule import Schedule, collect_order, compile_schedule, deal_rows
+from sterna.hw.walk import WordFormat
 
 FRAMES = 3
 
@@ -28,37 +30,64 @@ class LaneState:
         self.visits = []
 
 
-def interpret(schedule: Schedule, frames: int = FRAMES) -> list[LaneState]:
-    """Walks through the packed words as hw/schedule.py's docstring says."""
-    fmt, size, offset = schedule.format, 1 << schedule.window.address_width, schedule.window.offset
-    ones = (1 << fmt.run_width) - 1
-    lanes = [LaneState(start) for start in schedule.start]
-    packed = schedule.packed()
-    for frame in range(frames):
-        for step, word in enumerate(packed):
-            time = frame * len(packed) + step
-            assert 0 <= word < 1 << fmt.width
-            extended_lane = (word >> fmt.lanes * (fmt.run_width + 1)) - 1
-            assert extended_lane < fmt.lanes if fmt.extended else extended_lane == -1
-            for k, lane in enumerate(lanes):
-                own = word >> k * (fmt.run_width + 1)
-                distance, negative = own & ones, own >> fmt.run_width & 1
-                special = distance == ones
-                if special and negative:
-                    continue
-                lane.position += distance + ((1 << fmt.run_width) if extended_lane == k else 0)
-                if lane.position >= size:
-                    lane.position += offset - size
-                    if step >= schedule.entry:
-                        lane.end(time)
-                    else:
-                        assert not lane.visits, "a carry before the frame is entered must not follow a weight"
-                assert offset <= lane.position < size
-                if not special:
-                    lane.visits.append((lane.position, -1 if negative else 1))
-        for lane in lanes:
-            lane.end((frame + 1) * len(packed))
-    return lanes
+class Interpreter:
+    """Walks through the packed words and the escapes as hw/schedule.py's docstring says."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        fmt = schedule.format
+        self.run_width = fmt.run_width
+        self.mark_width = min(3, fmt.run_width) if fmt.escape_width else 0
+        self.lanes = [LaneState(start) for start in schedule.start]
+        self.taken = [0] * fmt.groups
+
+    def distance(self, lane: int, word: int) -> tuple[int, bool]:
+        """By how much a word moves a lane, and whether a weight is found there."""
+        fmt = self.schedule.format
+        negative, field = word >> self.run_width, word % (1 << self.run_width)
+        if field == 0 and negative:
+            return 0, False
+        low_width = self.run_width - self.mark_width
+        mark, low = divmod(field, 1 << low_width)
+        hits = True
+        if fmt.escape_width and mark == (1 << self.mark_width) - 1:
+            group = lane * fmt.groups // fmt.lanes
+            escape = self.schedule.escapes[group][self.taken[group]]
+            assert 0 <= escape < 1 << fmt.escape_width
+            self.taken[group] += 1
+            hits = escape != (1 << fmt.escape_width) - 1
+            mark += escape if hits else 0
+        return (mark << low_width) + low + (not negative), hits
+
+    def run(self, frames: int) -> list[LaneState]:
+        schedule = self.schedule
+        size, offset = 1 << schedule.window.address_width, schedule.window.offset
+        packed = schedule.packed()
+        for frame in range(frames):
+            self.taken = [0] * schedule.format.groups
+            for step, word in enumerate(packed):
+                time = frame * len(packed) + step
+                before = list(self.taken)
+                for k, lane in enumerate(self.lanes):
+                    own = word >> k * (self.run_width + 1) & (2 << self.run_width) - 1
+                    distance, hits = self.distance(k, own)
+                    lane.position += distance
+                    if lane.position >= size:
+                        lane.position += offset - size
+                        assert lane.position - offset < 2 << self.run_width, "a carry leaves too much"
+                        if step >= schedule.entry:
+                            lane.end(time)
+                        else:
+                            assert not lane.visits, "a carry before the frame is entered must not follow a weight"
+                    assert offset <= lane.position < size
+                    if hits:
+                        lane.visits.append((lane.position, -1 if own >> self.run_width else 1))
+                assert word >> len(self.lanes) * (self.run_width + 1) == 0
+                assert all(now - then <= 1 for now, then in zip(self.taken, before, strict=True)), "two lanes escape"
+            assert self.taken == [len(group) for group in schedule.escapes], "a frame begins with another escape"
+            for lane in self.lanes:
+                lane.end((frame + 1) * len(packed))
+        return self.lanes
 
 
 def in_order(lanes: list[LaneState], rows: int, frame: int) -> list[tuple[int, list[tuple[int, int]]]]:
@@ -78,7 +107,7 @@ def check(weights: np.ndarray, schedule: Schedule) -> None:
     """Every row's weights are visited once with their signs, in order of results, and no sum is lost."""
     rows, columns = weights.shape
     positions = schedule.window.positions()[:columns]
-    lanes = interpret(schedule)
+    lanes = Interpreter(schedule).run(FRAMES)
     assert sorted(schedule.order) == list(range(rows))
     for frame in range(FRAMES):
         for k, (time, visits) in enumerate(in_order(lanes, rows, frame)):
@@ -87,10 +116,9 @@ def check(weights: np.ndarray, schedule: Schedule) -> None:
             expected = [(int(positions[c]), int(row[c])) for c in used]
             if expected:
                 assert sorted(visits) == sorted(expected)
-            else:  # one position, added and subtracted
-                (first, plus), (second, minus) = visits
-                assert first == second
-                assert plus + minus == 0
+            else:  # a position that no column has
+                ((vacant, _),) = visits
+                assert vacant not in positions
             assert time == frame * schedule.steps + schedule.ends[k]
     check_collector(lanes, schedule, rows)
     assert schedule.nonzeros == np.count_nonzero(weights)
@@ -147,15 +175,17 @@ def test_empty_full_and_far_apart_rows() -> None:
             check(weights, schedule)
 
 
-def test_every_format_is_right_by_itself() -> None:
+@pytest.mark.parametrize("zeros", [0.6, 0.93, 0.99])
+@pytest.mark.parametrize("natural", [False, True])
+def test_every_format_is_right_by_itself(zeros: float, natural: bool) -> None:
     from sterna.hw.schedule import _compile
 
-    rng = np.random.default_rng(8)
-    weights = random_weights(rng, 20, 200, 0.93)
-    tried = formats(5, weights)
-    assert {fmt.extended for fmt in tried} == {False, True}
-    for fmt in tried:
-        check(weights, _compile(weights, fmt, elements=1, natural=False, choices=4))
+    weights = random_weights(np.random.default_rng(8), 20, 200, zeros)
+    for run_width in range(1, 8):
+        window = place_columns(weights, elements=1, run_width=run_width)
+        for escape_width, groups in [(2, 1), (2, 5), (3, 2), (4, 1), (5, 4)]:
+            fmt = WordFormat(lanes=5, run_width=run_width, escape_width=escape_width, groups=groups)
+            check(weights, _compile(weights, fmt, window, natural=natural, choices=4))
 
 
 def test_rows_leave_in_their_own_order() -> None:
@@ -196,8 +226,10 @@ def test_stored_bits_stay_near_the_entropy() -> None:
 
     weights = random_weights(np.random.default_rng(0), 64, 784, 0.95)
     schedule = compile_schedule(weights, lanes=8, slack=0.05)
-    assert schedule.bits == schedule.steps * schedule.format.width + schedule.window.map_bits
-    assert schedule.bits / (entropy(weights) * weights.size) < 1.3
+    fmt = schedule.format
+    escapes = sum(len(group) for group in schedule.escapes)
+    assert schedule.bits == schedule.steps * fmt.width + escapes * fmt.escape_width + schedule.window.map_bits
+    assert schedule.bits / (entropy(weights) * weights.size) < 1.1
 
 
 def test_slack_trades_steps_for_bits() -> None:

@@ -1,0 +1,82 @@
+"""The escapes of a group of lanes: a second, sequential memory, read ahead, one entry at most a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.hw.rom import BLOCK_DEPTH
+from sterna.hw.walk import WordFormat
+
+#: Registers that an entry passes from its memory to the lanes: as many cycles after a reset, the first one is there.
+READ_AHEAD = 3
+
+
+class Escapes(wiring.Component):
+    """Hands a group's escapes out, one after the other, and begins again behind the last.
+
+    The memory, its output register and the entry that stands ready are a chain that moves on only as an entry is
+    taken: it always holds the next ``READ_AHEAD`` entries, and a stall neither loses nor repeats one. A schedule takes
+    as many in a frame as there are, so that each frame begins with the first.
+
+    Throughput: an entry a cycle, from ``READ_AHEAD`` cycles after a reset on. Cost: a counter, and where there are
+    more than ``BLOCK_DEPTH`` entries, a block RAM.
+
+    Parameters
+    ----------
+    word_format : :class:`WordFormat`
+        Layout of an escape.
+    entries : sequence of :class:`int`
+        One frame's escapes.
+
+    Members
+    -------
+    take : ``In(1)``
+        The entry that stands ready is taken in this cycle.
+    high : ``Out(word_format.high_width)``
+        What stands in a distance instead of its mark.
+    filler : ``Out(1)``
+        The entry is a filler.
+    """
+
+    take: Signal
+    high: Signal
+    filler: Signal
+
+    def __init__(self, *, word_format: WordFormat, entries: Sequence[int]) -> None:
+        self._format = word_format
+        self._entries = list(entries) or [0]  # a group that never escapes
+        super().__init__({"take": In(1), "high": Out(word_format.high_width), "filler": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        count, width = len(self._entries), self._format.escape_width
+        # Yosys makes deep, slow logic of long narrow tables, however little of a block they fill
+        style = {"ram_style": "block"} if count > BLOCK_DEPTH else {}
+        memory: Memory = Memory(shape=unsigned(width), depth=count, init=self._entries, attrs=style)
+        m.submodules.memory = memory
+        read = memory.read_port()
+        filled = Signal(READ_AHEAD)
+        move = Signal()
+        address = Signal(range(count))
+        last = Signal(init=count == 1)  # registered beside the counter, like the sequencer's flags
+        # without reset, so that it can become the memory's own output register
+        fetched = Signal(width, reset_less=True)
+        m.d.comb += [move.eq(self.take | ~filled[-1]), read.en.eq(move), read.addr.eq(address)]
+        m.d.sync += filled.eq(Cat(1, filled))
+        with m.If(move):
+            m.d.sync += [
+                address.eq(address + 1),
+                fetched.eq(read.data),
+                self.filler.eq(fetched.all()),
+                self.high.eq(Mux(fetched.all(), self._format.mark, fetched + self._format.mark)),
+            ]
+            if count > 1:
+                m.d.sync += last.eq(address == count - 2)
+            with m.If(last):
+                m.d.sync += address.eq(0)
+        return m
