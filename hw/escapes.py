@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
@@ -55,28 +56,38 @@ class Escapes(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count, width = len(self._entries), self._format.escape_width
+        # the last entry has the last address, so that the counter's own carry tells it
+        address_width = (count - 1).bit_length()
+        first = (1 << address_width) - count
         # Yosys makes deep, slow logic of long narrow tables, however little of a block they fill
         style = {"ram_style": "block"} if count > BLOCK_DEPTH else {}
-        memory: Memory = Memory(shape=unsigned(width), depth=count, init=self._entries, attrs=style)
+        memory: Memory = Memory(
+            shape=unsigned(width), depth=first + count, init=[0] * first + self._entries, attrs=style
+        )
         m.submodules.memory = memory
         read = memory.read_port()
         filled = Signal(READ_AHEAD)
         move = Signal()
-        address = Signal(range(count))
-        last = Signal(init=count == 1)  # registered beside the counter, like the sequencer's flags
+        address = Signal(address_width, init=first)
+        following = Signal(address_width + 1)
         # without reset, so that it can become the memory's own output register
         fetched = Signal(width, reset_less=True)
-        m.d.comb += [move.eq(self.take | ~filled[-1]), read.en.eq(move), read.addr.eq(address)]
+        m.d.comb += [
+            move.eq(self.take | ~filled[-1]),
+            following.eq(address + 1),
+            read.en.eq(move),
+            read.addr.eq(address),
+        ]
         m.d.sync += filled.eq(Cat(1, filled))
         with m.If(move):
-            m.d.sync += [
-                address.eq(address + 1),
-                fetched.eq(read.data),
-                self.filler.eq(fetched.all()),
-                self.high.eq(Mux(fetched.all(), self._format.mark, fetched + self._format.mark)),
-            ]
-            if count > 1:
-                m.d.sync += last.eq(address == count - 2)
-            with m.If(last):
-                m.d.sync += address.eq(0)
+            m.d.sync += [address.eq(following), fetched.eq(read.data), *self._decode(fetched)]
+            with m.If(following[-1]):
+                m.d.sync += address.eq(first)
         return m
+
+    def _decode(self, entry: Signal) -> list[Any]:
+        """What an entry stands for: at least a filler's ``mark - 1``, which has the same lowest bits."""
+        fmt = self._format
+        above, filler = divmod(fmt.mark - 1, 1 << fmt.escape_width)
+        wraps = Cat(entry == value for value in range(filler)).any()
+        return [self.high.eq(Cat(entry, Mux(wraps, above + 1, above))), self.filler.eq(entry == filler)]

@@ -145,29 +145,31 @@ class Lane(wiring.Component):
             write.data.eq(self.control.write_data),
         ]
 
-        position, silent, negative, first = self._walk(m, *self._distance(m))
+        position, adds, negative, first = self._walk(m, *self._distance(m))
         m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
 
-        silent_5, negative_5, first_5 = Signal(), Signal(), Signal()
-        active_6, negative_6 = Signal(), Signal()
+        adds_5, negative_5, first_5 = Signal(), Signal(), Signal()
+        adds_6, negative_6 = Signal(), Signal()
         select_5, select_6 = Signal(self._select_width), Signal(self._select_width)
         # without reset or enable, so that it can become the memory's own output register
         fetched = Signal(self._word_width, reset_less=True)
         m.d.sync += [
-            silent_5.eq(silent),
+            adds_5.eq(adds),
             negative_5.eq(negative),
             first_5.eq(first),
             select_5.eq(position[: self._select_width]),
             fetched.eq(read.data),
-            active_6.eq(self.control.activation & ~silent_5),
+            adds_6.eq(adds_5),
             negative_6.eq(negative_5),
             select_6.eq(select_5),
         ]
+        with m.If(~self.control.activation):  # a register that is cleared costs no logic
+            m.d.sync += adds_6.eq(0)
 
         # stage 6 chooses, masks and inverts the code; stage 7 adds
         operand = Signal(self._activation.width)
         negative_7, first_6 = Signal(), Signal()
-        masked = _chosen(fetched, select_6) & active_6.replicate(len(operand))
+        masked = _chosen(fetched, select_6) & adds_6.replicate(len(operand))
         m.d.sync += [
             operand.eq(masked ^ negative_6.replicate(len(operand))),
             negative_7.eq(negative_6),
@@ -185,39 +187,39 @@ class Lane(wiring.Component):
         return m
 
     def _distance(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Stage 2: the distance, an escape in place of its mark, the sign, and whether nothing is added."""
+        """Stage 2: the distance, an escape in place of its mark, the sign, and whether a code is added."""
         fmt = self._format
         run, negative = self.word[: fmt.run_width], self.word[fmt.run_width]
-        marked, whole = run[fmt.low_width :], run
-        adds_nothing = negative & ~run.any()
+        whole: Value = run
+        silent: Value = negative & ~run.any()
         if fmt.escape_width:
-            m.d.comb += self.escapes.eq(marked.all())
+            low, marked = run[: fmt.low_width], run[fmt.low_width :]
             # bit by bit: a table of four inputs each, the mark and the bit of the escape
-            escaping = self.escapes.replicate(fmt.high_width)
-            kept = marked & ~escaping[: fmt.mark_width]
-            whole = Cat(run[: fmt.low_width], kept | (self.high & escaping))
-            adds_nothing |= self.escapes & self.filler
+            escaping = marked.all().replicate(fmt.high_width)
+            whole = Cat(low, marked & ~escaping[: fmt.mark_width] | self.high & escaping)
+            # a wait's leading bits are all 0, a filler's all 1: whether they are equal is seen once for both
+            equal = Signal()
+            m.d.comb += [equal.eq(marked.all() | ~marked.any()), self.escapes.eq(equal & marked[0])]
+            silent = equal & Mux(marked[0], self.filler, negative & ~low.any())
         distance = Signal(len(whole))
-        sign, silent = Signal(), Signal()
-        m.d.sync += [distance.eq(whole), sign.eq(negative), silent.eq(adds_nothing)]
-        return distance, sign, silent
+        sign, adds = Signal(), Signal()
+        m.d.sync += [distance.eq(whole), sign.eq(negative), adds.eq(~silent)]
+        return distance, sign, adds
 
-    def _walk(self, m: Module, distance: Signal, negative: Signal, silent: Signal) -> tuple[Signal, ...]:
-        """Stage 3: the next position, and (registered) whether it adds nothing, its sign, and if it begins a row."""
+    def _walk(self, m: Module, distance: Signal, negative: Signal, adds: Signal) -> tuple[Signal, ...]:
+        """Stage 3: the next position, and (registered) whether its code is added, the sign, and if it begins a row."""
         size = self._window.address_width
         position = Signal(size, init=self._start)
-        silent_4, negative_4, first = Signal(), Signal(), Signal()
+        adds_4, negative_4, first = Signal(), Signal(), Signal()
         moved = Signal(size + 1)
         # a positive weight is one place further, which is the adder's carry
         m.d.comb += moved.eq((Cat(1, position) + Cat(~negative, distance))[1:])
         with m.If(self.control.position):
             m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
-        m.d.sync += [
-            silent_4.eq(silent),
-            negative_4.eq(negative),
-            first.eq(self.control.position & moved[size] & ~self.control.entering),
-        ]
-        return position, silent_4, negative_4, first
+        m.d.sync += [adds_4.eq(adds), negative_4.eq(negative), first.eq(moved[size])]
+        with m.If(~self.control.position | self.control.entering):
+            m.d.sync += first.eq(0)
+        return position, adds_4, negative_4, first
 
     def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
         """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""

@@ -1,8 +1,8 @@
 """Folds the register behind an ECP5 block RAM into the RAM's own output register.
 
 Without its output register, a block RAM gives its data 5.8 ns after the clock edge (speed 6), which with one wire is
-most of a cycle; with it, after 1 ns. Yosys never uses that register. It has its port's clock, is enabled for ever by a
-constant, and is never reset here, so it can stand for flip-flops without enable or reset.
+most of a cycle; with it, after 1 ns. Yosys never uses that register. It has its port's clock and an enable of its own,
+and is never reset here, so it can stand for flip-flops without reset that have one enable, or none.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def fold_output_registers(modules: Mapping[str, Any]) -> tuple[dict[str, Any], O
     """Fold registers into the block RAMs that they stand behind.
 
     A read port is folded if each of its data bits that anybody reads is read by one flip-flop and nothing else, on the
-    port's clock and edge, always enabled, never reset and not initialized to 1. Every other port is left alone.
+    port's clock and edge, always enabled or all by one net, never reset and not initialized to 1. Every other port is
+    left alone.
 
     Parameters
     ----------
@@ -113,6 +114,7 @@ def _fold_module(name: str, module: dict[str, Any], folded: list[str], left: dic
             try:
                 _check_ram(cell, port)
                 registers = {pin: _register(cells, readers[bit], cell, port) for pin, bit in used.items()}
+                enable = _common_enable([cells[register] for register in registers.values()])
             except _Left as reason:
                 left[path] = str(reason)
                 continue
@@ -120,7 +122,7 @@ def _fold_module(name: str, module: dict[str, Any], folded: list[str], left: dic
                 cell["connections"][pin] = cells[register]["connections"]["Q"]
             for side in port.outputs:
                 cell["parameters"][f"REGMODE_{side}"] = "OUTREG"
-            cell["connections"][f"OCE{port.side}"] = ["1"]
+            cell["connections"][f"OCE{port.side}"] = [enable]
             removed.update(registers.values())
             folded.append(path)
     module["cells"] = {key: cell for key, cell in cells.items() if key not in removed}
@@ -170,8 +172,6 @@ def _register(cells: Mapping[str, Any], readers: list[tuple[str, str]], ram: Map
     inverted = _parameter(flip_flop, "CLKMUX", "CLK") == "INV"
     if _bit(flip_flop, "CLK") != _bit(ram, clock) or inverted != (_parameter(ram, f"{clock}MUX", clock) == "INV"):
         raise _Left("a flip-flop has another clock")
-    if not _constant(flip_flop, "CE", "CEMUX", True):
-        raise _Left("a flip-flop has an enable")
     if "LSR" in flip_flop["connections"] and not _constant(flip_flop, "LSR", "LSRMUX", False):
         raise _Left("a flip-flop has a reset")
     if _parameter(flip_flop, "REGSET", "RESET") != "RESET":
@@ -179,6 +179,21 @@ def _register(cells: Mapping[str, Any], readers: list[tuple[str, str]], ram: Map
     if int(str(flip_flop.get("attributes", {}).get("keep", "0")), 2):
         raise _Left("a flip-flop is to be kept")
     return name
+
+
+def _common_enable(flip_flops: list[Mapping[str, Any]]) -> object:
+    """The net that enables all flip-flops, or ``"1"``."""
+    enables: set[object] = set()
+    for flip_flop in flip_flops:
+        if _constant(flip_flop, "CE", "CEMUX", True):
+            enables.add("1")
+        elif _parameter(flip_flop, "CEMUX", "1") == "CE":
+            enables.add(_bit(flip_flop, "CE"))
+        else:
+            raise _Left("a flip-flop has an inverted enable")
+    if len(enables) > 1:
+        raise _Left("its flip-flops have several enables")
+    return enables.pop()
 
 
 def _constant(flip_flop: Mapping[str, Any], pin: str, mux: str, value: bool) -> bool:

@@ -8,11 +8,11 @@ All lanes share one program counter. A step's word holds, for each lane, ``run_w
 positive weight is one place further than its distance says (the sign carries into the adder), so no bit pattern is
 spent on the distance 0 that never occurs, but for one: a negative weight at distance 0 is a *wait*, which does nothing.
 
-A distance whose leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of these bits, the distance has their
-value plus an entry of a second stream, read one after the other. The last entry value is a *filler*: the position
-moves as by the first one, and nothing is added; gaps that are still too long take several steps. The lanes form groups
-of neighbours with a stream each. In a step, one lane of a group may escape; the schedule lets any other wait, and picks
-rows so that lanes escape at different times.
+A distance whose leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of that mark, it has a value that is
+as high or higher, whose lowest bits are the next entry of a second stream. There is one for ``mark - 1`` too, which
+makes a *filler*: the position moves, and nothing is added; gaps that are too long take several steps. The lanes form
+groups of neighbours with a stream each. In a step, one lane of a group may escape; the schedule lets any other wait,
+and picks rows so that lanes escape at different times.
 
 Rows are dealt in rounds: the k-th row of every lane belongs to round k, and the collector takes sums round by round,
 lane by lane. The order of results is thus a constant that costs no memory, and no stall can change it.
@@ -201,7 +201,7 @@ def _compile(weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: b
 
 def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
     """Fillers that gaps take."""
-    return np.maximum(0, gaps - fmt.limit + (1 << fmt.run_width) - 1 >> fmt.run_width)
+    return np.maximum(0, -((fmt.limit - gaps) // fmt.filler_move))
 
 
 def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int) -> tuple[float, float]:

@@ -59,18 +59,18 @@ class WordFormat:
 
     @property
     def mark(self) -> int:
-        """The leading bits of a distance that escapes, which its escape is counted from."""
+        """The leading bits of a distance that escapes; an escape stands for this, or for more."""
         return (1 << self.mark_width) - 1
 
     @property
     def high_width(self) -> int:
-        """Bits that an escape has once the mark is added to it."""
-        return (self.mark + (1 << self.escape_width) - 2).bit_length() if self.escape_width else 0
+        """Bits of what an escape stands for, up to ``mark - 2 + 2**escape_width``."""
+        return (self.mark - 2 + (1 << self.escape_width)).bit_length() if self.escape_width else 0
 
     @property
     def filler(self) -> int:
-        """The escape that adds nothing; it moves as far as the first one, escape 0."""
-        return (1 << self.escape_width) - 1
+        """The escape that adds nothing and moves as if it stood for ``mark - 1``."""
+        return self.escape(self.mark - 1)
 
     @property
     def direct(self) -> int:
@@ -80,7 +80,16 @@ class WordFormat:
     @property
     def limit(self) -> int:
         """Distances below can be said, with an escape or without."""
-        return self.mark + self.filler << self.low_width if self.escape_width else self.direct
+        return self.mark - 1 + (1 << self.escape_width) << self.low_width if self.escape_width else self.direct
+
+    @property
+    def filler_move(self) -> int:
+        """By how much a filler moves."""
+        return self.direct
+
+    def escape(self, high: int) -> int:
+        """The escape that stands for some leading bits, by its own lowest ones."""
+        return high % (1 << self.escape_width)
 
     @property
     def wait(self) -> int:
@@ -89,7 +98,7 @@ class WordFormat:
 
     @property
     def filler_word(self) -> int:
-        """A lane's word that moves by ``2**run_width``, with the filler for its escape."""
+        """A lane's word that moves furthest with the filler for its escape."""
         return (1 << self.lane_width) - 2
 
     def group(self, lane: int) -> int:
@@ -247,7 +256,7 @@ class Walk:
         beyond = position + gap - self.window.size
         if distance < fmt.limit and beyond < 1 << carry_width(fmt.run_width):
             return Move(distance=gap, negative=negative, hits=True, escapes=distance >= fmt.direct)
-        return Move(distance=1 << fmt.run_width, negative=0, hits=False, escapes=True)
+        return Move(distance=fmt.filler_move, negative=0, hits=False, escapes=True)
 
     def _escaping(self, moves: dict[int, Move]) -> set[int]:
         """The lanes that may escape, one a group."""
@@ -268,7 +277,7 @@ class Walk:
         if not move.hits:
             escapes.append(fmt.filler)
             return fmt.filler_word
-        escapes.append((distance >> fmt.low_width) - fmt.mark)
+        escapes.append(fmt.escape(distance >> fmt.low_width))
         return (distance & (1 << fmt.low_width) - 1 | fmt.direct) << 1 | move.negative
 
     def _advance(self, k: int, lane: Walker, move: Move, time: int) -> None:

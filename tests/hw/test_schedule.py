@@ -55,8 +55,10 @@ class Interpreter:
             escape = self.schedule.escapes[group][self.taken[group]]
             assert 0 <= escape < 1 << fmt.escape_width
             self.taken[group] += 1
-            hits = escape != (1 << fmt.escape_width) - 1
-            mark += escape if hits else 0
+            hits = escape != (mark - 1) % (1 << fmt.escape_width)
+            mark -= 1
+            while mark % (1 << fmt.escape_width) != escape:
+                mark += 1
         return (mark << low_width) + low + (not negative), hits
 
     def run(self, frames: int) -> list[LaneState]:
