@@ -78,7 +78,7 @@ class Lane(wiring.Component):
     control : ``In(LaneControl)``
         What all lanes share.
     word : ``In(word_format.lane_width)``
-        Distance, and the weight's sign on top.
+        Distance, and on top a bit that is 1 for a weight of +1.
     escapes : ``Out(1)``
         The word's distance escapes.
     high : ``In(word_format.high_width)``; filler : ``In(1)``
@@ -145,40 +145,40 @@ class Lane(wiring.Component):
             write.data.eq(self.control.write_data),
         ]
 
-        position, adds, negative, first = self._walk(m, *self._distance(m))
+        position, adds, plus, first = self._walk(m, *self._distance(m))
         m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
 
-        adds_5, negative_5, first_5 = Signal(), Signal(), Signal()
-        adds_6, negative_6 = Signal(), Signal()
+        adds_5, plus_5, first_5 = Signal(), Signal(), Signal()
+        adds_6, plus_6 = Signal(), Signal()
         select_5, select_6 = Signal(self._select_width), Signal(self._select_width)
         # without reset or enable, so that it can become the memory's own output register
         fetched = Signal(self._word_width, reset_less=True)
         m.d.sync += [
             adds_5.eq(adds),
-            negative_5.eq(negative),
+            plus_5.eq(plus),
             first_5.eq(first),
             select_5.eq(position[: self._select_width]),
             fetched.eq(read.data),
             adds_6.eq(adds_5),
-            negative_6.eq(negative_5),
+            plus_6.eq(plus_5),
             select_6.eq(select_5),
         ]
         with m.If(~self.control.activation):  # a register that is cleared costs no logic
             m.d.sync += adds_6.eq(0)
 
-        # stage 6 chooses, masks and inverts the code; stage 7 adds
+        # stage 6 chooses, masks and inverts the code; stage 7 subtracts what it is now from the sum
         operand = Signal(self._activation.width)
-        negative_7, first_6 = Signal(), Signal()
+        plus_7, first_6 = Signal(), Signal()
         masked = _chosen(fetched, select_6) & adds_6.replicate(len(operand))
         m.d.sync += [
-            operand.eq(masked ^ negative_6.replicate(len(operand))),
-            negative_7.eq(negative_6),
+            operand.eq(masked ^ plus_6.replicate(len(operand))),
+            plus_7.eq(plus_6),
             first_6.eq(first_5),
         ]
         acc = Signal(signed(self._acc_width))
         total = Signal(signed(self._acc_width))
         m.d.comb += [
-            total.eq(self._add(acc, operand, negative_7)),
+            total.eq(self._add(acc, operand, plus_7)),
             self.ended.eq(first_6 | self.control.finish),
         ]
         m.d.sync += acc.eq(total)
@@ -189,9 +189,9 @@ class Lane(wiring.Component):
     def _distance(self, m: Module) -> tuple[Signal, Signal, Signal]:
         """Stage 2: the distance, an escape in place of its mark, the sign, and whether a code is added."""
         fmt = self._format
-        run, negative = self.word[: fmt.run_width], self.word[fmt.run_width]
+        run, plus = self.word[: fmt.run_width], self.word[fmt.run_width]
         whole: Value = run
-        silent: Value = negative & ~run.any()
+        silent: Value = ~self.word.any()
         if fmt.escape_width:
             low, marked = run[: fmt.low_width], run[fmt.low_width :]
             # bit by bit: a table of four inputs each, the mark and the bit of the escape
@@ -200,26 +200,26 @@ class Lane(wiring.Component):
             # a wait's leading bits are all 0, a filler's all 1: whether they are equal is seen once for both
             equal = Signal()
             m.d.comb += [equal.eq(marked.all() | ~marked.any()), self.escapes.eq(equal & marked[0])]
-            silent = equal & Mux(marked[0], self.filler, negative & ~low.any())
+            silent = equal & Mux(marked[0], self.filler, ~plus & ~low.any())
         distance = Signal(len(whole))
         sign, adds = Signal(), Signal()
-        m.d.sync += [distance.eq(whole), sign.eq(negative), adds.eq(~silent)]
+        m.d.sync += [distance.eq(whole), sign.eq(plus), adds.eq(~silent)]
         return distance, sign, adds
 
-    def _walk(self, m: Module, distance: Signal, negative: Signal, adds: Signal) -> tuple[Signal, ...]:
+    def _walk(self, m: Module, distance: Signal, plus: Signal, adds: Signal) -> tuple[Signal, ...]:
         """Stage 3: the next position, and (registered) whether its code is added, the sign, and if it begins a row."""
         size = self._window.address_width
         position = Signal(size, init=self._start)
-        adds_4, negative_4, first = Signal(), Signal(), Signal()
+        adds_4, plus_4, first = Signal(), Signal(), Signal()
         moved = Signal(size + 1)
         # a positive weight is one place further, which is the adder's carry
-        m.d.comb += moved.eq((Cat(1, position) + Cat(~negative, distance))[1:])
+        m.d.comb += moved.eq((Cat(1, position) + Cat(plus, distance))[1:])
         with m.If(self.control.position):
             m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
-        m.d.sync += [adds_4.eq(adds), negative_4.eq(negative), first.eq(moved[size])]
+        m.d.sync += [adds_4.eq(adds), plus_4.eq(plus), first.eq(moved[size])]
         with m.If(~self.control.position | self.control.entering):
             m.d.sync += first.eq(0)
-        return position, adds_4, negative_4, first
+        return position, adds_4, plus_4, first
 
     def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
         """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""
@@ -240,11 +240,11 @@ class Lane(wiring.Component):
                             m.d.comb += placed[low:].eq((offset >> low) + key)
         return placed
 
-    def _add(self, acc: Signal, operand: Signal, negative: Signal) -> Value:
-        """``acc + code`` or ``acc - code`` by one adder: the sign has inverted the code, and carries in below bit 0."""
-        sign = operand[-1] if self._activation.signed else negative
+    def _add(self, acc: Signal, operand: Signal, plus: Signal) -> Value:
+        """``acc + code`` or ``acc - code`` by one subtractor: to be added, a code is inverted, and 1 is borrowed."""
+        sign = operand[-1] if self._activation.signed else plus
         extended = Cat(operand, sign.replicate(max(self._acc_width - len(operand), 0)))[: self._acc_width]
-        return (Cat(1, acc) + Cat(negative, extended))[1 : self._acc_width + 1].as_signed()
+        return (Cat(0, acc) - Cat(plus, extended))[1 : self._acc_width + 1].as_signed()
 
 
 def _chosen(word: Value, select: Value) -> Value:

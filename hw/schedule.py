@@ -5,8 +5,8 @@ visited. Positions run through a window ``[offset, 2**n)``; a step that carries 
 the next row begins at ``offset`` plus what is left: row ends cost no bit and, where the distance fits, no cycle.
 
 All lanes share one program counter. A step's word holds, for each lane, ``run_width`` bits of distance and a sign. A
-positive weight is one place further than its distance says (the sign carries into the adder), so no bit pattern is
-spent on the distance 0 that never occurs, but for one: a negative weight at distance 0 is a *wait*, which does nothing.
+positive weight is one place further than its distance says (its sign bit, 1, carries into the adder), so that a single
+bit pattern is spent on the distance 0, which no weight has: that of only zeros is a *wait*, which does nothing.
 
 A distance whose leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of that mark, it has a value that is
 as high or higher, whose lowest bits are the next entry of a second stream. There is one for ``mark - 1`` too, which
@@ -114,14 +114,14 @@ class Schedule:
         return taken
 
     def packed(self) -> list[int]:
-        """Each step's word as one integer: lane 0 in the low bits, a lane's sign above its distance."""
+        """Each step's word as one integer: lane 0 in the low bits; above a distance, 1 for a weight of +1."""
         width = self.format.lane_width
         run = self.format.run_width
         packed = []
         for step in self.words.tolist():
             word = 0
             for lane, value in enumerate(step):
-                word |= ((value >> 1) | (value & 1) << run) << (lane * width)
+                word |= ((value >> 1) | (~value & 1) << run) << (lane * width)
             packed.append(word)
         return packed
 
