@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -13,16 +12,16 @@ from amaranth.lib.wiring import In, Out
 from sterna.hw.rom import BLOCK_DEPTH
 from sterna.hw.walk import WordFormat
 
-#: Registers that an entry passes from its memory to the lanes: as many cycles after a reset, the first one is there.
+#: Cycles from a reset until the first entry is there; a frame's first step asks for it no earlier.
 READ_AHEAD = 3
 
 
 class Escapes(wiring.Component):
     """Hands a group's escapes out, one after the other, and begins again behind the last.
 
-    The memory, its output register and the entry that stands ready are a chain that moves on only as an entry is
-    taken: it always holds the next ``READ_AHEAD`` entries, and a stall neither loses nor repeats one. A schedule takes
-    as many in a frame as there are, so that each frame begins with the first.
+    The memory, its output register and two more are a chain that moves on once for each entry that is taken, in the
+    cycle after: a stall neither loses nor repeats one. A schedule takes as many in a frame as there are, so that each
+    frame begins with the first.
 
     Throughput: an entry a cycle, from ``READ_AHEAD`` cycles after a reset on. Cost: a counter, and where there are
     more than ``BLOCK_DEPTH`` entries, a block RAM.
@@ -67,27 +66,34 @@ class Escapes(wiring.Component):
         m.submodules.memory = memory
         read = memory.read_port()
         filled = Signal(READ_AHEAD)
-        move = Signal()
+        move = Signal(init=1)
         address = Signal(address_width, init=first)
         following = Signal(address_width + 1)
         # without reset, so that it can become the memory's own output register
         fetched = Signal(width, reset_less=True)
+        coming, ready = Signal(len(self.high) + 1), Signal(len(self.high) + 1)
         m.d.comb += [
-            move.eq(self.take | ~filled[-1]),
             following.eq(address + 1),
             read.en.eq(move),
             read.addr.eq(address),
+            # the chain moves a cycle after an entry is taken: until then, the next one is found behind
+            Cat(self.high, self.filler).eq(Mux(move, coming, ready)),
         ]
-        m.d.sync += filled.eq(Cat(1, filled))
+        m.d.sync += [filled.eq(Cat(1, filled)), move.eq(self.take | ~filled[-1])]
         with m.If(move):
-            m.d.sync += [address.eq(following), fetched.eq(read.data), *self._decode(fetched)]
+            m.d.sync += [
+                address.eq(following),
+                fetched.eq(read.data),
+                coming.eq(self._decoded(fetched)),
+                ready.eq(coming),
+            ]
             with m.If(following[-1]):
                 m.d.sync += address.eq(first)
         return m
 
-    def _decode(self, entry: Signal) -> list[Any]:
-        """What an entry stands for: at least a filler's ``mark - 1``, which has the same lowest bits."""
+    def _decoded(self, entry: Signal) -> Value:
+        """What an entry stands for, ``mark - 1`` or more, which has the same lowest bits; and if it is a filler."""
         fmt = self._format
         above, filler = divmod(fmt.mark - 1, 1 << fmt.escape_width)
         wraps = Cat(entry == value for value in range(filler)).any()
-        return [self.high.eq(Cat(entry, Mux(wraps, above + 1, above))), self.filler.eq(entry == filler)]
+        return Cat(Cat(entry, Mux(wraps, above + 1, above))[: fmt.high_width], entry == filler)
