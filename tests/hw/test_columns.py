@@ -8,11 +8,11 @@ from bench import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sterna.hw.columns import CORRECTED_BITS, MAX_STRIDES, WORTH, Window, place_columns
+from sterna.hw.columns import CORRECTED_BITS, MAX_STRIDES, WORTH, Window, carry_width, place_columns, walk_gaps
 
 
-def place(weights: np.ndarray, *, elements: int = 1, run_width: int = 3, extended: bool = False) -> Window:
-    return place_columns(weights, elements=elements, run_width=run_width, extended=extended)
+def place(weights: np.ndarray, *, elements: int = 1, run_width: int = 3) -> Window:
+    return place_columns(weights, elements=elements, run_width=run_width)
 
 
 def loaded(window: Window) -> list[int]:
@@ -35,8 +35,8 @@ def test_every_column_with_a_weight_has_a_place_of_its_own(data: st.DataObject) 
     elements = data.draw(st.sampled_from([1, 2, 4, 8]))
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
     weights = random_weights(rng, rows, columns, data.draw(st.sampled_from([0.0, 0.5, 0.9, 0.97, 1.0])))
-    run_width, extended = data.draw(st.integers(2, 6)), data.draw(st.booleans())
-    window = place(weights, elements=elements, run_width=run_width, extended=extended)
+    run_width = data.draw(st.integers(1, 6))
+    window = place(weights, elements=elements, run_width=run_width)
     positions = window.positions()
     assert positions.tolist() == loaded(window)
     placed = positions[positions >= 0]
@@ -44,18 +44,23 @@ def test_every_column_with_a_weight_has_a_place_of_its_own(data: st.DataObject) 
     assert placed.min() >= window.offset
     assert placed.max() < window.size
     assert all(positions[column] >= 0 for column in np.flatnonzero(weights.any(axis=0)))
+    if not weights.any(axis=1).all():
+        assert window.vacant >= 0
+    if window.vacant >= 0:
+        assert window.offset <= window.vacant < window.size
+        assert set(range(window.vacant, window.vacant + elements)).isdisjoint(positions.tolist())
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(
-    columns=st.integers(1, 300), elements=st.sampled_from([1, 2, 4, 8]), run=st.integers(2, 8), extended=st.booleans()
+    columns=st.integers(1, 300), elements=st.sampled_from([1, 2, 4, 8]), run=st.integers(1, 8)
 )
-def test_the_offset_is_corrected_by_few_bits(columns: int, elements: int, run: int, extended: bool) -> None:
+def test_the_offset_is_corrected_by_few_bits(columns: int, elements: int, run: int) -> None:
     weights = random_weights(np.random.default_rng(columns), 2, columns, 0.5)
-    window = place(weights, elements=elements, run_width=run, extended=extended)
+    window = place(weights, elements=elements, run_width=run)
     assert window.offset % elements == 0
-    assert window.offset % (1 << max(run + 1 - CORRECTED_BITS, 0)) == 0
-    assert window.address_width >= run + extended  # a carry can be told from a distance
+    assert window.offset % (1 << max(carry_width(run) - CORRECTED_BITS, 0)) == 0
+    assert window.address_width >= carry_width(run)  # a carry can be told from a distance
 
 
 def test_a_full_matrix_lies_plainly_at_the_end() -> None:
@@ -67,9 +72,29 @@ def test_a_full_matrix_lies_plainly_at_the_end() -> None:
 
 
 def test_the_offset_keeps_to_its_grain() -> None:
-    window = place(np.ones((3, 17), np.int8), run_width=3)
+    window = place(np.ones((3, 17), np.int8), run_width=4)
     assert window.offset == 12  # 15 would do, but is no multiple of 4
     assert window.positions().tolist() == list(range(12, 29))
+    assert window.vacant == 29
+
+
+def test_a_row_without_weights_has_a_place_to_visit() -> None:
+    weights = np.ones((3, 16), np.int8)
+    full = place(weights, run_width=2)
+    assert (full.address_width, full.offset, full.vacant) == (4, 0, -1)
+    weights[1] = 0
+    window = place(weights, run_width=2)
+    assert (window.address_width, window.offset, window.vacant) == (5, 15, 31)
+    assert window.positions().tolist() == list(range(15, 31))
+
+
+def test_gaps_of_the_walk_through_all_rows() -> None:
+    weights = np.zeros((3, 16), np.int8)
+    weights[0, [2, 7]] = 1
+    weights[1, 0] = -1
+    weights[2, 15] = 1
+    window = place(np.ones((3, 16), np.int8), run_width=2)
+    assert walk_gaps(weights != 0, window).tolist() == [5, 9, 31]
 
 
 def test_beats_without_weights_are_left_out() -> None:

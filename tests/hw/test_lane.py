@@ -19,21 +19,35 @@ from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType
 
 
+RUN_WIDTH, LOW_WIDTH = 4, 1
+#: Leading bits of a distance that escapes.
+MARK = 7
+
+
 @dataclass(frozen=True)
 class Word:
-    """One step's word, and what the unit says about the step."""
+    """One step's word, by the places that it moves, and what the unit says about the step."""
 
-    distance: int
+    places: int
     negative: bool = False
-    extend: bool = False
+    filler: bool = False
     entering: bool = False
     finish: bool = False
+
+    @property
+    def distance(self) -> int:
+        return self.places - (not self.negative)
+
+    def field(self, *, escapes: bool) -> int:
+        """Distance and sign, as the index memory holds them."""
+        low = self.distance % (1 << LOW_WIDTH)
+        return (low | MARK << LOW_WIDTH if escapes else self.distance) | (not self.negative) << RUN_WIDTH
 
 
 #: Cycles from a word's stage 2 until its row's sum is there: the word is a frame's last, or begins the next row.
 FINISHED, CARRIED = ISSUE_TO_END, ISSUE_TO_END - 1
-FILLER = Word(7)
-WAIT = Word(7, negative=True)
+FILLER = Word(MARK << LOW_WIDTH, filler=True)
+WAIT = Word(0, negative=True)
 
 
 def window(width: int, offset: int = 0, elements: int = 1) -> Window:
@@ -50,7 +64,7 @@ def walk(
     start: int = 0,
     acc_width: int = 12,
     bank: int = 0,
-    extended: bool = False,
+    escape_width: int = 0,
 ) -> list[tuple[int, int]]:
     """(cycle, sum) of each row that ends, the first word being at stage 2 in cycle 0; ``None`` is a stalled cycle.
 
@@ -58,7 +72,7 @@ def walk(
     """
     layout = layout or window(4)
     lane = Lane(
-        word_format=WordFormat(lanes=1, run_width=3, extended=extended),
+        word_format=WordFormat(lanes=1, run_width=RUN_WIDTH, escape_width=escape_width),
         window=layout,
         start=start,
         activation=code,
@@ -87,12 +101,17 @@ def walk(
         ctx.set(control.write, 0)
         ctx.set(control.bank, bank)
         for cycle in range(len(words) + FINISHED):
-            stage_2, stage_4, last_stage = (at(cycle - later) for later in (0, 2, FINISHED - 1))
-            ctx.set(lane.word, (stage_2.distance | stage_2.negative << 3) if stage_2 else 0b0101)
-            ctx.set(lane.extend, stage_2.extend if stage_2 else 0)
-            ctx.set(control.position, stage_2 is not None)
-            ctx.set(control.entering, stage_2.entering if stage_2 else 0)
-            ctx.set(control.activation, stage_4 is not None)
+            stage_2, stage_3, stage_5, last_stage = (at(cycle - later) for later in (0, 1, 3, FINISHED - 1))
+            word = stage_2 or Word(5)
+            escapes = escape_width > 0 and (word.filler or word.distance >= MARK << LOW_WIDTH)
+            ctx.set(lane.word, word.field(escapes=escapes))
+            assert ctx.get(lane.escapes) == escapes
+            if escape_width:  # what stands ready means nothing to a lane that does not escape
+                ctx.set(lane.high, word.distance >> LOW_WIDTH if escapes else 5)
+                ctx.set(lane.filler, word.filler if escapes else 1)
+            ctx.set(control.position, stage_3 is not None)
+            ctx.set(control.entering, stage_3.entering if stage_3 else 0)
+            ctx.set(control.activation, stage_5 is not None)
             ctx.set(control.finish, last_stage.finish if last_stage else 0)
             ends = ctx.get(lane.ended)
             await ctx.tick()
@@ -107,9 +126,9 @@ CODES = [(5 * k + 3) % 16 for k in range(64)]
 
 
 def test_adds_and_subtracts() -> None:
-    words = [Word(1), Word(2, negative=True), Word(0), Word(4, finish=True)]
+    words = [Word(1), Word(2, negative=True), Word(8), Word(4, finish=True)]
     ((cycle, total),) = walk(words, CODES)
-    assert total == CODES[1] - CODES[3] + CODES[3] + CODES[7]
+    assert total == CODES[1] - CODES[3] + CODES[11] + CODES[15]
     assert cycle == 3 + FINISHED
 
 
@@ -119,15 +138,38 @@ def test_either_buffer() -> None:
 
 
 def test_stalled_cycles_change_nothing_but_the_time() -> None:
-    words = [Word(1), None, Word(6), None, None, Word(6, negative=True), Word(5), None, Word(0, finish=True)]
-    assert walk(words, CODES) == [(6 + CARRIED, CODES[1] + CODES[7] - CODES[13]), (8 + FINISHED, 2 * CODES[2])]
+    words = [Word(1), None, Word(6), None, None, Word(6, negative=True), Word(5), None, Word(1, finish=True)]
+    expected = [(6 + CARRIED, CODES[1] + CODES[7] - CODES[13]), (8 + FINISHED, CODES[2] + CODES[3])]
+    for escape_width in (0, 3):
+        assert walk(words, CODES, escape_width=escape_width) == expected
 
 
-def test_fillers_move_and_waits_stay() -> None:
-    words = [FILLER, WAIT, WAIT, Word(2), WAIT, FILLER, Word(0, finish=True)]
-    assert walk(words, CODES) == [(5 + CARRIED, CODES[9]), (6 + FINISHED, CODES[0])]
-    ((_, total),) = walk([WAIT, WAIT, Word(0, finish=True)], CODES, start=6)
-    assert total == CODES[6]
+def test_waits_stay() -> None:
+    words = [WAIT, WAIT, Word(2), WAIT, Word(3, negative=True), WAIT, Word(1, finish=True)]
+    for escape_width in (0, 3):
+        assert walk(words, CODES, start=4, escape_width=escape_width) == [(6 + FINISHED, CODES[6] - CODES[9] + CODES[10])]
+
+
+def test_the_shortest_and_the_longest_words() -> None:
+    words = [Word(1), Word(1, negative=True), Word(16), Word(15, negative=True, finish=True)]
+    ((_, total),) = walk(words, CODES, layout=window(6))
+    assert total == CODES[1] - CODES[2] + CODES[18] - CODES[33]
+
+
+def test_escapes() -> None:
+    words = [Word(14), Word(13, negative=True), Word(15), Word(14, negative=True), Word(16)]
+    words += [Word(19, negative=True), Word(2), Word(1, negative=True, finish=True)]
+    # 14 places for +1 and 13 for -1 are the most without an escape
+    places = [24, 37, 52, 66, 82, 101, 103, 104]
+    codes = [(5 * k + 3) % 16 for k in range(128)]
+    ((_, total),) = walk(words, codes, layout=window(7), escape_width=3, start=10)
+    assert total == sum((-1) ** word.negative * codes[place] for word, place in zip(words, places, strict=True))
+
+
+def test_fillers_move_and_add_nothing() -> None:
+    words = [FILLER, Word(2), FILLER, Word(1, negative=True), WAIT, FILLER, Word(3, finish=True)]
+    ((_, total),) = walk(words, CODES, layout=window(6), escape_width=3)
+    assert total == CODES[16] - CODES[31] + CODES[48]
 
 
 def test_a_carry_ends_the_row_before() -> None:
@@ -156,40 +198,30 @@ def test_a_carry_into_the_frame_ends_nothing() -> None:
 
 def test_a_filler_may_carry() -> None:
     words = [Word(3), FILLER, Word(1, finish=True)]
-    assert walk(words, CODES, start=9) == [(1 + CARRIED, CODES[12]), (2 + FINISHED, CODES[4])]
+    expected = [(1 + CARRIED, CODES[28]), (2 + FINISHED, CODES[11])]
+    assert walk(words, CODES, layout=window(5), start=25, escape_width=3) == expected
 
 
-def test_a_wait_that_would_carry_does_not() -> None:
-    words = [Word(3), WAIT, Word(1, finish=True)]
-    assert walk(words, CODES, start=9) == [(2 + FINISHED, CODES[12] + CODES[13])]
-
-
-def test_extended_distances() -> None:
-    words = [Word(5, extend=True), Word(7, extend=True), Word(0), Word(6, extend=True, negative=True, finish=True)]
-    # 5 + 8 = 13; a filler of 15 to 28; 28; 28 + 14 = 42
-    ((_, total),) = walk(words, CODES, layout=window(6), extended=True)
-    assert total == CODES[13] + CODES[28] - CODES[42]
-
-
-@pytest.mark.parametrize("offset", [0, 4, 8, 12, 16])
-@pytest.mark.parametrize("extended", [False, True])
-def test_a_carry_goes_on_at_the_offset(offset: int, extended: bool) -> None:
-    layout = window(5, offset)
-    for distance in range(7):
-        for extend in (False, True) if extended else (False,):
-            reached = 30 + distance + 8 * extend
-            position = reached if reached < 32 else reached - 32 + offset
-            words = [Word(distance, extend=extend, entering=True), Word(0, finish=True)]
-            assert walk(words, CODES, layout=layout, start=30, extended=extended) == [
-                (1 + FINISHED, 2 * CODES[position])
-            ]
+@pytest.mark.parametrize("offset", [0, 4, 8, 12, 16, 20, 24, 28])
+@pytest.mark.parametrize("escape_width", [0, 3])
+def test_a_carry_goes_on_at_the_offset(offset: int, escape_width: int) -> None:
+    layout = window(6, offset)
+    for places in range(1, 32 if escape_width else 16):
+        reached = 60 + places
+        position = reached if reached < 64 else reached - 64 + offset
+        if reached - 64 >= 2 << RUN_WIDTH or position > 62:
+            continue  # no schedule's word leads further
+        words = [Word(places, entering=True), Word(1, finish=True)]
+        assert walk(words, CODES, layout=layout, start=60, escape_width=escape_width) == [
+            (1 + FINISHED, CODES[position] + CODES[position + 1])
+        ]
 
 
 @pytest.mark.parametrize("elements", [2, 4, 8])
 def test_elements_share_a_memory_word(elements: int) -> None:
-    words = [Word(1)] * 15 + [Word(0, negative=True, finish=True)]
+    words = [Word(1)] * 14 + [Word(1, negative=True, finish=True)]
     signs = np.ones(16, int)
-    signs[15] = 0  # added at last and subtracted again
+    signs[15] = -1
     signs[0] = 0  # not visited
     ((_, total),) = walk(words, CODES, layout=window(4, 0, elements))
     assert total == int((signs * np.array(CODES[:16])).sum())
@@ -204,9 +236,9 @@ def test_every_code_with_either_sign(code: ActivationType) -> None:
 
 
 def test_partial_sums_may_wrap() -> None:
-    words = [Word(0), Word(0), Word(0), Word(0, negative=True), Word(0, negative=True, finish=True)]
+    words = [Word(1), Word(1), Word(1), Word(1, negative=True), Word(1, negative=True, finish=True)]
     assert walk(words, [15] * 16, acc_width=5) == [(4 + FINISHED, 15)]  # 45 does not fit 5 bits
-    assert walk([Word(0, negative=True, finish=True)], [-128] * 16, code=S8, acc_width=8) == [
+    assert walk([Word(1, negative=True, finish=True)], [-128] * 16, code=S8, acc_width=8) == [
         (FINISHED, -128)
     ]  # 128 wraps
 
@@ -220,7 +252,7 @@ def test_the_sum_stays_until_the_next() -> None:
 def test_no_multiplier_chooses_an_element(elements: int) -> None:
     """Codes of 3 bits, since a multiplication by a power of two hides in a shift."""
     lane = Lane(
-        word_format=WordFormat(lanes=1, run_width=3, extended=False),
+        word_format=WordFormat(lanes=1, run_width=RUN_WIDTH),
         window=window(6, 0, elements),
         start=0,
         activation=ActivationType(3, False),

@@ -15,56 +15,103 @@ def plain_window(width: int, offset: int = 0) -> Window:
 
 
 def walk(
-    rows: list[list[list[tuple[int, int]]]], *, run_width: int = 2, extended: bool = False, width: int = 4
+    rows: list[list[list[tuple[int, int]]]],
+    *,
+    run_width: int = 3,
+    escape_width: int = 2,
+    groups: int = 1,
+    width: int = 5,
 ) -> Walk:
     """The walk of lanes that each have their own rows of (position, negative)."""
-    fmt = WordFormat(lanes=len(rows), run_width=run_width, extended=extended)
+    fmt = WordFormat(lanes=len(rows), run_width=run_width, escape_width=escape_width, groups=groups)
     lanes = [Walker(range(len(lane)), lane) for lane in rows]
     result = Walk(fmt, plain_window(width), lanes, [k + 1 for k in range(len(rows))], choices=1)
     result.run()
     return result
 
 
+def word(places: int, negative: int = 0) -> int:
+    return places - (not negative) << 1 | negative
+
+
+WAIT = word(0, 1)
+
+
 def test_word_layout() -> None:
-    fmt = WordFormat(lanes=5, run_width=4, extended=True)
-    assert (fmt.lane_width, fmt.extension_width, fmt.width) == (5, 3, 28)
-    assert (fmt.filler, fmt.wait) == (15, 31)
-    assert WordFormat(lanes=5, run_width=4, extended=False).width == 25
+    fmt = WordFormat(lanes=5, run_width=6, escape_width=4, groups=2)
+    assert (fmt.lane_width, fmt.width, fmt.memories) == (7, 35, 2)
+    assert (fmt.mark_width, fmt.low_width, fmt.mark) == (3, 3, 7)
+    assert (fmt.direct, fmt.limit) == (7 << 3, (7 + 15) << 3)  # 15 escapes stand for 7 and more, one is the filler
+    assert (fmt.filler, fmt.filler_move, fmt.filler_word) == (6, 7 << 3, 0b1111110)
+    assert [fmt.group(lane) for lane in range(5)] == [0, 0, 0, 1, 1]
+    assert fmt.wait == WAIT
 
 
-@pytest.mark.parametrize(("lanes", "width"), [(1, 1), (3, 2), (4, 3), (7, 3), (8, 4)])
-def test_the_extension_names_every_lane_or_none(lanes: int, width: int) -> None:
-    assert WordFormat(lanes=lanes, run_width=2, extended=True).extension_width == width
+@pytest.mark.parametrize("run_width", range(1, 8))
+@pytest.mark.parametrize("escape_width", range(2, 6))
+def test_escapes_name_their_lowest_bits(run_width: int, escape_width: int) -> None:
+    fmt = WordFormat(lanes=1, run_width=run_width, escape_width=escape_width)
+    values = range(fmt.mark - 1, fmt.mark - 1 + (1 << escape_width))
+    assert sorted(fmt.escape(value) for value in values) == list(range(1 << escape_width))
+    assert fmt.escape(values[0]) == fmt.filler
+    assert values[-1].bit_length() == fmt.high_width
+    assert values[-1] + 1 << fmt.low_width == fmt.limit
+    assert fmt.direct == fmt.mark << fmt.low_width
+
+
+def test_without_escapes_every_distance_stands_for_itself() -> None:
+    fmt = WordFormat(lanes=3, run_width=4)
+    assert (fmt.width, fmt.memories, fmt.mark_width, fmt.high_width) == (15, 0, 0, 0)
+    assert fmt.direct == fmt.limit == 16
 
 
 def test_a_row_that_repeats_goes_once_around() -> None:
-    assert walk([[[(0, 0), (1, 1), (3, 0)]]], run_width=3, width=3).words == [[5 << 1], [1 << 1 | 1], [2 << 1]]
+    once = walk([[[(0, 0), (1, 1), (3, 0)]]], width=3)
+    assert once.words == [[word(5)], [word(1, 1)], [word(2)]]
+    assert once.escapes == [[]]
 
 
-def test_a_gap_as_long_as_the_filler_takes_one() -> None:
-    filler = 3 << 1
-    assert walk([[[(0, 0), (2, 0), (15, 0)]]]).words == [[1 << 1], [2 << 1], *[[filler]] * 4, [1 << 1]]
-    assert walk([[[(0, 0), (3, 1), (15, 0)]]]).words == [[1 << 1], [filler], [1], *[[filler]] * 4, [0]]
+def test_one_weight_goes_once_around() -> None:
+    assert walk([[[(3, 0)]]], run_width=4, width=3).words == [[word(8)]]
 
 
-def test_the_extension_reaches_twice_as_far() -> None:
-    extended = walk([[[(0, 0), (6, 0), (15, 0)]]], extended=True)
-    assert extended.words == [[1 << 1], [2 << 1], [3 << 1], [2 << 1]]  # 1, 4 + 2, then a filler of 4 + 3, and 2
-    assert extended.extension == [0, 1, 1, 0]
+def test_long_distances_escape() -> None:
+    # seven places are the last without an escape for +1, six for -1
+    lane = [[(0, 0), (7, 0), (15, 0), (21, 1), (28, 1), (31, 0)]]
+    walked = walk([lane])
+    marked = 7 << 1
+    assert walked.words == [[word(1)], [word(7)], [marked], [word(6, 1)], [marked | 1], [word(3)]]
+    assert walked.escapes == [[3, 3]]  # each stands for a distance of 7, whose lowest bits are 3
 
 
-def test_the_extension_helps_a_lane_to_its_weight_first() -> None:
-    lanes = [[[(0, 0), (15, 0)]], [[(0, 0), (5, 0), (15, 0)]]]
-    extended = walk(lanes, extended=True)
-    assert extended.extension[1] == 2
-    assert extended.words[1] == [3 << 1, 1 << 1]
+def test_a_gap_beyond_all_escapes_takes_fillers() -> None:
+    # escapes of two bits stand for 7, 8 and 9: ten places for +1, nine for -1
+    reached = walk([[[(0, 0), (10, 0), (19, 1), (31, 0)]]])
+    assert reached.escapes == [[1, 1, 2]]  # 9; 9; a filler of 7, and 5 places are left
+    assert reached.words[-2:] == [[reached.format.filler_word], [word(5)]]
+
+
+def test_no_carry_leaves_more_than_the_look_up_takes() -> None:
+    walked = walk([[[(17, 0), (30, 0)]]], run_width=3, escape_width=5, width=5)
+    # from 30, the way to 17 is 19 places, which an escape could say: but 17 are beyond the end, and 4 bits hold 15
+    assert walked.escapes == [[walked.format.filler, 11, 12]]
+
+
+def test_one_lane_of_a_group_escapes_in_a_step() -> None:
+    lanes = [[[(0, 0), (10, 0), (31, 0)]], [[(0, 0), (10, 0), (11, 0), (31, 0)]]]
+    shared = walk(lanes, escape_width=5)
+    assert [step[0] == WAIT for step in shared.words[:3]] == [False, True, False]
+    assert shared.words[1][1] == shared.words[2][0] == 7 << 1 | 0  # the lane that has more left goes first
+    apart = walk(lanes, escape_width=5, groups=2)
+    assert apart.words[1] == [7 << 1] * 2
+    assert [len(group) for group in apart.escapes] == [2, 2]
 
 
 def test_no_row_ends_before_all_lanes_have_entered() -> None:
-    lanes = [[[(15, 0)], [(15, 1)]], [[(14, 0), (15, 0)]]]
-    entered = walk(lanes, run_width=2)
-    assert entered.entry == 6  # lane 1 has 15 to go: five fillers, and a step of 0
-    assert [step[0] for step in entered.words[:6]] == [0, *[7] * 5]  # lane 0 has its weight at once, and waits
+    lanes = [[[(31, 0)], [(30, 1)]], [[(29, 0), (30, 0)]]]
+    entered = walk(lanes, groups=2)
+    assert entered.entry == 4  # lane 1 has 31 to go: three fillers of 7, and ten places
+    assert [step[0] for step in entered.words[:5]] == [word(1), WAIT, WAIT, WAIT, entered.format.filler_word]
     assert entered.collector.ends[0] >= entered.entry
 
 
