@@ -32,6 +32,8 @@ from sterna.hw.walk import Walk, Walker, WordFormat
 
 #: Share of a layer's steps that may be given for fewer index bits.
 SLACK = 0.01
+#: Rows that a lane chooses its next one from.
+CHOICES = 8
 #: Widest distance that is tried.
 MAX_RUN_WIDTH = 10
 #: Widths of an escape that are tried.
@@ -172,7 +174,10 @@ def _targets(weights: np.ndarray, window: Window) -> list[list[tuple[int, int]]]
     return [target or [(window.vacant, 0)] for target in targets]
 
 
-def _compile(weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool, choices: int) -> Schedule:
+def compile_format(
+    weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool = False, choices: int = CHOICES
+) -> Schedule:
+    """Compiles a matrix to words of a format; see :func:`compile_schedule`."""
     targets = _targets(weights, window)
     work = [len(row) + int(_fillers(fmt, np.diff([place for place, _ in row])).sum()) for row in targets]
     rows = deal_rows(work, fmt.lanes, natural=natural)
@@ -252,7 +257,13 @@ def _price(bits: float, fmt: WordFormat) -> float:
 
 
 def compile_schedule(
-    weights: np.ndarray, *, lanes: int, elements: int = 1, natural: bool = False, choices: int = 8, slack: float = SLACK
+    weights: np.ndarray,
+    *,
+    lanes: int,
+    elements: int = 1,
+    natural: bool = False,
+    choices: int = CHOICES,
+    slack: float = SLACK,
 ) -> Schedule:
     """Compiles a matrix, choosing the word format.
 
@@ -281,7 +292,7 @@ def compile_schedule(
     if not 1 <= lanes <= rows:
         raise ValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
     tried = [
-        _compile(weights, fmt, window, natural=natural, choices=choices)
+        compile_format(weights, fmt, window, natural=natural, choices=choices)
         for fmt, window in formats(lanes, weights, elements=elements, slack=slack)
     ]
     fewest = min(schedule.steps for schedule in tried)

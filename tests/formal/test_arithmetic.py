@@ -204,7 +204,7 @@ def test_a_wrong_entry_is_refuted_by_induction_too() -> None:
 
 
 def lane_spec(
-    code: ActivationType, *, extended: bool, acc_width: int = 4, swapped: bool = False
+    code: ActivationType, *, escape_width: int, acc_width: int = 4, swapped: bool = False
 ) -> tuple[Module, list[Signal]]:
     """Any codes, then any words with any pauses: every row's sum, when it must be there.
 
@@ -212,11 +212,12 @@ def lane_spec(
     """
     m, clock = clocked()
     layout = Window(address_width=3, offset=4, elements=1, stride=1, live=(True,) * 4)
-    fmt = WordFormat(lanes=1, run_width=2 if extended else 3, extended=extended)
+    fmt = WordFormat(lanes=1, run_width=2, escape_width=escape_width)
     m.submodules.lane = lane = Lane(
         word_format=fmt, window=layout, start=7, activation=code, elements=1, acc_width=acc_width
     )
-    step, word, extend = Signal(name="step"), Signal(fmt.lane_width, name="word"), Signal(name="extend")
+    step, word = Signal(name="step"), Signal(fmt.lane_width, name="word")
+    high, filler = Signal(fmt.high_width, name="high"), Signal(name="filler")
     entering, finish, written = Signal(name="entering"), Signal(name="finish"), Signal(code.width, name="written")
     loaded = Signal(3)
     codes = Array(Signal(code_shape(code), name=f"code_{k}") for k in range(4))
@@ -227,32 +228,33 @@ def lane_spec(
         lane.control.write_address.eq(4 + loaded[:2]),
         lane.control.write_data.eq(written),
         lane.word.eq(word ^ (1 << fmt.run_width if swapped else 0)),
-        lane.extend.eq(extend),
-        lane.control.position.eq(step),
-        lane.control.entering.eq(entering),
-        lane.control.activation.eq(past(m, step, 2)),
+        lane.high.eq(high),
+        lane.filler.eq(filler),
+        lane.control.position.eq(past(m, step)),
+        lane.control.entering.eq(past(m, entering)),
+        lane.control.activation.eq(past(m, step, 3)),
         lane.control.finish.eq(past(m, step & finish, ISSUE_TO_END - 1)),
         Assume(~step | loaded[2]),
     ]
-    distance, negative = word[: fmt.run_width], word[fmt.run_width]
-    special = distance.all()
-    moves = step & ~(special & negative)
+    distance, plus = word[: fmt.run_width], word[fmt.run_width]
+    escapes = distance.all() if escape_width else Const(0)
+    silent = (word == 0) | (escapes & filler)
     position, acc, value = Signal(3, init=7), Signal(signed(acc_width)), Signal(signed(9))
     reached, code_there = Signal(5), Signal(code_shape(code))
-    carries = moves & (reached >= 8)
+    carries = step & (reached >= 8)
     begins = carries & ~entering
     after = Signal(signed(acc_width))
     frame_begins = Signal()
     m.d.comb += [
-        reached.eq(position + distance + Mux(extend, 1 << fmt.run_width, 0)),
+        reached.eq(position + Mux(escapes, high, distance) + plus),
         code_there.eq(codes[reached[:2]]),  # a carry changes no more than the third bit
-        value.eq(Mux(special, 0, Mux(negative, -code_there, code_there))),
+        value.eq(Mux(silent, 0, Mux(plus, code_there, -code_there))),
+        Assert(lane.escapes == escapes),
         after.eq(Mux(begins, 0, acc) + value),
-        Assume(~moves | (reached < 12)),  # a schedule's words lead no further
-        Assume(extended | ~extend),
+        Assume(~step | (reached < 12)),  # a schedule's words lead no further
         Assume(~(step & frame_begins) | entering),  # what follows a frame's last word leads into the next frame
     ]
-    with m.If(moves):
+    with m.If(step):
         m.d.sync += position.eq(Mux(carries, reached + 4, reached))
     with m.If(step):
         m.d.sync += [acc.eq(Mux(finish, 0, after)), frame_begins.eq(finish)]
@@ -265,23 +267,23 @@ def lane_spec(
         m.d.comb += Assert(lane.sum == row_sum)
     with m.If(last):
         m.d.comb += Assert(lane.sum == last_sum)
-    return m, [clock, step, word, extend, entering, finish, written]
+    return m, [clock, step, word, high, filler, entering, finish, written]
 
 
-@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("escape_width", [0, 2])
 @pytest.mark.parametrize("code", [U1, S1, U2, S2], ids=str)
-def test_lane(code: ActivationType, extended: bool) -> None:
+def test_lane(code: ActivationType, escape_width: int) -> None:
     """Four codes are written, then come up to six words."""
-    prove_bounded(*lane_spec(code, extended=extended), cycles=4 + 6 + ISSUE_TO_END)
+    prove_bounded(*lane_spec(code, escape_width=escape_width), cycles=4 + 6 + ISSUE_TO_END)
 
 
 def test_a_narrow_sum_wraps() -> None:
-    prove_bounded(*lane_spec(S2, extended=False, acc_width=2), cycles=4 + 5 + ISSUE_TO_END)
+    prove_bounded(*lane_spec(S2, escape_width=2, acc_width=2), cycles=4 + 5 + ISSUE_TO_END)
 
 
 def test_a_swapped_sign_is_refuted() -> None:
     with pytest.raises(RefutedError):
-        prove_bounded(*lane_spec(U2, extended=False, swapped=True), cycles=4 + 2 + ISSUE_TO_END)
+        prove_bounded(*lane_spec(U2, escape_width=2, swapped=True), cycles=4 + 2 + ISSUE_TO_END)
 
 
 def test_a_specification_must_assert_something() -> None:

@@ -14,9 +14,11 @@ from prove import RefutedError, clocked, past, prove_bounded, prove_inductive
 from sterna.hw.argmax import Argmax
 from sterna.hw.columns import Window
 from sterna.hw.dense import DenseUnit, plan_dense
+from sterna.hw.escapes import READ_AHEAD, Escapes
 from sterna.hw.fifo import ResultFifo
 from sterna.hw.lower import lower
 from sterna.hw.sequencer import Loader
+from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType, Linear, Network, ShiftRound
 
 
@@ -164,6 +166,57 @@ def test_a_lost_result_is_refuted() -> None:
         prove_bounded(*fifo_data_spec(2, lossy=True), cycles=8)
 
 
+def escapes_spec(
+    fmt: WordFormat, entries: list[int], *, early: bool = False, lossy: bool = False
+) -> tuple[Module, list[Signal]]:
+    """Whenever an entry is taken, it is the next one, and behind the last comes the first."""
+    m, clock = clocked()
+    m.submodules.escapes = escapes = Escapes(word_format=fmt, entries=entries)
+    take, forget = Signal(name="take"), Signal(name="forget")
+    number, since = Signal(range(max(len(entries), 2))), Signal(range(READ_AHEAD + 1))
+    least = fmt.mark - 1
+    means = [least + (entry - least) % (1 << fmt.escape_width) for entry in entries]
+    m.d.comb += [
+        escapes.take.eq(take & ~(forget if lossy else 0)),
+        Assume(~take | (since >= READ_AHEAD - early)),
+    ]
+    with m.If(since < READ_AHEAD):
+        m.d.sync += since.eq(since + 1)
+    with m.If(take):
+        m.d.comb += [
+            Assert(escapes.high == Array(means)[number]),
+            Assert(escapes.filler == (Array(means)[number] == least)),
+        ]
+        m.d.sync += number.eq(Mux(number == len(entries) - 1, 0, number + 1))
+    return m, [clock, take, forget]
+
+
+ESCAPES = {
+    "one": (WordFormat(lanes=2, run_width=3, escape_width=2), [1]),
+    "two": (WordFormat(lanes=2, run_width=1, escape_width=2), [3, 0]),
+    "three": (WordFormat(lanes=2, run_width=5, escape_width=3), [7, 6, 2]),
+    "five": (WordFormat(lanes=2, run_width=2, escape_width=3), [2, 5, 0, 7, 3]),
+    "eight": (WordFormat(lanes=2, run_width=4, escape_width=3), [0, 1, 2, 3, 4, 5, 6, 7]),
+}
+
+
+@pytest.mark.parametrize("case", ESCAPES.values(), ids=ESCAPES)
+def test_escapes(case: tuple) -> None:
+    """With any pauses, until all entries have come twice."""
+    fmt, entries = case
+    prove_bounded(*escapes_spec(fmt, entries), cycles=READ_AHEAD + 2 * len(entries) + 6)
+
+
+def test_a_lost_escape_is_refuted() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*escapes_spec(*ESCAPES["three"], lossy=True), cycles=8)
+
+
+def test_an_escape_before_the_first_is_there_is_refuted() -> None:
+    with pytest.raises(RefutedError):
+        prove_bounded(*escapes_spec(*ESCAPES["three"], early=True), cycles=8)
+
+
 def unit_spec(weights: list[list[int]], *, requantize: ShiftRound | None = None, lossy: bool = False) -> Any:
     """A whole dense unit: frame after frame, the results of all that was taken come out, in order."""
     u1 = ActivationType(1, False)
@@ -207,12 +260,12 @@ def unit_spec(weights: list[list[int]], *, requantize: ShiftRound | None = None,
 def test_dense_unit() -> None:
     """Every input, every pause, on both sides, up to the third frame's results."""
     spec, plan = unit_spec([[1, -1], [1, 1]])
-    prove_bounded(*spec, cycles=12 + 2 * plan.schedule.steps)
+    prove_bounded(*spec, cycles=13 + 2 * plan.schedule.steps)
 
 
 def test_dense_unit_with_requantization() -> None:
     spec, plan = unit_spec([[1, 1, -1, 1]], requantize=ShiftRound(output=ActivationType(1, False), bias=[0], shift=[1]))
-    prove_bounded(*spec, cycles=14 + 2 * plan.schedule.steps)
+    prove_bounded(*spec, cycles=15 + 2 * plan.schedule.steps)
 
 
 def test_a_unit_that_loses_a_result_is_refuted() -> None:

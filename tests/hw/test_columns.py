@@ -52,9 +52,7 @@ def test_every_column_with_a_weight_has_a_place_of_its_own(data: st.DataObject) 
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(
-    columns=st.integers(1, 300), elements=st.sampled_from([1, 2, 4, 8]), run=st.integers(1, 8)
-)
+@given(columns=st.integers(1, 300), elements=st.sampled_from([1, 2, 4, 8]), run=st.integers(1, 8))
 def test_the_offset_is_corrected_by_few_bits(columns: int, elements: int, run: int) -> None:
     weights = random_weights(np.random.default_rng(columns), 2, columns, 0.5)
     window = place(weights, elements=elements, run_width=run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,11 @@ from bench import (
     run,
 )
 
+from sterna.hw.columns import place_columns
 from sterna.hw.dense import DensePlan, DenseUnit, plan_dense
 from sterna.hw.lower import lower
+from sterna.hw.schedule import compile_format
+from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType, Network, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
 
@@ -172,6 +176,47 @@ def test_the_order_of_results_is_that_of_the_plan() -> None:
         assert check(network, dealt, frames, input_stall=0.4, output_stall=0.5, seed=seed).results == first.results
 
 
+ESCAPES = {
+    # run_width, escape_width, groups, whether there are any
+    "an escape nearly every step": (1, 2, 1, True),
+    "no low bits": (3, 4, 1, True),
+    "short escapes": (4, 2, 3, True),
+    "long escapes": (4, 5, 2, True),
+    "a stream for each lane": (2, 3, 6, True),
+    "few": (5, 2, 1, True),
+    "none": (7, 2, 1, False),
+    "no format for any": (9, 0, 1, False),
+}
+
+
+@pytest.mark.parametrize("case", ESCAPES.values(), ids=ESCAPES)
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.3, 0.4)], ids=["free", "both"])
+def test_escapes(case: tuple[int, int, int, bool], stalls: tuple[float, float]) -> None:
+    run_width, escape_width, groups, some = case
+    rng = np.random.default_rng(run_width)
+    weights = random_weights(rng, 15, 150, 0.93)
+    weights[4] = 0
+    network = linear_network(weights)
+    fmt = WordFormat(lanes=6, run_width=run_width, escape_width=escape_width, groups=groups)
+    window = place_columns(weights, elements=1, run_width=run_width)
+    schedule = compile_format(weights, fmt, window, natural=True)
+    assert all(schedule.escapes) == some
+    plan = replace(plan_of(network, lanes=6, natural=True), schedule=schedule)
+    frames = random_codes(rng, U4, 4, 150)
+    check(network, plan, frames, input_stall=stalls[0], output_stall=stalls[1], seed=groups)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_reset_while_escapes_are_taken(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, 8, 40, 0.8)
+    network = linear_network(weights)
+    fmt = WordFormat(lanes=4, run_width=2, escape_width=4, groups=2)
+    window = place_columns(weights, elements=1, run_width=2)
+    schedule = compile_format(weights, fmt, window, natural=True)
+    check_resets(network, replace(plan_of(network, lanes=4, natural=True), schedule=schedule), rng)
+
+
 def never_first(cycles: int) -> Callable[[int], bool]:
     """A sink that takes nothing for so long."""
     return lambda cycle: cycle < cycles
@@ -279,11 +324,15 @@ def test_frames_follow_each_other_without_a_gap() -> None:
 def test_reset_in_the_middle_of_a_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = linear_network(random_weights(rng, 9, 24, 0.7), requantize=requantize_of("line", 9, rng))
-    plan = plan_of(network, lanes=3, elements=2)
+    check_resets(network, plan_of(network, lanes=3, elements=2), rng)
+
+
+def check_resets(network: Network, plan: DensePlan, rng: np.random.Generator) -> None:
+    """Resets at any time, and then three frames."""
     unit = DenseUnit(plan)
     domain = ClockDomain("sync")
-    frames = random_codes(rng, U4, 3, 24)
-    beats = beats_of(frames, 2)
+    frames = random_codes(rng, U4, 3, plan.layer.weights.shape[1])
+    beats = beats_of(frames, plan.elements)
     expected = GoldenModel(network).predict(frames)[:, list(plan.order)].reshape(-1).tolist()
 
     async def attempt(ctx: Any, cycles: int) -> list[int]:
@@ -303,7 +352,7 @@ def test_reset_in_the_middle_of_a_frame(seed: int) -> None:
 
     async def bench(ctx: Any) -> None:
         for _ in range(8):
-            cut = await attempt(ctx, int(rng.integers(1, 120)))
+            cut = await attempt(ctx, int(rng.integers(1, 4 * plan.beats)))
             assert cut == expected[: len(cut)]
             ctx.set(unit.i.valid, int(rng.random() < 0.5))  # whatever is offered while reset is high is not taken
             ctx.set(domain.rst, 1)

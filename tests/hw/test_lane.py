@@ -18,7 +18,6 @@ from sterna.hw.lane import Lane
 from sterna.hw.walk import WordFormat
 from sterna.net import ActivationType
 
-
 RUN_WIDTH, LOW_WIDTH = 4, 1
 #: Leading bits of a distance that escapes.
 MARK = 7
@@ -147,7 +146,9 @@ def test_stalled_cycles_change_nothing_but_the_time() -> None:
 def test_waits_stay() -> None:
     words = [WAIT, WAIT, Word(2), WAIT, Word(3, negative=True), WAIT, Word(1, finish=True)]
     for escape_width in (0, 3):
-        assert walk(words, CODES, start=4, escape_width=escape_width) == [(6 + FINISHED, CODES[6] - CODES[9] + CODES[10])]
+        assert walk(words, CODES, start=4, escape_width=escape_width) == [
+            (6 + FINISHED, CODES[6] - CODES[9] + CODES[10])
+        ]
 
 
 def test_the_shortest_and_the_longest_words() -> None:

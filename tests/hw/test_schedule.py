@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.hw.columns import place_columns
-from sterna.hw.schedule import Schedule, collect_order, compile_schedule, deal_rows
+from sterna.hw.schedule import Schedule, collect_order, compile_format, compile_schedule, deal_rows
 from sterna.hw.walk import WordFormat
 
 FRAMES = 3
@@ -180,14 +180,12 @@ def test_empty_full_and_far_apart_rows() -> None:
 @pytest.mark.parametrize("zeros", [0.6, 0.93, 0.99])
 @pytest.mark.parametrize("natural", [False, True])
 def test_every_format_is_right_by_itself(zeros: float, natural: bool) -> None:
-    from sterna.hw.schedule import _compile
-
     weights = random_weights(np.random.default_rng(8), 20, 200, zeros)
     for run_width in range(1, 8):
         window = place_columns(weights, elements=1, run_width=run_width)
         for escape_width, groups in [(2, 1), (2, 5), (3, 2), (4, 1), (5, 4)]:
             fmt = WordFormat(lanes=5, run_width=run_width, escape_width=escape_width, groups=groups)
-            check(weights, _compile(weights, fmt, window, natural=natural, choices=4))
+            check(weights, compile_format(weights, fmt, window, natural=natural))
 
 
 def test_rows_leave_in_their_own_order() -> None:

@@ -73,6 +73,15 @@ def test_register_is_folded() -> None:
     assert fold_output_registers(after)[1].left == {"top/ram.B": "its output register is in use"}
 
 
+def test_one_enable_is_folded() -> None:
+    before = netlist()
+    for name in ("ff0", "ff1"):
+        change(name, CEMUX="CE", CE=50)(before["top"])
+    after, registers = fold_output_registers(before)
+    assert registers == OutputRegisters(folded=("top/ram.B",), left={}, flip_flops=2)
+    assert after["top"]["cells"]["ram"]["connections"]["OCEB"] == [50]
+
+
 def test_36_bits_leave_by_both_sides() -> None:
     before = netlist("00100100")
     before["top"]["cells"]["ff2"] = flip_flop(30, 22)
@@ -117,9 +126,10 @@ def out(bit: int) -> Callable[[Netlist], None]:
 @pytest.mark.parametrize(
     ("apply", "reason"),
     [
-        (change("ff1", CEMUX="CE", CE=50), "a flip-flop has an enable"),
-        (change("ff1", CEMUX="INV", CE="1"), "a flip-flop has an enable"),
-        (change("ff1", CEMUX="0 "), "a flip-flop has an enable"),
+        (change("ff1", CEMUX="CE", CE=50), "its flip-flops have several enables"),
+        (change("ff1", CEMUX="INV", CE="1"), "a flip-flop has an inverted enable"),
+        (change("ff1", CEMUX="INV", CE=50), "a flip-flop has an inverted enable"),
+        (change("ff1", CEMUX="0 "), "a flip-flop has an inverted enable"),
         (change("ff1", LSR=51), "a flip-flop has a reset"),
         (change("ff1", LSRMUX="INV"), "a flip-flop has a reset"),
         (change("ff1", LSR="x"), "a flip-flop has a reset"),
@@ -217,9 +227,8 @@ def test_registers_of_other_kinds_stay(tmp_path: Path) -> None:
     modules = mapped(DESIGNS / "registers.v", "registers", tmp_path)
     registers = fold_output_registers(modules)[1]
     left = {port.split("/")[1].split(".")[0]: reason for port, reason in registers.left.items()}
-    assert [port.split("/")[1].split(".")[0] for port in registers.folded] == ["plain"]
+    assert sorted(port.split("/")[1].split(".")[0] for port in registers.folded) == ["enabled", "plain"]
     assert left == {
-        "enabled": "a flip-flop has an enable",
         "cleared": "a flip-flop has a reset",
         "falling": "a flip-flop has another clock",
         "shared": "a bit goes elsewhere than to one flip-flop",
