@@ -38,10 +38,10 @@ CHOICES = 8
 MAX_RUN_WIDTH = 10
 #: Widths of an escape that are tried.
 ESCAPE_WIDTHS = (2, 3, 4, 5)
-#: Formats that are tried, and by how much an estimate of their steps may be too low.
+#: Formats that are tried by either estimate, and by how much one may be too low.
 MAX_TRIED, ESTIMATED = 10, 0.02
-#: Share of the bits that a memory of escapes has to save.
-MEMORY_WORTH = 0.005
+#: Bits that a memory of escapes has to save.
+MEMORY_BITS = 256
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -209,8 +209,8 @@ def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
     return np.maximum(0, -((fmt.limit - gaps) // fmt.filler_move))
 
 
-def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int) -> tuple[float, float]:
-    """Steps and bits that a walk with these gaps will about take, escapes coming at random; a sum takes a step."""
+def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float, float]:
+    """Steps and bits that a walk with these gaps will about take, escapes coming at random; a row's sum takes a step."""
     fillers = int(_fillers(fmt, gaps).sum())
     escapes = int((gaps > fmt.direct).sum()) + fillers
     moves = len(gaps) + 1 + fillers
@@ -236,11 +236,16 @@ def formats(lanes: int, weights: np.ndarray, *, elements: int, slack: float) -> 
         ]
         if longest_gap(weights, window) < 1 << run_width:
             tried.append(WordFormat(lanes=lanes, run_width=run_width))
-        found += [(*estimate(fmt, gaps, rows=len(weights)), fmt, window) for fmt in tried]
-    fewest = min(steps for steps, *_ in found)
-    near = [case for case in found if case[0] <= fewest * (1 + slack + ESTIMATED)]
-    near.sort(key=lambda case: _price(case[1], case[2]))
-    return [(fmt, window) for _, _, fmt, window in near[:MAX_TRIED]]
+        found += [(fmt, window, gaps) for fmt in tried]
+    chosen: dict[WordFormat, Window] = {}
+    # where sums set the pace, it is not sure that the smallest formats keep it: half are chosen as if they did not
+    for rows in (1, len(weights)):
+        estimates = [(*estimate(fmt, gaps, rows=rows), fmt, window) for fmt, window, gaps in found]
+        fewest = min(steps for steps, *_ in estimates)
+        near = [case for case in estimates if case[0] <= fewest * (1 + slack + ESTIMATED)]
+        near.sort(key=lambda case: _price(case[1], case[2]))
+        chosen |= {fmt: window for _, _, fmt, window in near[:MAX_TRIED]}
+    return list(chosen.items())
 
 
 def longest_gap(weights: np.ndarray, window: Window) -> int:
@@ -253,7 +258,7 @@ def longest_gap(weights: np.ndarray, window: Window) -> int:
 
 def _price(bits: float, fmt: WordFormat) -> float:
     """Bits, and what the memories of escapes have to be worth."""
-    return bits * (1 + MEMORY_WORTH * fmt.memories)
+    return bits + MEMORY_BITS * fmt.memories
 
 
 def compile_schedule(
