@@ -210,7 +210,7 @@ def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
 
 
 def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float, float]:
-    """Steps and bits that a walk with these gaps will about take, escapes coming at random; a row's sum takes a step."""
+    """Steps and bits that a walk with these gaps will about take, escapes coming at random; each row takes a step."""
     fillers = int(_fillers(fmt, gaps).sum())
     escapes = int((gaps > fmt.direct).sum()) + fillers
     moves = len(gaps) + 1 + fillers
