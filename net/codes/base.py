@@ -279,7 +279,7 @@ class MatrixCode(ABC):
         values = self._arrays.get("values")
         return [] if values is None or not values.size else [values.min(), values.max()]
 
-    @property
+    @cached_property
     def is_multiplier_free(self) -> bool:
         """Whether a product needs no multiplication: whatever is multiplied is multiplied by −1, 0 or 1."""
         return self.background in (-1, 0, 1) and bool(np.isin(self._coefficients(), (-1, 0, 1)).all())

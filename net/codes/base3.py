@@ -26,8 +26,8 @@ def trit_table() -> np.ndarray:
 class Base3(MatrixCode):
     """Ternary matrices only: element −1, 0 or 1 is the digit 0, 1 or 2; five digits, the first the least, are a byte.
 
-    Rows follow each other without gaps; the last byte is filled with elements 0. A product adds and subtracts, and looks
-    at every element.
+    Rows follow each other without gaps; the last byte is filled with elements 0. A product adds and subtracts, and
+    looks at every element.
     """
 
     NAME = "base3"

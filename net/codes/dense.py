@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -46,7 +47,7 @@ class Dense(MatrixCode):
     def _coefficients(self) -> np.ndarray:
         return self.arrays["values"]
 
-    @property
+    @cached_property
     def is_multiplier_free(self) -> bool:
         """Never: a dense loop does not look at its values."""
         return False

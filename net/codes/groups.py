@@ -25,7 +25,7 @@ class Groups:
     columns : int64, (kept,)
         Of each element, rising inside a group.
     rows, ranks, sizes : int64, (groups,)
-        Of each group: its row, the rank of its value (1 for the most frequent one that is kept), its number of elements.
+        Of each group: its row, the rank of its value (1 for the most frequent one kept), its number of elements.
     """
 
     columns: np.ndarray
@@ -139,15 +139,18 @@ class GroupCode(MatrixCode):
     def _kernel_groups(self) -> np.ndarray:
         return self._group_codes().astype(np.int32)
 
+    @cached_property
+    def _kernel_signs(self) -> np.ndarray:
+        return (self._coefficients() < 0)[self._kernel_groups]
+
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
-        factors = self._factors(out.dtype)
         common = (self._row_starts, self._group_starts, self._kernel_columns)
         if self.is_multiplier_free:
             kernel = kernels().group_signs if x.ndim == 1 else kernels().group_signs_many
-            kernel(*common, (factors < 0)[self._kernel_groups], x, out)
+            kernel(*common, self._kernel_signs, x, out)
         else:
             kernel = kernels().groups if x.ndim == 1 else kernels().groups_many
-            kernel(*common, self._kernel_groups, factors, x, out)
+            kernel(*common, self._kernel_groups, self._factors(out.dtype), x, out)
 
 
 def group_arrays(groups: Groups, *, slots: np.ndarray, per_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ def check_distinct(values: np.ndarray) -> None:
 
 
 class Packed(MatrixCode):
-    """Dense with n bits an element: ``values`` in the order of their frequency, and ``codes``, indices in it, row by row.
+    """Dense with n bits an element: ``values`` in the order of their frequency; ``codes``, indices in it, row by row.
 
     Parameters
     ----------
