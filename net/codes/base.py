@@ -281,8 +281,20 @@ class MatrixCode(ABC):
 
     @cached_property
     def is_multiplier_free(self) -> bool:
-        """Whether a product needs no multiplication: whatever is multiplied is multiplied by −1, 0 or 1."""
-        return self.background in (-1, 0, 1) and bool(np.isin(self._coefficients(), (-1, 0, 1)).all())
+        """Whether a product needs no multiplication: the matrix is ternary, −1, 0 and 1.
+
+        Where the most frequent value is −1 or 1, differences from it may be −2 or 2: an addition more.
+        """
+        return bool(np.isin(self._arrays["values"], (-1, 0, 1)).all())
+
+    @cached_property
+    def _only_signs(self) -> bool:
+        """Whether :meth:`_coefficients` are −1 and 1 only, so that kernels need no multiplication."""
+        return bool(np.isin(self._coefficients(), (-1, 1)).all())
+
+    def _doubled(self) -> int:
+        """Number of products with −2 or 2 that a ternary matrix needs."""
+        return 0
 
     @cached_property
     def least_value_bits(self) -> int:
@@ -339,13 +351,14 @@ class MatrixCode(ABC):
         value_bits, tight
             As in :meth:`storage`; they settle the widths of reads and the sizes of arrays.
         multiply_units : :class:`bool`
-            Count multiplications by −1, 0 and 1 too, as the paper's formulas do, and the reads of these values.
+            Count the multiplications and the reads of values of ternary matrices too, as the paper's formulas do.
         """
         operand_bits = check_integer(operand_bits, "operand_bits", low=1, high=64)
         result_bits = check_integer(result_bits, "result_bits", low=1, high=64)
         free = self.is_multiplier_free and not multiply_units
         counts = self._counts(multiplier_free=free)
-        multiplications, additions, operand = counts.multiplications, counts.additions, counts.operand
+        multiplications, operand = counts.multiplications, counts.operand
+        additions = counts.additions + (self._doubled() if free else 0)
         reads = dict(counts.arrays)
         if self.background:
             multiplications += 0 if free else 1

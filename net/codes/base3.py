@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -76,6 +76,11 @@ class Base3(MatrixCode):
 
     def _coefficients(self) -> np.ndarray:
         return np.array([-1, 0, 1], dtype=np.int64)
+
+    @cached_property
+    def is_multiplier_free(self) -> bool:
+        """Always."""
+        return True
 
     def _extremes(self) -> list[Any]:
         return [-1, 1]

@@ -65,7 +65,7 @@ class Bitmap(ElementCode):
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
         factors = self._factors(out.dtype)
         common = (self._mask_words, self._kept_pointers, self._code_words)
-        if x.ndim == 1 and self.is_multiplier_free:
+        if x.ndim == 1 and self._only_signs:
             kernels().bitmap_signs(*common, bool(factors.size and factors[0] < 0), len(factors) > 1, x, out)
         else:
             kernel = kernels().bitmap if x.ndim == 1 else kernels().bitmap_many

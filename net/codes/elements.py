@@ -68,6 +68,9 @@ class ElementCode(MatrixCode):
         with np.errstate(over="ignore"):
             return exact[1:] - exact[:1]
 
+    def _doubled(self) -> int:
+        return int(np.count_nonzero(np.abs(self._coefficients()[self._codes()]) == 2))
+
     def _multiply(self, x: np.ndarray) -> np.ndarray:
         positions = self._positions()
         row, column = np.divmod(positions, max(self.shape[1], 1))

@@ -125,6 +125,10 @@ class GroupCode(MatrixCode):
             arrays={**reads, "values": 0 if multiplier_free else groups},
         )
 
+    def _doubled(self) -> int:
+        filled = self._group_codes()[np.diff(self._group_starts) > 0]
+        return int(np.count_nonzero(np.abs(self._coefficients()[filled]) == 2))
+
     def _multiply(self, x: np.ndarray) -> np.ndarray:
         sums = segment_sums(x[self.arrays["columns"]], self._group_starts)
         return segment_sums(self._factors(x.dtype)[self._group_codes()] * sums, self._row_starts)
@@ -145,7 +149,7 @@ class GroupCode(MatrixCode):
 
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
         common = (self._row_starts, self._group_starts, self._kernel_columns)
-        if self.is_multiplier_free:
+        if self._only_signs:
             kernel = kernels().group_signs if x.ndim == 1 else kernels().group_signs_many
             kernel(*common, self._kernel_signs, x, out)
         else:

@@ -439,7 +439,8 @@ def runs_row(stream: np.ndarray, run_bits: Any, word: Any, count: Any, column: A
     An escape writes a column too, which the next word writes over: ``columns`` has room for one more than there are.
     """
     escape = (_ONE << run_bits) - _ONE
-    step, kept = np.int64(_64 // run_bits), 0
+    step = np.int64(_64 // run_bits)
+    kept = np.int64(0)
     for start in range(0, count, step):
         window = read_word(stream, np.uint64(word + start) * run_bits)
         for _ in range(min(step, count - start)):

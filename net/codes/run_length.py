@@ -152,7 +152,7 @@ class RunLength(ElementCode):
         factors = self._factors(out.dtype)
         run_bits = np.uint64(self.parameters["run_bits"])
         common = (self._run_words, run_bits, *self._row_starts, self._kept_pointers, self._code_words)
-        if x.ndim == 1 and self.is_multiplier_free:
+        if x.ndim == 1 and self._only_signs:
             both = np.concatenate([-x, x] if factors.size and factors[0] < 0 else [x, -x])
             kernels().runs_signs(*common, len(factors) > 1, both, out)
         else:
