@@ -86,6 +86,7 @@ class MatrixCode(ABC):
         self._arrays = MappingProxyType(
             {name: self._check_array(arrays, name, kind) for name, kind in self.ARRAYS.items()}
         )
+        self._converted: dict[np.dtype[Any], np.ndarray] = {}
         self._parameters = MappingProxyType(self._check_parameters(dict(parameters or {})))
         if extra := set(arrays) - set(self.ARRAYS):
             raise ValueError(f"code {self.NAME} has no array '{min(extra)}'")
@@ -261,12 +262,17 @@ class MatrixCode(ABC):
         return out
 
     def _factors(self, dtype: np.dtype[Any]) -> np.ndarray:
-        """:meth:`_coefficients` in the result's dtype; integers modulo 2^64, which leaves sums that fit exact."""
-        with np.errstate(over="ignore"):
-            factors = self._coefficients().astype(dtype)
-        if dtype.kind == "f" and not np.isfinite(factors).all():
-            raise ValueError(f"values of the matrix differ by more than {dtype} holds")
-        return factors
+        """:meth:`_coefficients` in the result's dtype; integers modulo 2^64, which leaves sums that fit exact.
+
+        Kept after the first product, since for some codes it is as long as the matrix.
+        """
+        if dtype not in self._converted:
+            with np.errstate(over="ignore"):
+                factors = self._coefficients().astype(dtype, copy=False)
+            if dtype.kind == "f" and not np.isfinite(factors).all():
+                raise ValueError(f"values of the matrix differ by more than {dtype} holds")
+            self._converted[dtype] = factors
+        return self._converted[dtype]
 
     @cached_property
     def _magnitude(self) -> int:

@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 
 _ONE, _SIX, _63, _HALF = np.uint64(1), np.uint64(6), np.uint64(63), np.uint64(32)
 _64 = 64
+DENSE_FASTMATH = {"reassoc", "nsz", "contract"}  # sums in any order, multiplications fused into them
 _BITS = np.uint32(1) << np.arange(32, dtype=np.uint32)
 
 
@@ -126,7 +127,7 @@ def add_row(factor: Any, row: np.ndarray, out: np.ndarray) -> None:
 # --- dense -----------------------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, fastmath={"reassoc", "nsz", "contract"}, cache=True)
+@njit(parallel=True, fastmath=DENSE_FASTMATH, cache=True)
 def dense(matrix: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """The plain loop."""
     for i in prange(out.size):
