@@ -49,8 +49,7 @@ class ElementCode(MatrixCode):
         if (least := (self._size > 0) + (self._kept > 0)) > len(values):
             raise ValueError(f"array 'values' must have {least} entries or more, not {len(values)}")
         check_packed(self.arrays["codes"], self._code_bits, self._kept, "array 'codes'")
-        largest = int(self._codes().max()) if self._kept else -1
-        if largest >= len(values) - 1:
+        if self._kept and (largest := int(self._codes().max())) >= len(values) - 1:
             raise ValueError(f"array 'codes' must be below {len(values) - 1}, not {largest}")
 
     def _codes(self) -> np.ndarray:
