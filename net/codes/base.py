@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sterna.net.checks import check_integer, read_only
-from sterna.net.codes.products import check_operand, choose_compiled, result_dtype
+from sterna.net.codes.products import check_operand, choose_compiled, frozen, result_dtype
 from sterna.net.codes.storage import ArrayStorage, Storage
 from sterna.net.codes.values import bits_for, check_finite, check_matrix, code_bits, index_array
 from sterna.net.energy import OPERAND, RESULT, Access, Operations
@@ -252,7 +252,7 @@ class MatrixCode(ABC):
         if choose_compiled(compiled, self._rows * self._columns):
             out = np.zeros((self._rows, *x.shape[1:]), dtype=dtype)
             if out.size and self._columns:
-                self._multiply_compiled(np.ascontiguousarray(x), out)
+                self._multiply_compiled(frozen(np.ascontiguousarray(x)), out)
         else:
             columns = [self._multiply(x)] if x.ndim == 1 else [self._multiply(column) for column in x.T]
             out = np.stack(columns, axis=-1) if columns else np.zeros((self._rows, 0), dtype=dtype)
@@ -271,7 +271,7 @@ class MatrixCode(ABC):
                 factors = self._coefficients().astype(dtype, copy=False)
             if dtype.kind == "f" and not np.isfinite(factors).all():
                 raise ValueError(f"values of the matrix differ by more than {dtype} holds")
-            self._converted[dtype] = factors
+            self._converted[dtype] = frozen(factors)
         return self._converted[dtype]
 
     @cached_property

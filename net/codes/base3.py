@@ -10,7 +10,7 @@ import numpy as np
 
 from sterna.net.checks import describe_index
 from sterna.net.codes.base import Counts, Kind, MatrixCode
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import frozen, kernels
 from sterna.net.codes.values import check_matrix
 
 TRITS = 5  # 3^5 = 243 of a byte's 256 values are used: 1.6 bits an element, of log2(3) = 1.585
@@ -99,4 +99,4 @@ class Base3(MatrixCode):
 
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
         kernel = kernels().base3 if x.ndim == 1 else kernels().base3_many
-        kernel(self.arrays["trits"], trit_table().astype(out.dtype), x, out)
+        kernel(self.arrays["trits"], frozen(trit_table().astype(out.dtype)), x, out)

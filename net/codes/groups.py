@@ -12,7 +12,7 @@ import numpy as np
 from sterna.net.codes.base import Counts, MatrixCode
 from sterna.net.codes.csr import check_columns, check_pointers
 from sterna.net.codes.packed import check_distinct
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import kernel_columns, kernels
 from sterna.net.codes.values import Alphabet, pointers, segment_sums
 
 
@@ -135,9 +135,7 @@ class GroupCode(MatrixCode):
 
     @cached_property
     def _kernel_columns(self) -> np.ndarray:
-        """Columns of 16 or 32 bits, so that there are two kernels and not three."""
-        columns = self.arrays["columns"]
-        return columns if columns.itemsize > 1 else columns.astype(np.uint16)
+        return kernel_columns(self.arrays["columns"])
 
     @cached_property
     def _kernel_groups(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from sterna.net.checks import check_integer
 from sterna.net.codes.base import Counts, Kind
 from sterna.net.codes.elements import ElementCode
 from sterna.net.codes.packing import check_packed, pack, packed_bytes, unpack, words
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import frozen, kernels
 from sterna.net.codes.values import alphabet, check_matrix, code_bits
 
 MAX_RUN_BITS = 16
@@ -154,7 +154,7 @@ class RunLength(ElementCode):
         common = (self._run_words, run_bits, *self._row_starts, self._kept_pointers, self._code_words)
         if x.ndim == 1 and self._only_signs:
             both = np.concatenate([-x, x] if factors.size and factors[0] < 0 else [x, -x])
-            kernels().runs_signs(*common, len(factors) > 1, both, out)
+            kernels().runs_signs(*common, len(factors) > 1, frozen(both), out)
         else:
             kernel = kernels().runs if x.ndim == 1 else kernels().runs_many
             kernel(*common, np.uint64(self._code_bits), factors, x, out)

@@ -49,7 +49,7 @@ CORNERS = {
 
 @st.composite
 def matrices(draw: st.DrawFn, *, exact: bool = False) -> np.ndarray:
-    """Few values in skewed shares, any dtype and memory order; ``exact``: sums of their products stay exact in float32."""
+    """Few values in skewed shares, any dtype and memory order; ``exact``: products stay exact in float32."""
     dtype = np.dtype(draw(st.sampled_from(("ternary", *INTEGERS, *FLOATS)).map(lambda n: n.replace("ternary", "int8"))))
     values = draw(st.lists(_elements(dtype, exact=exact), min_size=1, max_size=9, unique=True))
     if draw(st.booleans()):
