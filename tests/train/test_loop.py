@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sterna.net import WeightNode, cost
-from sterna.train import models
+from sterna.train import loop, models
 from sterna.train.data import DataSet
 from sterna.train.distributed import Group
 from sterna.train.export import fold
@@ -114,6 +114,24 @@ def test_weights_come_from_the_seed_and_the_seed_alone(
     before = torch.get_rng_state()
     assert weights(1) == weights(1) != weights(2)
     torch.set_rng_state(before)
+
+
+def test_every_epoch_takes_the_images_in_an_order_of_its_own(
+    make_recipe: Callable[..., Recipe], tiny_data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[torch.Tensor] = []
+
+    def watch(images: torch.Tensor, how: object, generator: object) -> torch.Tensor:
+        batches.append(images)
+        return images
+
+    monkeypatch.setattr(loop, "augment", watch)
+    trainer = Trainer(recipe=make_recipe(training={"epochs": 4}), data=tiny_data, seed=3, group=ALONE, folder=tmp_path)
+    trainer.run(resume=False)
+    epochs = [torch.cat(batches[6 * epoch : 6 * epoch + 6]) for epoch in range(4)]
+    assert len({str(epoch.tolist()) for epoch in epochs}) == 4
+    for epoch in epochs:
+        assert sorted(epoch.flatten(1).tolist()) == sorted(tiny_data.train_images[:240].float().flatten(1).tolist())
 
 
 def test_scores_start_with_deviation_one(
