@@ -433,26 +433,46 @@ def bitmap_many(
 
 
 @njit(inline="always")
-def runs_row(stream: np.ndarray, run_bits: Any, word: Any, count: Any, column: Any, columns: np.ndarray) -> Any:
-    """Columns of the kept elements of a row: their number.
+def runs_row(stream: np.ndarray, run_bits: Any, word: Any, count: Any, column: Any, columns: np.ndarray) -> None:
+    """Columns of the kept elements of a row.
 
     The row has ``count`` words from ``word`` on, where it stands at ``column``, below 0 for a run from the row before.
     An escape writes a column too, which the next word writes over: ``columns`` has room for one more than there are.
     """
-    escape = (_ONE << run_bits) - _ONE
+    escape = np.int64((_ONE << run_bits) - _ONE)
     step = np.int64(_64 // run_bits)
-    kept = np.int64(0)
-    for start in range(0, count, step):
+    whole = count // step * step
+    kept = np.uint64(0)
+    for start in range(0, whole, step):
         window = read_word(stream, np.uint64(word + start) * run_bits)
-        for _ in range(min(step, count - start)):
-            run = window & escape
+        for _ in range(step):
+            run = np.int64(window) & escape
             window >>= run_bits
-            column += np.int64(run)
+            column += run
             columns[kept] = column
             keep = np.int64(run != escape)
-            kept += keep
+            kept += np.uint64(keep)
             column += keep
-    return kept
+    for start in range(whole, count):
+        run = np.int64(read_word(stream, np.uint64(word + start) * run_bits)) & escape
+        column += run
+        columns[kept] = column
+        keep = np.int64(run != escape)
+        kept += np.uint64(keep)
+        column += keep
+
+
+@njit(inline="always")
+def move_by_sign(signs: np.ndarray, first: Any, columns: np.ndarray, size: Any) -> None:
+    """Adds ``size`` to every column whose sign bit is set: it then means the second half of a doubled operand."""
+    whole = columns.size // _64 * _64
+    for base in range(0, whole, _64):
+        sign = read_word(signs, first + base)
+        for b in range(_64):
+            columns[base + b] += ((sign >> np.uint64(b)) & _ONE) * np.uint64(size)
+    sign = read_word(signs, first + whole)
+    for b in range(columns.size - whole):
+        columns[whole + b] += ((sign >> np.uint64(b)) & _ONE) * np.uint64(size)
 
 
 @njit(parallel=True, cache=True)
@@ -470,15 +490,13 @@ def runs_signs(
     """No multiplication: ``x`` holds the operand twice, first with the sign of code 0 and then with that of code 1."""
     size = x.size // 2
     for i in prange(out.size):
-        columns = np.empty(kept[i + 1] - kept[i] + 1, dtype=np.uint32)
+        scratch = np.empty(kept[i + 1] - kept[i] + 1, dtype=np.uint32)
+        columns = scratch[:-1]
         words = first_words[i + 1] - first_words[i]
-        count = runs_row(stream, run_bits, first_words[i], words, positions[i] - i * size, columns)
+        runs_row(stream, run_bits, first_words[i], words, positions[i] - i * size, scratch)
         if both:
-            for base in range(0, count, _64):
-                sign = read_word(signs, kept[i] + base)
-                for b in range(min(_64, count - base)):
-                    columns[base + b] += ((sign >> np.uint64(b)) & _ONE) * np.uint64(size)
-        out[i] = gather_sum(columns[:count], x, out[i])
+            move_by_sign(signs, kept[i], columns, size)
+        out[i] = gather_sum(columns, x, out[i])
 
 
 @njit(parallel=True, cache=True)

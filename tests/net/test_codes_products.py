@@ -43,24 +43,28 @@ def is_exact(coded, matrix, x, compiled):
     return result
 
 
-def all_products_are_exact(matrix, rng, compiled, dtypes, many):
-    for code in CODES.values():
-        if code is Base3 and not is_ternary(matrix):
-            continue
-        coded = code.encode(matrix)
-        for dtype in dtypes:
-            for x in operands(matrix.shape[1], rng, dtype):
-                if x.ndim == 1 or dtype in many:
-                    is_exact(coded, matrix, x, compiled)
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("name", CORNERS)
-def test_corners(name, compiled):
-    matrix = CORNERS[name]
-    if compiled and matrix.dtype.kind == "f":
+def products_are_exact(code, matrix, rng, compiled, dtypes, many):
+    """Products with vectors of all dtypes, and with several vectors of those in ``many``."""
+    if code is Base3 and not is_ternary(matrix):
         return
-    all_products_are_exact(matrix, np.random.default_rng(0), compiled, COMPILED, COMPILED[:1])
+    coded = code.encode(matrix)
+    for dtype in dtypes:
+        for x in operands(matrix.shape[1], rng, dtype):
+            if x.ndim == 1 or dtype in many:
+                is_exact(coded, matrix, x, compiled)
+
+
+def all_products_are_exact(matrix, *arguments):
+    for code in CODES.values():
+        products_are_exact(code, matrix, *arguments)
+
+
+@EVERY_CODE
+@pytest.mark.parametrize("compiled", [False, True])
+def test_corners(code, compiled):
+    for matrix in CORNERS.values():
+        if not compiled or matrix.dtype.kind != "f":
+            products_are_exact(code, matrix, np.random.default_rng(0), compiled, COMPILED, COMPILED[:1])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=CHECKS)
