@@ -81,6 +81,7 @@ def test_random_matrices_compiled(matrix, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @settings(max_examples=2000, deadline=None, suppress_health_check=CHECKS)
 @given(matrix=matrices(exact=True), seed=st.integers(0, 2**32 - 1))
 def test_many_random_matrices(matrix, seed):
