@@ -5,7 +5,8 @@ Arguments were checked when the code was made: nothing here is. Streams of bits 
 across words without looking. All arithmetic on them is in uint64: numba makes floats of mixed signs.
 
 Sums run in several accumulators, since one would wait for each addition's result; slices start at 0, so that the
-compiler knows that no index is negative. Only :func:`dense` lets the compiler change the order of float additions by
+compiler knows that no index is negative. All kernels are in one file, since numba's cache on disk notices changes of a
+kernel's own file only. Only :func:`dense` lets the compiler change the order of float additions by
 itself (``fastmath``), which SIMD needs.
 """
 
@@ -155,6 +156,30 @@ def packed(words: np.ndarray, bits: Any, factors: np.ndarray, x: np.ndarray, out
         for j in range(x.size):
             total += factors[read_word(words, np.uint64(i * x.size + j) * bits) & mask] * x[j]
         out[i] = total
+
+
+@njit(parallel=True, cache=True)
+def packed_quarters(codes: np.ndarray, table: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """Codes of 2 bits: factors looked up four at a time; ``table`` is (256, 4)."""
+    columns = x.size
+    for i in prange(out.size):
+        first = i * columns
+        head = min(-first % 4, columns)
+        s0 = s1 = s2 = s3 = out[i]
+        for j in range(head):
+            s0 += table[codes[(first + j) // 4], (first + j) % 4] * x[j]
+        whole = (columns - head) // 4
+        middle = codes[(first + head) // 4 : (first + head) // 4 + whole]
+        rest = x[head:]
+        for k in range(whole):
+            row = table[middle[k]]
+            s0 += row[0] * rest[4 * k]
+            s1 += row[1] * rest[4 * k + 1]
+            s2 += row[2] * rest[4 * k + 2]
+            s3 += row[3] * rest[4 * k + 3]
+        for j in range(head + 4 * whole, columns):
+            s1 += table[codes[(first + j) // 4], (first + j) % 4] * x[j]
+        out[i] = (s0 + s1) + (s2 + s3)
 
 
 @njit(parallel=True, cache=True)
