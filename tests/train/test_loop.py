@@ -19,7 +19,8 @@ from sterna.train.distributed import Group
 from sterna.train.export import fold
 from sterna.train.layers import AddLayer, ScoreLayer
 from sterna.train.loop import HISTOGRAM_BINS, DivergedError, Trainer, histogram
-from sterna.train.methods import METHODS
+from sterna.train.methods import METHODS, Stage
+from sterna.train.methods.references import Twn
 from sterna.train.normalize import PowerOfTwoNorm
 from sterna.train.recipe import Recipe
 
@@ -169,12 +170,16 @@ def test_divergence_is_said_once_it_is_logged(
     assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
+SHARED = "it must be a multiple of their number, and at least twice that"
+
+
 @pytest.mark.parametrize(
     ("size", "batch", "validation", "message"),
     [
         (1, 40, 290, "data.validation of 290 images leaves no batch of 40 of the 300 training images of tiny"),
         (1, 240, 61, "data.validation of 61 images leaves no batch of 240 of the 300 training images of tiny"),
-        (2, 3, 60, "training.batch of 3 is too small for 2 processes"),
+        (2, 2, 60, f"training.batch of 2 cannot be shared by 2 processes: {SHARED}"),
+        (2, 41, 60, f"training.batch of 41 cannot be shared by 2 processes: {SHARED}"),
     ],
 )
 def test_batches_that_cannot_be(
@@ -209,3 +214,37 @@ def test_histograms_count_every_weight() -> None:
     far = torch.cat([torch.ones(10000), torch.tensor([1e4, -1e4])])
     assert (histogram(far)[0], histogram(far)[-1]) == (1, 1)
     assert sum(histogram(torch.zeros(5))) == 5
+
+
+@pytest.mark.parametrize(
+    ("settled", "chosen"),
+    [(set(), 8), ({6}, 6), ({5, 6, 7, 8}, None)],
+    ids=["never", "once", "always"],
+)
+def test_an_epoch_is_chosen_where_the_method_has_settled(
+    make_recipe: Callable[..., Recipe],
+    tiny_data: DataSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settled: set[int],
+    chosen: int | None,
+) -> None:
+    asked: list[int] = []
+
+    def is_settled(self: Twn, model: torch.nn.Module) -> bool:
+        asked.append(len(asked) + 1)
+        return asked[-1] in settled
+
+    monkeypatch.setattr(Twn, "settled", is_settled)
+    monkeypatch.setattr(Twn, "stages", lambda self: stages)
+    stages = (
+        Stage(name="first", epochs=4, learning_rate=1e-3, choose=False),
+        Stage(name="second", epochs=4, learning_rate=1e-3, choose=True),
+    )
+    asked.extend([1, 2, 3, 4])  # epochs that cannot be chosen are not asked about
+    recipe = make_recipe(method="twn", zeros=None, training={"epochs": 8})
+    trainer = Trainer(recipe=recipe, data=tiny_data, seed=3, group=ALONE, folder=tmp_path)
+    records: list[dict[str, Any]] = []
+    epoch = trainer.run(resume=False, on_epoch=records.append)["epoch"]
+    best = max(records[4:], key=lambda record: (record["validation_accuracy"], record["epoch"]))
+    assert epoch == (chosen or best["epoch"])
