@@ -216,14 +216,14 @@ def page(results: Path) -> str:
 
 def highlights(results: Path) -> str:
     """The README's table, from the same results."""
-    found = {name: results / f"{name}.json" for name in ("mnist_accuracy", "mnist_rtl", "mnist_route", "dense_unit")}
+    names = ("committed", "mnist_rtl", "mnist_route", "dense_unit")
+    found = {name: results / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
     rows: list[list[object]] = []
-    for name, committed in read.get("mnist_accuracy", {}).get("committed", {}).items():
-        rows.append(
-            [f"`{name}`: MNIST test accuracy at {percent(committed['zeros'], 1)} zeros, 784-256-256-10, 4 bits"]
-        )
-        rows[-1].append(percent(committed["test_accuracy"]))
+    for name, made in read.get("committed", {}).get("committed", {}).items():
+        what = f"{made['topology']}, {made['activation_bits']}-bit activations, {percent(made['zeros'], 1)} zeros"
+        rows.append([f"`{name}`: {what}"])
+        rows[-1].append(f"{percent(made['test_accuracy'])} of {made['test_images']:,} test images")
     for row in read.get("mnist_route", {}).get("rows", []):
         used = row["utilization"]
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])

@@ -1,4 +1,4 @@
-"""What ternary weights cost: zeros, the entropy that bounds every code of single weights, index bits, lane cycles."""
+"""What weights cost: zeros, entropy, the statistics and sizes of matrix codes, index bits, lane cycles."""
 
 from __future__ import annotations
 
@@ -36,6 +36,143 @@ def entropy(weights: np.ndarray) -> float:
 def weight_bits(weights: np.ndarray) -> float:
     """Bits that the entropy allows for all weights."""
     return weights.size * entropy(weights)
+
+
+def min_entropy(weights: np.ndarray) -> float:
+    """−log2 of the most frequent value's share, in bits a weight; at most the entropy; 0 without weights."""
+    return -math.log2(most_frequent_share(weights)) + 0.0 if weights.size else 0.0
+
+
+def most_frequent_share(weights: np.ndarray) -> float:
+    """Share p0 of the most frequent value, 0 to 1; 0 without weights."""
+    if not weights.size:
+        return 0.0
+    _, counts = np.unique(weights, return_counts=True)
+    return float(counts.max() / weights.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixStatistics:
+    """What decides how well a matrix can be encoded (Wiedemann, Müller, Samek 2018).
+
+    Members
+    -------
+    rows, columns : :class:`int`
+    values : :class:`int`
+        Number K of distinct values.
+    kept : :class:`int`
+        Elements that have not the most frequent value.
+    entropy, min_entropy : :class:`float`
+        Bits an element.
+    most_frequent_share : :class:`float`
+        p0, 0 to 1.
+    groups : :class:`int`
+        Distinct values other than the most frequent one, counted row by row.
+    empty_groups : :class:`int`
+        Values that a row lacks, but that are more frequent in the whole matrix than another one that it has: the most
+        frequent value not counted.
+    """
+
+    rows: int
+    columns: int
+    values: int
+    kept: int
+    entropy: float
+    min_entropy: float
+    most_frequent_share: float
+    groups: int
+    empty_groups: int
+
+    @property
+    def groups_per_row(self) -> float:
+        """k̄, the mean number of groups of a row; 0 without rows."""
+        return self.groups / self.rows if self.rows else 0.0
+
+    @property
+    def empty_groups_per_row(self) -> float:
+        """k̃, the mean number of empty groups of a row in CER; 0 without rows."""
+        return self.empty_groups / self.rows if self.rows else 0.0
+
+
+def matrix_statistics(matrix: np.ndarray) -> MatrixStatistics:
+    """Statistics of a matrix of any numbers, (rows, columns).
+
+    Among equally frequent values 0 counts as the more frequent one, then the lesser one.
+    """
+    if matrix.ndim != 2:
+        raise ValueError(f"matrix must have two dimensions, not {matrix.ndim}")
+    values, inverse, counts = np.unique(matrix, return_inverse=True, return_counts=True)
+    ranks = np.empty(len(values), dtype=np.int64)
+    ranks[np.lexsort((values, values != 0, -counts))] = np.arange(len(values))
+    rows, columns = matrix.shape
+    places = np.arange(rows)[:, None] * max(len(values), 1) + ranks[inverse].reshape(matrix.shape)
+    present_rows, present = np.divmod(np.unique(places), max(len(values), 1))
+    last = np.zeros(rows, dtype=np.int64)
+    np.maximum.at(last, present_rows, present)
+    groups = int(np.count_nonzero(present))
+    return MatrixStatistics(
+        rows=rows,
+        columns=columns,
+        values=len(values),
+        kept=int(matrix.size - counts.max()) if matrix.size else 0,
+        entropy=entropy(matrix),
+        min_entropy=min_entropy(matrix),
+        most_frequent_share=most_frequent_share(matrix),
+        groups=groups,
+        empty_groups=int(last.sum()) - groups,
+    )
+
+
+def layer_matrix(weights: np.ndarray) -> np.ndarray:
+    """Weights of a layer as a matrix whose rows are its outputs or filters: (out, ...) to (out, the rest)."""
+    return weights.reshape(len(weights), -1)
+
+
+def dense_bits(elements: int, value_bits: int) -> int:
+    """Storage of a dense matrix, in bits."""
+    return elements * value_bits
+
+
+def csr_bits(*, rows: int, kept: int, value_bits: int, column_bits: int, row_pointer_bits: int) -> int:
+    """Storage of CSR, in bits: nnz (b_W + b_I) + (m + 1) b_R, after Wiedemann, Müller, Samek 2018.
+
+    Parameters
+    ----------
+    kept : elements stored, those that are not 0.
+    value_bits, column_bits, row_pointer_bits : widths of an entry of values, columns and row pointers.
+    """
+    return kept * (value_bits + column_bits) + (rows + 1) * row_pointer_bits
+
+
+def cer_bits(
+    statistics: MatrixStatistics, *, value_bits: int, column_bits: int, group_pointer_bits: int, row_pointer_bits: int
+) -> int:
+    """Storage of CER, in bits: K b_W + nnz b_I + (m (k̄ + k̃) + 1) b_P + (m + 1) b_R."""
+    return (
+        statistics.values * value_bits
+        + statistics.kept * column_bits
+        + (statistics.groups + statistics.empty_groups + 1) * group_pointer_bits
+        + (statistics.rows + 1) * row_pointer_bits
+    )
+
+
+def cser_bits(
+    statistics: MatrixStatistics,
+    *,
+    value_bits: int,
+    column_bits: int,
+    group_value_bits: int,
+    group_pointer_bits: int,
+    row_pointer_bits: int,
+) -> int:
+    """Storage of CSER, in bits: K b_W + nnz b_I + m k̄ b_K + (m k̄ + 1) b_P + (m + 1) b_R."""
+    return (
+        statistics.values * value_bits
+        + statistics.kept * column_bits
+        + statistics.groups * group_value_bits
+        + (statistics.groups + 1) * group_pointer_bits
+        + (statistics.rows + 1) * row_pointer_bits
+    )
 
 
 def index_bits(count: int, nonzeros: int) -> float:

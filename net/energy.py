@@ -1,4 +1,4 @@
-"""What a product costs: operations and accesses to arrays, and the energy that Wiedemann, Müller and Samek give them."""
+"""What a product costs: operations and accesses to arrays, and their energy by Wiedemann, Müller and Samek's table."""
 
 from __future__ import annotations
 
@@ -112,8 +112,9 @@ class EnergyTable:
         raise ValueError(f"the energy table has no memory for an array of {array_bits} bits")
 
 
-#: Wiedemann, Müller, Samek 2018, Table I: floating point and memories at 45 nm. Written down from memory, not copied from
-#: the paper; that a KB has 1,024 bytes, and that widths between the columns count as the next one, is our reading.
+#: Wiedemann, Müller, Samek 2018, Table I: floating point and memories at 45 nm. The figures are those of third-party
+#: code; that they are the paper's is remembered, since its table was not at hand. That a KB has 1,024 bytes, and that a
+#: width between columns counts as the next column, is our reading.
 TABLE_I = EnergyTable(
     addition=_by_width(0.2, 0.4, 0.9),
     multiplication=_by_width(0.6, 1.1, 3.7),

@@ -74,7 +74,7 @@ def below(name: str, packages: set[str]) -> bool:
 
 def broken(room: str, path: Path) -> list[str]:
     """The imports of a file that its room does not allow."""
-    packages = PACKAGES[room] | ({"numba"} if path.is_relative_to(ROOT / "net" / "codes") else set())
+    packages = PACKAGES[room] | ({"numba", "llvmlite"} if path.is_relative_to(ROOT / "net" / "codes") else set())
     ours = OF_STERNA[room] | {f"sterna.{room}"}
     if path == ROOT / "sim" / "golden.py":
         packages, ours = {"numpy"}, {"sterna.net"}
@@ -123,7 +123,8 @@ def test_a_wrong_import_is_seen(
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("sterna.net", {"torch", "amaranth", "cocotb", "typer"}),
+        ("sterna.net", {"torch", "amaranth", "cocotb", "typer", "numba"}),
+        ("sterna.net.codes", {"torch", "amaranth", "cocotb", "typer", "numba", "scipy"}),
         ("sterna.sim.golden", {"torch", "amaranth", "cocotb", "typer"}),
         ("sterna.train.plots", {"matplotlib", "amaranth", "cocotb", "typer"}),
         ("sterna.hw", {"torch", "cocotb", "typer"}),

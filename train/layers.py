@@ -163,7 +163,7 @@ class AddLayer(nn.Module):
         wanted = octaves - octaves.min()
         moved = (wanted - self.shifts).abs() > self.HYSTERESIS
         shifts = torch.where(moved | ~self.started, torch.round(wanted), self.shifts)
-        self.shifts.copy_((shifts - shifts.min()).clamp(0, MAX_SHIFT))
+        self.shifts.copy_(shifts.clamp(0, MAX_SHIFT))  # the widest branch wants 0, and gets it
         self.started.fill_(True)
 
 

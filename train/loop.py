@@ -72,8 +72,11 @@ class Trainer:
                 f"data.validation of {held_out} images leaves no batch of {recipe.training.batch} "
                 f"of the {len(data.train_images)} training images of {data.name}"
             )
-        if recipe.training.batch // group.size < 2:
-            raise ValueError(f"training.batch of {recipe.training.batch} is too small for {group.size} processes")
+        if recipe.training.batch % group.size or recipe.training.batch // group.size < 2:
+            raise ValueError(
+                f"training.batch of {recipe.training.batch} cannot be shared by {group.size} processes: "
+                "it must be a multiple of their number, and at least twice that"
+            )
         self._recipe = recipe
         self._data = data
         self._seed = seed
@@ -129,7 +132,7 @@ class Trainer:
                     raise DivergedError(
                         f"{self._recipe.name}: the loss became {loss} in epoch {epoch + 1}; lower the learning rates"
                     )
-                if stage.choose and record["validation_accuracy"] >= self._best["validation_accuracy"]:
+                if stage.choose and self._better(record, last=epoch == len(plan) - 1):
                     self._best = record
                     self._best_tensors = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
                 if time.monotonic() - saved >= self._checkpoint_seconds or epoch == len(plan) - 1:
@@ -141,6 +144,12 @@ class Trainer:
         self.model.load_state_dict(self._best_tensors)
         self.model.eval()
         return self._best
+
+    def _better(self, record: dict[str, Any], *, last: bool) -> bool:
+        """Whether an epoch is chosen before those so far: the later of equals, of those that the method has settled."""
+        if not self._method.settled(self.model):
+            return last and self._best["epoch"] < 0
+        return bool(record["validation_accuracy"] >= self._best["validation_accuracy"])
 
     def _train_epoch(
         self, forward: nn.Module, optimizer: torch.optim.Optimizer, stage: Stage, stage_epoch: int, epoch: int

@@ -11,6 +11,7 @@ from sterna.net.codes.dense import Dense
 from sterna.net.codes.file import CODE_FORMAT_VERSION, load_code, save_code
 from sterna.net.codes.packed import Packed
 from sterna.net.codes.registry import CODES, encode
+from sterna.net.codes.report import CodeCost, MatrixCosts, Totals, matrix_costs, network_costs, total
 from sterna.net.codes.run_length import RunLength
 from sterna.net.codes.storage import ArrayStorage, Storage
 
@@ -21,16 +22,22 @@ __all__ = [
     "Base3",
     "Bitmap",
     "Cer",
+    "CodeCost",
     "Cser",
     "Csr",
     "Dense",
     "Kind",
     "MatrixCode",
+    "MatrixCosts",
     "Packed",
     "RunLength",
     "Storage",
+    "Totals",
     "encode",
     "entropy_bound",
     "load_code",
+    "matrix_costs",
+    "network_costs",
     "save_code",
+    "total",
 ]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sterna.net.checks import check_integer, read_only
-from sterna.net.codes.products import check_operand, choose_compiled, result_dtype
+from sterna.net.codes.products import check_operand, choose_compiled, frozen, result_dtype
 from sterna.net.codes.storage import ArrayStorage, Storage
 from sterna.net.codes.values import bits_for, check_finite, check_matrix, code_bits, index_array
 from sterna.net.energy import OPERAND, RESULT, Access, Operations
@@ -86,6 +86,7 @@ class MatrixCode(ABC):
         self._arrays = MappingProxyType(
             {name: self._check_array(arrays, name, kind) for name, kind in self.ARRAYS.items()}
         )
+        self._converted: dict[np.dtype[Any], np.ndarray] = {}
         self._parameters = MappingProxyType(self._check_parameters(dict(parameters or {})))
         if extra := set(arrays) - set(self.ARRAYS):
             raise ValueError(f"code {self.NAME} has no array '{min(extra)}'")
@@ -251,7 +252,7 @@ class MatrixCode(ABC):
         if choose_compiled(compiled, self._rows * self._columns):
             out = np.zeros((self._rows, *x.shape[1:]), dtype=dtype)
             if out.size and self._columns:
-                self._multiply_compiled(np.ascontiguousarray(x), out)
+                self._multiply_compiled(frozen(np.ascontiguousarray(x)), out)
         else:
             columns = [self._multiply(x)] if x.ndim == 1 else [self._multiply(column) for column in x.T]
             out = np.stack(columns, axis=-1) if columns else np.zeros((self._rows, 0), dtype=dtype)
@@ -261,12 +262,17 @@ class MatrixCode(ABC):
         return out
 
     def _factors(self, dtype: np.dtype[Any]) -> np.ndarray:
-        """:meth:`_coefficients` in the result's dtype; integers modulo 2^64, which leaves sums that fit exact."""
-        with np.errstate(over="ignore"):
-            factors = self._coefficients().astype(dtype)
-        if dtype.kind == "f" and not np.isfinite(factors).all():
-            raise ValueError(f"values of the matrix differ by more than {dtype} holds")
-        return factors
+        """:meth:`_coefficients` in the result's dtype; integers modulo 2^64, which leaves sums that fit exact.
+
+        Kept after the first product, since for some codes it is as long as the matrix.
+        """
+        if dtype not in self._converted:
+            with np.errstate(over="ignore"):
+                factors = self._coefficients().astype(dtype, copy=False)
+            if dtype.kind == "f" and not np.isfinite(factors).all():
+                raise ValueError(f"values of the matrix differ by more than {dtype} holds")
+            self._converted[dtype] = frozen(factors)
+        return self._converted[dtype]
 
     @cached_property
     def _magnitude(self) -> int:
@@ -279,10 +285,22 @@ class MatrixCode(ABC):
         values = self._arrays.get("values")
         return [] if values is None or not values.size else [values.min(), values.max()]
 
-    @property
+    @cached_property
     def is_multiplier_free(self) -> bool:
-        """Whether a product needs no multiplication: whatever is multiplied is multiplied by −1, 0 or 1."""
-        return self.background in (-1, 0, 1) and bool(np.isin(self._coefficients(), (-1, 0, 1)).all())
+        """Whether a product needs no multiplication: the matrix is ternary, −1, 0 and 1.
+
+        Where the most frequent value is −1 or 1, differences from it may be −2 or 2: an addition more.
+        """
+        return bool(np.isin(self._arrays["values"], (-1, 0, 1)).all())
+
+    @cached_property
+    def _only_signs(self) -> bool:
+        """Whether :meth:`_coefficients` are −1 and 1 only, so that kernels need no multiplication."""
+        return bool(np.isin(self._coefficients(), (-1, 1)).all())
+
+    def _doubled(self) -> int:
+        """Number of products with −2 or 2 that a ternary matrix needs."""
+        return 0
 
     @cached_property
     def least_value_bits(self) -> int:
@@ -339,13 +357,14 @@ class MatrixCode(ABC):
         value_bits, tight
             As in :meth:`storage`; they settle the widths of reads and the sizes of arrays.
         multiply_units : :class:`bool`
-            Count multiplications by −1, 0 and 1 too, as the paper's formulas do, and the reads of these values.
+            Count the multiplications and the reads of values of ternary matrices too, as the paper's formulas do.
         """
         operand_bits = check_integer(operand_bits, "operand_bits", low=1, high=64)
         result_bits = check_integer(result_bits, "result_bits", low=1, high=64)
         free = self.is_multiplier_free and not multiply_units
         counts = self._counts(multiplier_free=free)
-        multiplications, additions, operand = counts.multiplications, counts.additions, counts.operand
+        multiplications, operand = counts.multiplications, counts.operand
+        additions = counts.additions + (self._doubled() if free else 0)
         reads = dict(counts.arrays)
         if self.background:
             multiplications += 0 if free else 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from sterna.net.checks import describe_index
 from sterna.net.codes.base import Counts, Kind, MatrixCode
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import frozen, kernels
 from sterna.net.codes.values import check_matrix
 
 TRITS = 5  # 3^5 = 243 of a byte's 256 values are used: 1.6 bits an element, of log2(3) = 1.585
@@ -26,8 +26,8 @@ def trit_table() -> np.ndarray:
 class Base3(MatrixCode):
     """Ternary matrices only: element −1, 0 or 1 is the digit 0, 1 or 2; five digits, the first the least, are a byte.
 
-    Rows follow each other without gaps; the last byte is filled with elements 0. A product adds and subtracts, and looks
-    at every element.
+    Rows follow each other without gaps; the last byte is filled with elements 0. A product adds and subtracts, and
+    looks at every element.
     """
 
     NAME = "base3"
@@ -77,6 +77,11 @@ class Base3(MatrixCode):
     def _coefficients(self) -> np.ndarray:
         return np.array([-1, 0, 1], dtype=np.int64)
 
+    @cached_property
+    def is_multiplier_free(self) -> bool:
+        """Always."""
+        return True
+
     def _extremes(self) -> list[Any]:
         return [-1, 1]
 
@@ -94,4 +99,4 @@ class Base3(MatrixCode):
 
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
         kernel = kernels().base3 if x.ndim == 1 else kernels().base3_many
-        kernel(self.arrays["trits"], trit_table().astype(out.dtype), x, out)
+        kernel(self.arrays["trits"], frozen(trit_table().astype(out.dtype)), x, out)

@@ -16,7 +16,7 @@ from sterna.net.codes.values import alphabet, check_matrix, code_bits
 
 
 class Bitmap(ElementCode):
-    """``mask``: a bit an element row by row, 1 where it is kept; ``values`` and ``codes`` as in :class:`ElementCode`."""
+    """``mask``: a bit an element, 1 where it is kept; ``values`` and ``codes`` as :class:`ElementCode` has them."""
 
     NAME = "bitmap"
     ARRAYS: ClassVar[Mapping[str, Kind]] = {"values": Kind.VALUES, "mask": Kind.PACKED, "codes": Kind.PACKED}
@@ -43,7 +43,7 @@ class Bitmap(ElementCode):
         return np.flatnonzero(np.unpackbits(self.arrays["mask"], count=self._size, bitorder="little"))
 
     @cached_property
-    def _kept(self) -> int:  # type: ignore[override]
+    def _kept(self) -> int:
         return int(np.bitwise_count(self.arrays["mask"]).sum(dtype=np.int64))
 
     def _check(self) -> None:
@@ -65,7 +65,7 @@ class Bitmap(ElementCode):
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
         factors = self._factors(out.dtype)
         common = (self._mask_words, self._kept_pointers, self._code_words)
-        if x.ndim == 1 and self.is_multiplier_free:
+        if x.ndim == 1 and self._only_signs:
             kernels().bitmap_signs(*common, bool(factors.size and factors[0] < 0), len(factors) > 1, x, out)
         else:
             kernel = kernels().bitmap if x.ndim == 1 else kernels().bitmap_many

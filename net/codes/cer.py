@@ -62,10 +62,9 @@ class Cer(GroupCode):
     def _check(self) -> None:
         self._check_groups()
         per_row = np.diff(self._row_starts)
-        if per_row.size and (most := int(per_row.max())) > len(self.arrays["values"]) - 1:
-            raise ValueError(
-                f"array 'row_pointers' must give a row at most {len(self.arrays['values']) - 1} groups, not {most}"
-            )
+        allowed = max(len(self.arrays["values"]) - 1, 0)
+        if per_row.size and (most := int(per_row.max())) > allowed:
+            raise ValueError(f"array 'row_pointers' must give a row at most {allowed} groups, not {most}")
         last = self._row_starts[1:][per_row > 0]
         if (self._group_starts[last] == self._group_starts[last - 1]).any():
             raise ValueError("array 'group_pointers' must not end a row with an empty group")

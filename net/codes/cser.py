@@ -67,5 +67,8 @@ class Cser(GroupCode):
             raise ValueError(
                 f"array 'group_values' must be from 1 to {len(values) - 1}, not {named.min()} to {named.max()}"
             )
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self._row_starts))
+        if len(np.unique(rows * len(values) + named)) != groups:
+            raise ValueError("array 'group_values' must not have one value twice in a row")
         if self.empty_group_count:
             raise ValueError("array 'group_pointers' must have no empty group")

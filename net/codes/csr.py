@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sterna.net.codes.base import Counts, Kind, MatrixCode
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import kernel_columns, kernels
 from sterna.net.codes.values import check_matrix, index_array, pointers, segment_sums
 
 
@@ -98,6 +98,10 @@ class Csr(MatrixCode):
     def _multiply(self, x: np.ndarray) -> np.ndarray:
         return segment_sums(self._factors(x.dtype) * x[self.arrays["columns"]], self._starts)
 
+    @cached_property
+    def _kernel_columns(self) -> np.ndarray:
+        return kernel_columns(self.arrays["columns"])
+
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
         kernel = kernels().csr if x.ndim == 1 else kernels().csr_many
-        kernel(self._starts, self.arrays["columns"], self._factors(out.dtype), x, out)
+        kernel(self._starts, self._kernel_columns, self._factors(out.dtype), x, out)

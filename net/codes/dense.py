@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -46,7 +47,7 @@ class Dense(MatrixCode):
     def _coefficients(self) -> np.ndarray:
         return self.arrays["values"]
 
-    @property
+    @cached_property
     def is_multiplier_free(self) -> bool:
         """Never: a dense loop does not look at its values."""
         return False
@@ -56,9 +57,8 @@ class Dense(MatrixCode):
         return Counts(multiplications=size, additions=size, operand=size, arrays={"values": size})
 
     def _multiply(self, x: np.ndarray) -> np.ndarray:
-        return self.arrays["values"].reshape(self.shape).astype(x.dtype, copy=False) @ x
+        return self._factors(x.dtype).reshape(self.shape) @ x
 
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
-        matrix = self.arrays["values"].reshape(self.shape)
-        matrix = matrix.astype(out.dtype, copy=False)
+        matrix = self._factors(out.dtype).reshape(self.shape)
         (kernels().dense if x.ndim == 1 else kernels().dense_many)(matrix, x, out)

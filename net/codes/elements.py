@@ -49,8 +49,7 @@ class ElementCode(MatrixCode):
         if (least := (self._size > 0) + (self._kept > 0)) > len(values):
             raise ValueError(f"array 'values' must have {least} entries or more, not {len(values)}")
         check_packed(self.arrays["codes"], self._code_bits, self._kept, "array 'codes'")
-        largest = int(self._codes().max()) if self._kept else -1
-        if largest >= len(values) - 1:
+        if self._kept and (largest := int(self._codes().max())) >= len(values) - 1:
             raise ValueError(f"array 'codes' must be below {len(values) - 1}, not {largest}")
 
     def _codes(self) -> np.ndarray:
@@ -67,6 +66,9 @@ class ElementCode(MatrixCode):
         exact = values.astype(np.int64 if self.dtype.kind in "iu" else np.float64)
         with np.errstate(over="ignore"):
             return exact[1:] - exact[:1]
+
+    def _doubled(self) -> int:
+        return int(np.count_nonzero(np.abs(self._coefficients()[self._codes()]) == 2))
 
     def _multiply(self, x: np.ndarray) -> np.ndarray:
         positions = self._positions()

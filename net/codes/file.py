@@ -19,11 +19,7 @@ from sterna.net.file import FileFormatError
 CODE_FORMAT_VERSION = 1
 _KEY = "sterna_code"
 _FIELDS = ("version", "code", "shape", "dtype", "parameters", "digest")
-_DTYPES = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)) + (
-    "float16",
-    "float32",
-    "float64",
-)
+_DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 
 
 def save_code(coded: MatrixCode, path: str | os.PathLike[str]) -> None:
@@ -65,7 +61,7 @@ def load_code(path: str | os.PathLike[str]) -> MatrixCode:
     Raises
     ------
     :exc:`~sterna.net.FileFormatError`
-        If the file is not what :func:`save_code` writes, or was damaged since; the message names the file and the field.
+        If the file is not what :func:`save_code` writes, or was damaged since; the message names file and field.
     :exc:`OSError`
         If the file cannot be read.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from sterna.net.codes.base import Counts, MatrixCode
 from sterna.net.codes.csr import check_columns, check_pointers
 from sterna.net.codes.packed import check_distinct
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import kernel_columns, kernels
 from sterna.net.codes.values import Alphabet, pointers, segment_sums
 
 
@@ -25,7 +25,7 @@ class Groups:
     columns : int64, (kept,)
         Of each element, rising inside a group.
     rows, ranks, sizes : int64, (groups,)
-        Of each group: its row, the rank of its value (1 for the most frequent one that is kept), its number of elements.
+        Of each group: its row, the rank of its value (1 for the most frequent one kept), its number of elements.
     """
 
     columns: np.ndarray
@@ -125,29 +125,34 @@ class GroupCode(MatrixCode):
             arrays={**reads, "values": 0 if multiplier_free else groups},
         )
 
+    def _doubled(self) -> int:
+        filled = self._group_codes()[np.diff(self._group_starts) > 0]
+        return int(np.count_nonzero(np.abs(self._coefficients()[filled]) == 2))
+
     def _multiply(self, x: np.ndarray) -> np.ndarray:
         sums = segment_sums(x[self.arrays["columns"]], self._group_starts)
         return segment_sums(self._factors(x.dtype)[self._group_codes()] * sums, self._row_starts)
 
     @cached_property
     def _kernel_columns(self) -> np.ndarray:
-        """Columns of 16 or 32 bits, so that there are two kernels and not three."""
-        columns = self.arrays["columns"]
-        return columns if columns.itemsize > 1 else columns.astype(np.uint16)
+        return kernel_columns(self.arrays["columns"])
 
     @cached_property
     def _kernel_groups(self) -> np.ndarray:
         return self._group_codes().astype(np.int32)
 
+    @cached_property
+    def _kernel_signs(self) -> np.ndarray:
+        return (self._coefficients() < 0)[self._kernel_groups]
+
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
-        factors = self._factors(out.dtype)
         common = (self._row_starts, self._group_starts, self._kernel_columns)
-        if self.is_multiplier_free:
+        if self._only_signs:
             kernel = kernels().group_signs if x.ndim == 1 else kernels().group_signs_many
-            kernel(*common, (factors < 0)[self._kernel_groups], x, out)
+            kernel(*common, self._kernel_signs, x, out)
         else:
             kernel = kernels().groups if x.ndim == 1 else kernels().groups_many
-            kernel(*common, self._kernel_groups, factors, x, out)
+            kernel(*common, self._kernel_groups, self._factors(out.dtype), x, out)
 
 
 def group_arrays(groups: Groups, *, slots: np.ndarray, per_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

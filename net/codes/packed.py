@@ -11,7 +11,7 @@ import numpy as np
 from sterna.net.checks import check_integer
 from sterna.net.codes.base import Counts, Kind, MatrixCode
 from sterna.net.codes.packing import check_packed, pack, packed_bytes, unpack, words
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import frozen, kernels
 from sterna.net.codes.values import alphabet, check_matrix, code_bits
 
 
@@ -22,7 +22,7 @@ def check_distinct(values: np.ndarray) -> None:
 
 
 class Packed(MatrixCode):
-    """Dense with n bits an element: ``values`` in the order of their frequency, and ``codes``, indices in it, row by row.
+    """Dense with n bits an element: ``values`` in the order of their frequency; ``codes``, indices in it, row by row.
 
     Parameters
     ----------
@@ -95,5 +95,11 @@ class Packed(MatrixCode):
         return words(self.arrays["codes"])
 
     def _multiply_compiled(self, x: np.ndarray, out: np.ndarray) -> None:
-        kernel = kernels().packed if x.ndim == 1 else kernels().packed_many
-        kernel(self._words, np.uint64(self.parameters["bits"]), self._factors(out.dtype), x, out)
+        factors, bits = self._factors(out.dtype), self.parameters["bits"]
+        if x.ndim == 1 and bits == 2:  # ternary matrices
+            four = np.resize(factors, 4)  # what stands for a code that does not occur does not matter
+            table = four[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3]
+            kernels().packed_quarters(self.arrays["codes"], frozen(table), x, out)
+        else:
+            kernel = kernels().packed if x.ndim == 1 else kernels().packed_many
+            kernel(self._words, np.uint64(bits), factors, x, out)

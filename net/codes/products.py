@@ -82,6 +82,18 @@ def choose_compiled(compiled: bool | None, elements: int) -> bool:
     return compiled
 
 
+def frozen(array: np.ndarray) -> np.ndarray:
+    """A read-only view: numba would compile a kernel again for an array that may be written."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def kernel_columns(columns: np.ndarray) -> np.ndarray:
+    """Column indices of 16 or 32 bits, so that there are two kernels and not three."""
+    return frozen(columns if columns.itemsize > 1 else columns.astype(np.uint16))
+
+
 def kernels() -> ModuleType:
     """The compiled kernels; numba is imported here and nowhere else."""
     from sterna.net.codes import kernels as module

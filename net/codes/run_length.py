@@ -12,7 +12,7 @@ from sterna.net.checks import check_integer
 from sterna.net.codes.base import Counts, Kind
 from sterna.net.codes.elements import ElementCode
 from sterna.net.codes.packing import check_packed, pack, packed_bytes, unpack, words
-from sterna.net.codes.products import kernels
+from sterna.net.codes.products import frozen, kernels
 from sterna.net.codes.values import alphabet, check_matrix, code_bits
 
 MAX_RUN_BITS = 16
@@ -40,7 +40,7 @@ def best_run_bits(runs: np.ndarray) -> int:
 
 
 class RunLength(ElementCode):
-    """``runs``: words of ``run_bits`` bits, row after row without ends of rows; ``values`` and ``codes`` as in ElementCode.
+    """``runs``: words of ``run_bits`` bits, row after row without ends; ``values``, ``codes`` as ElementCode.
 
     A word below 2^run_bits − 1 is the number of elements left out before the next kept one. The word of all ones is the
     escape: 2^run_bits − 1 elements are left out, and the next word goes on. Nothing follows the last kept element. The
@@ -97,7 +97,7 @@ class RunLength(ElementCode):
         return unpack(self.arrays["runs"], self.parameters["run_bits"], self.parameters["words"])
 
     @cached_property
-    def _kept(self) -> int:  # type: ignore[override]
+    def _kept(self) -> int:
         return int(np.count_nonzero(self._words() != self._escape))
 
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
@@ -138,12 +138,12 @@ class RunLength(ElementCode):
 
     @cached_property
     def _row_starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """The word with which a row's first kept element begins, and the position before it; not stored.
+        """The word with which a row's first kept element begins, and the position there; not stored.
 
-        Two int64, (rows,): the words of rows follow each other without ends, so threads need to know where to start.
+        Two int64, (rows + 1,): the words of rows follow each other without ends, and threads start in between.
         """
         ends, positions = self._ends()
-        first = self._kept_pointers[:-1]
+        first = self._kept_pointers
         words_before = np.concatenate([[0], ends + 1])
         positions_before = np.concatenate([[0], positions + 1])
         return words_before[first], positions_before[first]
@@ -152,8 +152,9 @@ class RunLength(ElementCode):
         factors = self._factors(out.dtype)
         run_bits = np.uint64(self.parameters["run_bits"])
         common = (self._run_words, run_bits, *self._row_starts, self._kept_pointers, self._code_words)
-        if x.ndim == 1 and self.is_multiplier_free:
-            kernels().runs_signs(*common, bool(factors.size and factors[0] < 0), len(factors) > 1, x, out)
+        if x.ndim == 1 and self._only_signs:
+            both = np.concatenate([-x, x] if factors.size and factors[0] < 0 else [x, -x])
+            kernels().runs_signs(*common, len(factors) > 1, frozen(both), out)
         else:
             kernel = kernels().runs if x.ndim == 1 else kernels().runs_many
             kernel(*common, np.uint64(self._code_bits), factors, x, out)

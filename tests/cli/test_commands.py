@@ -108,6 +108,29 @@ def test_train_and_plot(tmp_path: Path, sterna: Callable, monkeypatch: pytest.Mo
     assert sterna("plot", folder).error == reason
 
 
+@pytest.mark.parametrize("method", ["sparsity-induced", "float"])
+def test_train_says_what_there_is_to_use(method: str, tmp_path: Path, sterna: Callable) -> None:
+    recipe, folder = tmp_path / "short.toml", tmp_path / "run"
+    recipe.write_text(RECIPE.replace("sparsity-induced", method))
+    trained = sterna("train", recipe, "-o", folder, "--seed", 4, "--json")
+    assert trained.status == 0, trained.err
+    figures = json.loads(trained.out)
+    results = json.loads((folder / "results.json").read_text())
+    for key in ("test_accuracy", "validation_accuracy", "zeros", "epoch", "seed"):
+        assert figures[key] == results[key]
+    assert figures["seed"] == 4
+    table = sterna("train", recipe, "-o", folder, "--seed", 4)
+    assert table.status == 0, table.err
+    if method == "float":
+        assert (figures["model"], figures["network_digest"]) == (None, None)
+        assert figures["refusal"].startswith("its weights are real numbers; train with ")
+        assert f"none: {figures['refusal'][:40]}" in table.out
+    else:
+        assert figures["refusal"] is None
+        assert figures["network_digest"] == load(Path(figures["model"])).digest
+        assert figures["network_digest"] in table.out
+
+
 def test_generate(model: Path, tmp_path: Path, sterna: Callable) -> None:
     outcome = sterna("generate", model, "-o", tmp_path / "out", "--lanes", "2,1")
     assert outcome.status == 0, outcome.err

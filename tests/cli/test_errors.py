@@ -17,6 +17,21 @@ from sterna.sim.simulators import Simulator, available
 
 SIMULATOR = Simulator.ICARUS.value if Simulator.ICARUS in available() else Simulator.VERILATOR.value
 
+RECIPE = """
+name = "float"
+seed = 3
+[data]
+name = "digits"
+validation = 200
+[model]
+topology = "8"
+[training]
+batch = 128
+epochs = 2
+[method]
+name = "float"
+"""
+
 COMMANDS = (("info",), ("generate",), ("simulate",), ("synth", "--device", "up5k"))
 
 
@@ -48,6 +63,24 @@ def test_missing_recipe(tmp_path: Path, sterna: Callable) -> None:
     path = tmp_path / "none.toml"
     assert sterna("train", path, "-o", tmp_path / "run").error == f"{path}: cannot be read: No such file or directory"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_recipe_of_an_old_form(tmp_path: Path, sterna: Callable) -> None:
+    path = tmp_path / "old.toml"
+    path.write_text(RECIPE.replace('topology = "8"', "hidden = [8]"))
+    error = sterna("train", path, "-o", tmp_path / "run").error
+    assert error.startswith(f"{path}: unknown key model.hidden; known here: topology, ")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_demo_of_a_method_without_networks(tmp_path: Path, sterna: Callable) -> None:
+    path, output = tmp_path / "float.toml", tmp_path / "demo"
+    path.write_text(RECIPE)
+    outcome = sterna("demo", "--recipe", path, "-o", output)
+    reason = f"{output / 'train'}: there is no network to export: its weights are real numbers; train with "
+    assert outcome.err.splitlines()[-1].startswith(f"sterna: {reason}")
+    assert outcome.status == 1
+    assert [entry.name for entry in output.iterdir()] == ["train"]
 
 
 def test_plot_of_no_run(tmp_path: Path, sterna: Callable) -> None:

@@ -27,9 +27,9 @@ Train = Callable[[Recipe], tuple[Trainer, list[dict[str, Any]]]]
 
 #: Ways to control the zeros, with what they need on the tiny data set.
 CONTROLLED: dict[str, dict[str, Any]] = {
-    "learned": {"method": "sparsity-induced"},
-    "scheduled": {"method": "sparsity-induced", "thresholds": "scheduled"},
-    "magnitude": {"method": "magnitude"},
+    "learned": {"method": "sparsity-induced", "training": {"epochs": 30}},
+    "scheduled": {"method": "sparsity-induced", "training": {"epochs": 30}, "thresholds": "scheduled"},
+    "magnitude": {"method": "magnitude", "training": {"epochs": 30}},
     "sca": {"method": "sca", "training": {"epochs": 120, "learning_rate": 2e-3}},
 }
 
@@ -63,7 +63,7 @@ def test_targets_are_met(
 
 @pytest.mark.parametrize("way", CONTROLLED)
 def test_targets_are_met_by_residual_networks(make_recipe: Callable[..., Recipe], train: Train, way: str) -> None:
-    shorter = {"training": {"epochs": 40, "learning_rate": 2e-3}}
+    shorter = {"training": {"epochs": 25, "learning_rate": 2e-3}}
     recipe = make_recipe(zeros=0.75, topology="8C3p1-R8-16", balance="rows", **{**CONTROLLED[way], **shorter})
     trainer, _ = train(recipe)
     assert models.zeros(trainer.model) == pytest.approx(0.75, abs=0.005)
@@ -77,7 +77,7 @@ def test_targets_are_met_by_residual_networks(make_recipe: Callable[..., Recipe]
 def test_thresholds_meet_targets_in_every_epoch_that_may_be_chosen(
     make_recipe: Callable[..., Recipe], train: Train, way: str, wanted: float
 ) -> None:
-    _, records = train(make_recipe(zeros=wanted, training={"epochs": 20}, **CONTROLLED[way]))
+    _, records = train(make_recipe(zeros=wanted, **{**CONTROLLED[way], "training": {"epochs": 20}}))
     chosen = [record for record in records if record["stage"] in ("retrain", "settle")]
     assert len(chosen) == 7
     assert all(wanted <= record["zeros"] < wanted + 0.005 for record in chosen)

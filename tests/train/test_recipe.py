@@ -44,6 +44,14 @@ def test_committed_recipes_are_good(path: Path) -> None:
     assert parse_recipe(json.loads(json.dumps(recipe.as_dict())), source="again") == recipe
 
 
+def test_the_recipe_of_the_documentation_is_good() -> None:
+    text = (RECIPES[0].parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```toml\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert found
+    for block in found:
+        parse_recipe(tomllib.loads(block), source="docs/training.md")
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_one_line_changes_the_method(path: Path, method: str, tmp_path: Path) -> None:

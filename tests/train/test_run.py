@@ -4,54 +4,78 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
+from sterna.net import WeightNode, quantize_input
 from sterna.net.file import load
+from sterna.sim.golden import GoldenModel
 from sterna.train import api, run
-from sterna.train.checkpoint import CheckpointError, derived_seed, load_checkpoint, save_checkpoint
+from sterna.train.checkpoint import CheckpointError, load_checkpoint
 from sterna.train.data import load_digits
+from sterna.train.export import ExportError
 from sterna.train.loop import DivergedError
-from sterna.train.progress import EpochProgress
+from sterna.train.methods import METHODS
 
 RECIPE = """
 name = "short"
 seed = 11
 [data]
 name = "digits"
-validation = 200
+validation = VALIDATION
 augment = { shift = 0.5, rotate_degrees = 5 }
 [model]
-hidden = [24]
+topology = "TOPOLOGY"
 requantize = "REQUANTIZE"
 [training]
 batch = 128
+epochs = EPOCHS
+learning_rate = 1e-2
 [method]
-name = "sparsity-induced"
+name = "METHOD"
 zeros = 0.8
-regularize_epochs = 6
-regularize_rate = 1e-2
-threshold_rate = 5e-2
-retrain_epochs = 4
 """
+DENSE, RESIDUAL = "24", "3C3s2p1-R3-R4s2-AP2"
+EXPORTED = [name for name in METHODS if name not in ("ttq", "float")]
+
+
+def text(
+    *,
+    topology: str = DENSE,
+    requantize: str = "thresholds",
+    method: str = "sparsity-induced",
+    epochs: int = 10,
+    validation: int = 200,
+) -> str:
+    filled = RECIPE.replace("TOPOLOGY", topology).replace("REQUANTIZE", requantize).replace("METHOD", method)
+    return filled.replace("EPOCHS", str(epochs)).replace("VALIDATION", str(validation))
 
 
 class StopHere(Exception):
     """Stands for a kill."""
 
 
-@pytest.fixture(params=["thresholds", "shift"])
+@pytest.fixture
 def recipe(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     path = tmp_path / "short.toml"
-    path.write_text(RECIPE.replace("REQUANTIZE", request.param))
+    path.write_text(text(requantize=getattr(request, "param", "thresholds")))
     return path
 
 
-def stop_after(epoch: int) -> Any:
+both = pytest.mark.parametrize("recipe", ["thresholds", "shift"], indirect=True)
+
+
+def stop_after(epoch: int) -> Callable[[dict[str, Any]], None]:
     def stop(record: dict[str, Any]) -> None:
         if record["epoch"] == epoch:
             raise StopHere
@@ -59,53 +83,161 @@ def stop_after(epoch: int) -> Any:
     return stop
 
 
+def assert_same_run(folder: Path, other: Path) -> None:
+    """The same files, but for how long it took."""
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in other.iterdir())
+    for name in names:
+        if name.endswith(".json"):
+            one, two = (json.loads((place / name).read_text()) for place in (folder, other))
+            assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in two.items() if k != "seconds"}
+        elif name.startswith("checkpoint"):
+            (one, values), (two, other_values) = (
+                load_checkpoint(p / name, torch.device("cpu")) for p in (folder, other)
+            )
+            assert values == other_values
+            assert {group: sorted(tensors) for group, tensors in one.items()} == {g: sorted(t) for g, t in two.items()}
+            for group, tensors in one.items():
+                assert all(torch.equal(t, two[group][key]) for key, t in tensors.items())
+        else:
+            assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@both
 def test_run_folder(recipe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = run(recipe, folder, device="cpu")
     names = {path.name for path in folder.iterdir()}
     assert names == {"short.safetensors", "recipe.json", "log.jsonl", "results.json", "checkpoint.safetensors"}
-    network = load(result.model_path)
-    assert network.digest == result.network.digest
+    path, network = result.exported()
+    assert load(path).digest == network.digest
+    assert result.refusal is None
     assert result.zeros == network.zeros >= 0.8
     assert result.test_accuracy == api.golden_accuracy(network, load_digits()) > 0.5
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, 11))
-    best = max(lines[6:], key=lambda line: (line["validation_accuracy"], line["epoch"]))
+    best = max((r for r in lines if r["stage"] == "retrain"), key=lambda r: (r["validation_accuracy"], r["epoch"]))
     assert (result.epoch, result.validation_accuracy) == (best["epoch"], best["validation_accuracy"])
     results = json.loads((folder / "results.json").read_text())
     assert results["digest"] == network.digest
+    assert (results["device"], results["processes"], results["threads"]) == ("cpu", 1, 1)
+    assert results["seconds"] > 0
     kept = network.metadata
     assert kept["seed"] == 11
     assert kept["recipe"]["method"]["zeros"] == 0.8
     assert kept["log_sha256"] == hashlib.sha256((folder / "log.jsonl").read_bytes()).hexdigest()
     assert kept["command"].endswith("short.toml --seed 11")
+    assert "seconds" not in kept
 
 
-@pytest.mark.parametrize("epoch", [3, 6, 8])
-def test_resumed_run_is_bit_identical(recipe: Path, tmp_path: Path, epoch: int) -> None:
-    whole = run(recipe, tmp_path / "whole", device="cpu", checkpoint_seconds=0)
-    with pytest.raises(StopHere):
-        run(recipe, tmp_path / "broken", device="cpu", checkpoint_seconds=0, on_epoch=stop_after(epoch))
-    # A line that was written after the last checkpoint, as a kill can leave it.
-    log = tmp_path / "broken" / "log.jsonl"
-    log.write_text(log.read_text() + '{"epoch": 99}\n')
-    assert not (tmp_path / "broken" / "short.safetensors").exists()
+@pytest.mark.parametrize("topology", [DENSE, RESIDUAL])
+def test_held_out_accuracy_is_that_of_the_integers(tmp_path: Path, topology: str) -> None:
+    """Training sees the images' codes and computes the values that the network does: shifts are exact in float32."""
+    path = tmp_path / "short.toml"
+    path.write_text(text(topology=topology, requantize="shift", epochs=6))
+    result = run(path, tmp_path / "run", device="cpu")
+    _, network = result.exported()
+    data = load_digits()
+    images, labels = data.train_images[-200:].numpy(), data.train_labels[-200:].numpy()
+    codes = quantize_input(images.reshape(200, *network.input_shape), network.input_scale, network.input_type)
+    assert result.validation_accuracy == float(np.mean(GoldenModel(network).classify(codes) == labels))
+
+
+@pytest.mark.parametrize("method", ["ttq", "float"])
+def test_runs_without_a_network_say_why(tmp_path: Path, method: str) -> None:
+    path, folder = tmp_path / "short.toml", tmp_path / "run"
+    path.write_text(text(method=method))
+    result = run(path, folder, device="cpu")
+    assert {path.name for path in folder.iterdir()} == {
+        "recipe.json", "log.jsonl", "results.json", "checkpoint.safetensors",
+    }  # fmt: skip
+    assert (result.network, result.model_path) == (None, None)
+    assert result.refusal is not None
+    assert "train with sparsity-induced, sca, magnitude or twn for hardware" in result.refusal
+    assert result.test_accuracy > 0.8
+    with pytest.raises(ExportError) as caught:
+        result.exported()
+    assert str(caught.value) == f"{folder}: there is no network to export: {result.refusal}"
+    seen: list[Any] = []
+    again = run(path, folder, device="cpu", on_epoch=seen.append)
+    assert not seen
+    assert (again.refusal, again.test_accuracy, again.zeros) == (result.refusal, result.test_accuracy, result.zeros)
+
+
+CASES = [
+    *((method, topology, "thresholds") for method in METHODS for topology in (DENSE, RESIDUAL)),
+    ("sparsity-induced", DENSE, "shift"),
+    ("sca", RESIDUAL, "shift"),
+]
+
+
+@pytest.mark.parametrize(("method", "topology", "requantize"), CASES)
+def test_a_run_that_was_stopped_is_bit_identical(tmp_path: Path, method: str, topology: str, requantize: str) -> None:
+    """Stopped in the first stage, at its end, in the second, and between the last epoch and the export."""
+    path, whole, broken = tmp_path / "short.toml", tmp_path / "whole", tmp_path / "broken"
+    # Batches: 4 an epoch, so that the second and the third epoch end between two looks at the zeros, at every 8th step.
+    path.write_text(text(method=method, topology=topology, requantize=requantize, epochs=6, validation=837))
+    run(path, whole, device="cpu", checkpoint_seconds=0)
+    stages = [json.loads(line)["stage"] for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert len(set(stages[:4])) == 1
+    assert (stages[3] == stages[4]) is (not METHODS[method].controlled)
+    for stop in (1, 3, 4, 5, 6):
+        with pytest.raises(StopHere):
+            run(path, broken, device="cpu", checkpoint_seconds=0, on_epoch=stop_after(stop))
+        assert not list(broken.glob("short*"))
+        assert not (broken / "results.json").exists()
     seen: list[int] = []
-    resumed = run(
-        recipe,
-        tmp_path / "broken",
-        device="cpu",
-        checkpoint_seconds=0,
-        on_epoch=lambda record: seen.append(record["epoch"]),
-    )
-    assert seen == list(range(epoch + 1, 11))
-    for name in ("short.safetensors", "log.jsonl", "recipe.json"):
-        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    one, _ = load_checkpoint(tmp_path / "whole" / "checkpoint.safetensors", torch.device("cpu"))
-    other, _ = load_checkpoint(tmp_path / "broken" / "checkpoint.safetensors", torch.device("cpu"))
-    for group, tensors in one.items():
-        assert all(torch.equal(t, other[group][name]) for name, t in tensors.items())
-    assert resumed.network.digest == whole.network.digest
+    run(path, broken, device="cpu", checkpoint_seconds=0, on_epoch=lambda record: seen.append(record["epoch"]))
+    assert seen == []
+    assert_same_run(whole, broken)
+
+
+@both
+def test_work_after_the_last_checkpoint_is_done_again(recipe: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(recipe, whole, device="cpu", checkpoint_seconds=0)
+    with pytest.raises(StopHere):
+        run(recipe, broken, device="cpu", checkpoint_seconds=0, on_epoch=stop_after(3))
+    # A checkpoint lies some epochs back, and a kill may leave a line half written.
+    with pytest.raises(StopHere):
+        run(recipe, broken, device="cpu", checkpoint_seconds=1000, on_epoch=stop_after(5))
+    with (broken / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 6, "stage": "regul')
+    seen: list[int] = []
+    run(recipe, broken, device="cpu", checkpoint_seconds=0, on_epoch=lambda record: seen.append(record["epoch"]))
+    assert seen == list(range(4, 11))
+    assert_same_run(whole, broken)
+
+
+SCRIPT = """
+import sys, time
+from sterna.train import run
+
+recipe, folder = sys.argv[1:]
+pause = lambda record: time.sleep(0.02 if record["epoch"] < 9 else 60)
+run(recipe, folder, device="cpu", checkpoint_seconds=0, on_epoch=pause)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
+    path, whole, broken = tmp_path / "short.toml", tmp_path / "whole", tmp_path / "broken"
+    path.write_text(text(topology=RESIDUAL, epochs=12))
+    run(path, whole, device="cpu")
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path), str(broken)])
+    while not (broken / "checkpoint.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    time.sleep(random.Random().uniform(0, 0.3))  # any moment must do
+    process.kill()
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    done = load_checkpoint(broken / "checkpoint.safetensors", torch.device("cpu"))[1]["epochs"]
+    assert 1 <= done <= 9
+    assert not list(broken.glob("short*"))
+    seen: list[int] = []
+    run(path, broken, device="cpu", on_epoch=lambda record: seen.append(record["epoch"]))
+    assert seen == list(range(done + 1, 13))
+    assert_same_run(whole, broken)
 
 
 def test_finished_run_is_returned_unless_told_otherwise(recipe: Path, tmp_path: Path) -> None:
@@ -113,17 +245,34 @@ def test_finished_run_is_returned_unless_told_otherwise(recipe: Path, tmp_path: 
     seen: list[Any] = []
     again = run(recipe, tmp_path / "run", device="cpu", on_epoch=seen.append)
     assert not seen
+    assert first.network is not None
+    assert again.network is not None
     assert (again.seconds, again.network.digest, again.epoch) == (0.0, first.network.digest, first.epoch)
     with pytest.raises(CheckpointError, match="of a run with another seed"):
         run(recipe, tmp_path / "run", seed=12, device="cpu")
     anew = run(recipe, tmp_path / "run", device="cpu", resume=False, on_epoch=seen.append)
     assert len(seen) == 10
+    assert anew.network is not None
     assert anew.network.digest == first.network.digest
+
+
+@pytest.mark.parametrize("damage", ["remove", "exchange"])
+def test_a_finished_run_without_its_network_is_finished_again(recipe: Path, tmp_path: Path, damage: str) -> None:
+    first, other = (run(recipe, tmp_path / str(seed), seed=seed, device="cpu") for seed in (11, 12))
+    path, network = first.exported()
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(other.exported()[0].read_bytes())
+    seen: list[Any] = []
+    again = run(recipe, tmp_path / "11", device="cpu", on_epoch=seen.append)
+    assert not seen  # from the checkpoint
+    assert again.exported()[1].digest == load(path).digest == network.digest
 
 
 def test_seed_changes_the_run(recipe: Path, tmp_path: Path) -> None:
     one, other = (run(recipe, tmp_path / str(seed), seed=seed, device="cpu") for seed in (1, 2))
-    assert one.network.digest != other.network.digest
+    assert one.exported()[1].digest != other.exported()[1].digest
     assert (one.seed, other.seed) == (1, 2)
 
 
@@ -149,17 +298,27 @@ def test_damaged_checkpoints_are_refused(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_divergence_is_said(recipe: Path, tmp_path: Path) -> None:
-    recipe.write_text(recipe.read_text().replace("regularize_rate = 1e-2", "regularize_rate = 1e30"))
+    recipe.write_text(recipe.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30"))
     with pytest.raises(DivergedError, match=r"short: the loss became (nan|inf) in epoch \d+; lower the learning rates"):
         run(recipe, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run" / "short.safetensors").exists()
 
 
-def test_threads_are_set_for_the_run_and_given_back(recipe: Path, tmp_path: Path) -> None:
+def test_threads_are_set_for_the_run_and_given_back(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = torch.get_num_threads()
     seen: list[int] = []
-    run(recipe, tmp_path / "run", device="cpu", threads=2, on_epoch=lambda record: seen.append(torch.get_num_threads()))
-    assert set(seen) == {2}
+
+    def look(name: str) -> None:
+        seen.append(torch.get_num_threads())
+        raise StopHere
+
+    monkeypatch.setattr(api, "load_data", look)
+    for threads in (2, 3):
+        with pytest.raises(StopHere):
+            run(recipe, tmp_path / "run", device="cpu", threads=threads)
+    assert seen == [2, 3]
     assert torch.get_num_threads() == before
 
 
@@ -175,10 +334,29 @@ def test_user_errors(recipe: Path, tmp_path: Path) -> None:
         run(recipe, tmp_path / "run", device="cpu")
 
 
+def test_topologies_that_do_not_fit_the_images(tmp_path: Path) -> None:
+    path = tmp_path / "short.toml"
+    path.write_text(text(topology="4C3-MP2-6C5"))
+    with pytest.raises(ValueError, match=r"^topology: a kernel of 5 does not fit into maps of 3 x 3$"):
+        run(path, tmp_path / "run", device="cpu")
+
+
+@both
 def test_bfloat16_trains_and_exports(recipe: Path, tmp_path: Path) -> None:
-    text = recipe.read_text().replace("batch = 128", 'batch = 128\nprecision = "bfloat16"\nlabel_smoothing = 0.05')
-    recipe.write_text(text)
+    written = recipe.read_text().replace("batch = 128", 'batch = 128\nprecision = "bfloat16"\nlabel_smoothing = 0.05')
+    recipe.write_text(written)
     assert run(recipe, tmp_path / "run", device="cpu").zeros >= 0.8
+
+
+@pytest.mark.parametrize("method", EXPORTED)
+def test_bfloat16_residual_networks_export(tmp_path: Path, method: str) -> None:
+    path = tmp_path / "short.toml"
+    written = text(topology=RESIDUAL, method=method, epochs=4).replace(
+        "batch = 128", 'batch = 128\nprecision = "bfloat16"'
+    )
+    path.write_text(written.replace('requantize = "thresholds"', "learned_step = true\nactivation_width = 3"))
+    _, network = run(path, tmp_path / "run", device="cpu").exported()
+    assert sum(isinstance(node, WeightNode) for node in network.nodes) == 7
 
 
 def test_command_names_no_place_outside_of_the_working_directory(
@@ -188,46 +366,3 @@ def test_command_names_no_place_outside_of_the_working_directory(
     assert api.command("recipes/a.toml", 2) == "sterna train recipes/a.toml --seed 2"
     assert api.command(tmp_path / "recipes" / "a.toml", 2) == "sterna train recipes/a.toml --seed 2"
     assert api.command(Path("/somewhere/else/a.toml"), 2) == "sterna train a.toml --seed 2"
-
-
-def test_checkpoint_round_trip(tmp_path: Path) -> None:
-    tensors = {"a": {"x/y": torch.arange(3), "z": torch.tensor(1.5)}, "b": {"x": torch.zeros(2, 2)}}
-    save_checkpoint(tmp_path / "c", tensors, {"epochs": 3, "rate": 0.1})
-    groups, values = load_checkpoint(tmp_path / "c", torch.device("cpu"))
-    assert values == {"epochs": 3, "rate": 0.1}
-    assert {g: sorted(t) for g, t in groups.items()} == {g: sorted(t) for g, t in tensors.items()}
-    assert torch.equal(groups["a"]["x/y"], tensors["a"]["x/y"])
-
-
-def test_derived_seeds_differ_and_repeat() -> None:
-    seeds = {derived_seed(seed, "epoch", epoch) for seed in range(5) for epoch in range(50)}
-    assert len(seeds) == 250
-    assert derived_seed(1, "epoch", 2) == derived_seed(1, "epoch", 2) < 2**63
-
-
-RECORD = {"stage": "retrain", "loss": 0.5, "zeros": 0.9, "validation_accuracy": 0.95}
-
-
-def test_progress_is_plain_lines_without_a_terminal() -> None:
-    console = Console(record=True, force_terminal=False, width=120)
-    with EpochProgress(total=3, done=1, console=console, every_seconds=0) as progress:
-        progress.show(RECORD)
-        progress.show(RECORD)
-    lines = console.export_text().splitlines()
-    assert lines[0] == "epoch 2/3 retrain: loss 0.5000, zeros 90.00 %, validation 95.00 %"
-    assert len(lines) == 2
-
-
-def test_plain_lines_pause_but_never_leave_out_the_last() -> None:
-    console = Console(record=True, force_terminal=False, width=120)
-    with EpochProgress(total=50, console=console, every_seconds=1000) as progress:
-        for _ in range(50):
-            progress.show(RECORD)
-    assert [line.split()[1] for line in console.export_text().splitlines()] == ["1/50", "50/50"]
-
-
-def test_progress_is_a_bar_on_a_terminal() -> None:
-    console = Console(record=True, force_terminal=True, width=120)
-    with EpochProgress(total=1, console=console) as progress:
-        progress.show(RECORD)
-    assert "1/1" in console.export_text()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.train import functional
-from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, ramp
+from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, gap, ramp
 
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 7), st.integers(1, 12)),
@@ -94,6 +94,39 @@ def test_the_smallest_fall(seed: int, scope: ZerosScope, percent: int) -> None:
             kept = row >= t
             if kept.any() and not kept.all():
                 assert row[~kept].max() < t <= row[kept].min()
+
+
+@settings(deadline=None)
+@given(
+    shapes=st.lists(SHAPES, min_size=1, max_size=3),
+    seed=st.integers(0, 10**6),
+    percent=st.integers(0, 99),
+    scope=st.sampled_from(ZerosScope),
+    balance=st.sampled_from(Balance),
+)
+def test_gaps_part_as_cuts_do_halfway(
+    shapes: list[tuple[int, ...]], seed: int, percent: int, scope: ZerosScope, balance: Balance
+) -> None:
+    scores = distinct(shapes, seed)
+    cuts, gaps = (function(scores, percent / 100, scope, balance) for function in (cut, gap))
+    sharing: list[list[tuple[torch.Tensor, torch.Tensor, float]]] = []  # those with one gap: scores, what falls, gap
+    for score, threshold, middle in zip(scores, cuts, gaps, strict=True):
+        assert middle.shape == threshold.shape
+        rows = [
+            (row, row < t, float(m))
+            for row, t, m in zip(score.flatten(1), threshold.flatten(), middle.flatten(), strict=True)
+        ]
+        sharing += [[row] for row in rows] if balance is Balance.ROWS else [rows]
+    if balance is Balance.NONE and scope is ZerosScope.NETWORK:
+        sharing = [[row for rows in sharing for row in rows]]
+    for rows in sharing:
+        row, falls = torch.cat([r for r, _, _ in rows]), torch.cat([f for _, f, _ in rows])
+        (middle,) = {m for _, _, m in rows}
+        below = float(row[falls].max()) if falls.any() else 0.0
+        if falls.all():
+            assert middle >= below
+        else:
+            assert middle == (below + float(row[~falls].min())) / 2
 
 
 def test_rows_that_do_not_divide_give_the_rest_to_those_with_most() -> None:

@@ -147,6 +147,10 @@ class Method(ABC):
     def step(self, model: nn.Module, stage: Stage, progress: float) -> None:  # noqa: B027
         """After an optimizer step; ``progress`` is the share of the stage that is done, in (0, 1]."""
 
+    def settled(self, model: nn.Module) -> bool:
+        """Whether the model, as it is at an epoch's end, may be chosen; the run's last epoch may in any case."""
+        return True
+
     def report(self, model: nn.Module) -> dict[str, Any]:
         """Figures of the method's own for an epoch's log record."""
         return {}

@@ -155,15 +155,21 @@ class Sca(Method):
         bound = self._options.bound if stage.name == "control" else _FINAL_BOUND
         pull = stage.rate(progress) * self._options.weight_rate * self.strength(stage, progress)
         for layer in layers:
-            layer.weight.sub_(_quantizer(layer).slope(layer.weight), alpha=pull).clamp_(-bound, bound)
+            quantizer = _quantizer(layer)
+            # Beyond 1 / (2 alpha) a step would carry weights near 0 past it, and grow.
+            step = min(pull, 0.5 / max(2 * float(quantizer.alpha.max()), 1e-6))
+            layer.weight.sub_(quantizer.slope(layer.weight), alpha=step).clamp_(-bound, bound)
         self._steps += 1
         if self._steps % self._EVERY == 0:
             self._control(layers, stage, progress)
 
+    def settled(self, model: nn.Module) -> bool:
+        """Weights are next to their rounded values, and the target is met within half a percentage point."""
+        missed = 0.0 if self._target.zeros is None else abs(models.zeros(model) - self.zeros)
+        return _distance(model) < _NEAR and missed <= _MISSED
+
     def report(self, model: nn.Module) -> dict[str, Any]:
-        layers = models.ternary_layers(model)
-        distance = sum(float(_quantizer(layer).distance(layer.weight)) for layer in layers)
-        return {"rounding_distance": distance / sum(layer.weight.numel() for layer in layers)}
+        return {"rounding_distance": _distance(model)}
 
     def state(self) -> dict[str, Any]:
         return {"steps": self._steps}
@@ -185,8 +191,17 @@ class Sca(Method):
             _quantizer(layer).alpha.copy_(2 * barrier.square())
 
 
+_NEAR = 0.01  # mean |w - round(w)|
+_MISSED = 0.005  # share of zeros
 _FINAL_BOUND = 3.0  # tanh: 0.995
 _START = 0.5  # share of zeros that the barrier starts at
+
+
+def _distance(model: nn.Module) -> float:
+    """Mean of |w - round(w)| over all weights."""
+    layers = models.ternary_layers(model)
+    distance = sum(float(_quantizer(layer).distance(layer.weight)) for layer in layers)
+    return distance / sum(layer.weight.numel() for layer in layers)
 
 
 def _quantizer(layer: TernaryLayer) -> ScaQuantizer:
