@@ -10,10 +10,12 @@ from sterna.net.codes.csr import Csr
 from sterna.net.codes.dense import Dense
 from sterna.net.codes.file import CODE_FORMAT_VERSION, load_code, save_code
 from sterna.net.codes.packed import Packed
+from sterna.net.codes.quantize import quantize_uniform
 from sterna.net.codes.registry import CODES, encode
 from sterna.net.codes.report import CodeCost, MatrixCosts, Totals, matrix_costs, network_costs, total
 from sterna.net.codes.run_length import RunLength
 from sterna.net.codes.storage import ArrayStorage, Storage
+from sterna.net.codes.weights import Weights, load_weights
 
 __all__ = [
     "CODES",
@@ -33,11 +35,14 @@ __all__ = [
     "RunLength",
     "Storage",
     "Totals",
+    "Weights",
     "encode",
     "entropy_bound",
     "load_code",
+    "load_weights",
     "matrix_costs",
     "network_costs",
+    "quantize_uniform",
     "save_code",
     "total",
 ]
