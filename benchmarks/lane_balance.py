@@ -42,7 +42,8 @@ def hidden(network: Network, lanes: int) -> dict[str, float]:
 def figures(run: Run, folder: Path) -> dict[str, Any]:
     """Accuracy of one run, and what its network takes in hardware."""
     trained = train(run, folder)
-    (path,) = (folder / f"{run.group}-seed{run.seed}").glob("*[!t].safetensors")
+    _, folder = run.prepare(folder)
+    (path,) = (path for path in folder.glob("*.safetensors") if path.stem != "checkpoint")
     network = load(path)
     assert network.digest == trained["digest"]
     return {**trained, "hardware": {str(lanes): hidden(network, lanes) for lanes in LANES}}

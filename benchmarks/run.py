@@ -10,11 +10,13 @@ rest takes an hour. Names run only some of them.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 
 from common import RESULTS, ROOT
 from results_page import highlights, page
+from training_page import draw_study
 
 BENCHMARKS = (
     "golden_speed",
@@ -49,6 +51,9 @@ def main() -> int:
     target = ROOT / "docs" / "results.md"
     target.write_text(page(RESULTS), encoding="utf-8")
     _into_readme(highlights(RESULTS))
+    study = RESULTS / "training_study.json"
+    if study.is_file():
+        draw_study(json.loads(study.read_text(encoding="utf-8")), target.parent)
     print(f"{target.relative_to(ROOT)} made" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 

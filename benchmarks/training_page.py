@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 from tables import percent, table
 
+PICTURE = "accuracy-zeros.png"
+_REALS = ("ttq", "float")  # their weights are not ternary
 _METHODS = ("sparsity-induced", "sca", "magnitude", "twn", "ttq", "float")
 
 
@@ -63,14 +66,34 @@ def study(result: dict[str, Any]) -> str:
     parts = [_compared(groups, part, title) for part, title in _PARTS]
     parts += [_alpha(groups), _bits(groups)]
     state = f"{result['finished']} of {result['runs']} runs are in.\n"
-    return "## Training methods compared\n\n" + "\n".join(part for part in parts if part) + "\n" + state
+    picture = f"![Accuracy against zeros]({PICTURE})\n"
+    return "## Training methods compared\n\n" + "\n".join(part for part in parts if part) + f"\n{picture}\n{state}"
+
+
+def draw_study(result: dict[str, Any], folder: Path) -> None:
+    """Draws the methods of the MNIST networks, accuracy against zeros, into ``folder``."""
+    from sterna.train.plots import StudyPoint, plot_study
+
+    titles = dict(_PARTS)
+    points = [
+        StudyPoint(
+            network=titles[group["part"]].split(",")[0],
+            method=group["method"],
+            zeros_mean=group["zeros_mean"],
+            accuracy_mean=group["test_accuracy_mean"],
+            accuracy_deviation=group["test_accuracy_deviation"] or 0.0,
+            seeds=group["seeds"],
+        )
+        for group in result["study"].values()
+        if group["part"] in titles and group["part"] != "cifar10" and group["method"] not in _REALS
+    ]
+    plot_study(points, folder / PICTURE)
 
 
 _PARTS = (
     ("mlp", "784-256-256-10 on MNIST, 40 epochs"),
-    ("lenet5", "LeNet-5 on MNIST, 16 epochs"),
-    ("cifar10-90", "VGG on CIFAR-10, 90 %"),
-    ("cifar10-75", "VGG on CIFAR-10, 75 %"),
+    ("lenet5", "LeNet-5 on MNIST, 12 epochs"),
+    ("cifar10", "VGG on CIFAR-10"),
 )
 
 

@@ -3,8 +3,9 @@
     python benchmarks/training_study.py --output benchmarks/results/training_study.json [--parts mlp lenet5 ...]
 
 Every run is a recipe of recipes/ with a few lines exchanged, trained into a folder of its own under runs/study;
-finished runs are found again and stopped ones continued, so the study resumes where it stopped. The result holds
-whatever is finished, and is written anew after every run. The epoch is chosen on held-out training images; test images
+finished runs are found again and stopped ones continued, so the study resumes where it stopped. A run that is a recipe
+as it stands shares the recipe's own folder in runs/. The result holds whatever is finished, and is written anew after
+every run. The epoch is chosen on held-out training images; test images
 serve the export's proof and the figure. Deviations are the sample's (n - 1).
 
 Parts: mlp, lenet5 (the controllable methods at 80, 95 and 98 % zeros, 3 seeds, and the references), cifar10 (the two
@@ -27,6 +28,7 @@ from common import ROOT, parser, write
 
 from sterna.net import cost
 from sterna.train import api
+from sterna.train.recipe import load_recipe
 
 CONTROLLED = ("sparsity-induced", "sca", "magnitude")
 REFERENCES = ("twn", "ttq", "float")
@@ -52,9 +54,30 @@ class Run:
         values = [f"{key}-{value}" for key, value in self.changes if key != "epochs" and value]
         return "-".join([self.part, self.method, *values, *re.findall(r"alpha = ([\d.]+)", self.more)]).replace('"', "")
 
+    @property
+    def source(self) -> Path:
+        """The recipe that it starts from."""
+        return ROOT / "recipes" / f"{self.recipe}.toml"
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether no line is exchanged."""
+        return not self.changes and not self.more and load_recipe(self.source).method.name == self.method
+
+    def prepare(self, folder: Path) -> tuple[Path, Path]:
+        """Its recipe, written if it is one of the study's, and its run folder."""
+        if self.is_recipe:
+            return self.source, ROOT / "runs" / f"{self.recipe}-seed{self.seed}"
+        folder = folder / f"{self.group}-seed{self.seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = folder / "study.toml"
+        if not recipe.is_file() or recipe.read_text(encoding="utf-8") != self.text():
+            recipe.write_text(self.text(), encoding="utf-8")
+        return recipe, folder
+
     def text(self) -> str:
-        """The recipe."""
-        text = (ROOT / "recipes" / f"{self.recipe}.toml").read_text(encoding="utf-8")
+        """The recipe with its lines exchanged."""
+        text = self.source.read_text(encoding="utf-8")
         head, method = text.split("[method]")
         method = re.sub(r"(?m)^name = .*$", f'name = "{self.method}"', method, count=1)
         text = f"{head}[method]{method}"
@@ -67,7 +90,7 @@ class Run:
 
 def grid(parts: list[str]) -> Iterator[Run]:
     """All runs of the named parts, seed by seed, so that a stopped study has something of everything."""
-    for part, recipe, epochs in (("mlp", "mnist-mlp-95", "40"), ("lenet5", "mnist-lenet5-95", "16")):
+    for part, recipe, epochs in (("mlp", "mnist-mlp-95", "40"), ("lenet5", "mnist-lenet5-95", "12")):
         if part in parts:
             for seed, zeros, method in itertools.product(SEEDS, ("0.98", "0.95", "0.8"), CONTROLLED):
                 changes = (("epochs", epochs), ("zeros", zeros))
@@ -95,17 +118,13 @@ def grid(parts: list[str]) -> Iterator[Run]:
             changes = (("epochs", "40"), ("activation_width", width))
             yield Run(part="bits", recipe="mnist-mlp-95", method="sparsity-induced", seed=1, changes=changes)
     if "cifar10" in parts:
-        for zeros, method in itertools.product(("90", "75"), ("sparsity-induced", "magnitude")):
-            yield Run(part=f"cifar10-{zeros}", recipe=f"cifar10-vgg-{zeros}", method=method, seed=1)
+        for method in ("sparsity-induced", "magnitude"):
+            yield Run(part="cifar10", recipe="cifar10-vgg-90", method=method, seed=1)
 
 
 def train(run: Run, folder: Path) -> dict[str, Any]:
     """Figures of one run, trained now or found finished."""
-    folder = folder / f"{run.group}-seed{run.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe = folder / "study.toml"
-    if not recipe.is_file() or recipe.read_text(encoding="utf-8") != run.text():
-        recipe.write_text(run.text(), encoding="utf-8")
+    recipe, folder = run.prepare(folder)
     result = api.run(recipe, folder, seed=run.seed, threads=run.threads)
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     chosen = log[result.epoch - 1]

@@ -123,6 +123,52 @@ def matrix_statistics(matrix: np.ndarray) -> MatrixStatistics:
     )
 
 
+def expected_groups(shares: np.ndarray, *, columns: int) -> tuple[float, float]:
+    """k̄ and k̃ of a row of independent elements: mean numbers of groups, and of empty groups in CER.
+
+    k̄ = Σ_i 1 − (1 − p_i)^n over the values but the most frequent one, i = 1 … K − 1. In CER the row has a place for
+    every value up to the last that it has: k̄ + k̃ = Σ_i 1 − (1 − (p_i + … + p_{K−1}))^n. (Ours; the paper draws at
+    random.)
+
+    Parameters
+    ----------
+    shares : (K,), not rising
+        Probability of each value, the most frequent one first.
+    columns : :class:`int`
+        n.
+    """
+    rest = shares[:0:-1]
+    present = -np.expm1(columns * np.log1p(-rest)).sum()
+    places = -np.expm1(columns * np.log1p(-np.minimum(np.cumsum(rest), 1 - shares[0]))).sum()
+    return float(present), float(places - present)
+
+
+def expected_statistics(shares: np.ndarray, *, rows: int, columns: int) -> MatrixStatistics:
+    """Statistics to expect of a matrix of independent elements; whole numbers are rounded means.
+
+    Parameters
+    ----------
+    shares : (K,), not rising
+        Probability of each value, the most frequent one first.
+    """
+    positive = shares[shares > 0]
+    elements = rows * columns
+    groups, empty_groups = expected_groups(shares, columns=columns)
+    with np.errstate(divide="ignore"):  # one value only: its share is 1
+        values = -np.expm1(elements * np.log1p(-positive)).sum()
+    return MatrixStatistics(
+        rows=rows,
+        columns=columns,
+        values=round(float(values)),
+        kept=round(elements * (1 - float(shares[0]))),
+        entropy=float(max(0.0, -(positive * np.log2(positive)).sum())),
+        min_entropy=-math.log2(shares[0]) + 0.0,
+        most_frequent_share=float(shares[0]),
+        groups=round(rows * groups),
+        empty_groups=round(rows * empty_groups),
+    )
+
+
 def layer_matrix(weights: np.ndarray) -> np.ndarray:
     """Weights of a layer as a matrix whose rows are its outputs or filters: (out, ...) to (out, the rest)."""
     return weights.reshape(len(weights), -1)

@@ -8,12 +8,16 @@ from sterna.net.codes.cer import Cer
 from sterna.net.codes.cser import Cser
 from sterna.net.codes.csr import Csr
 from sterna.net.codes.dense import Dense
+from sterna.net.codes.estimate import estimate
 from sterna.net.codes.file import CODE_FORMAT_VERSION, load_code, save_code
 from sterna.net.codes.packed import Packed
+from sterna.net.codes.plane import Measure, Plane, compute_plane, entropy_limits
+from sterna.net.codes.quantize import quantize_uniform
 from sterna.net.codes.registry import CODES, encode
 from sterna.net.codes.report import CodeCost, MatrixCosts, Totals, matrix_costs, network_costs, total
 from sterna.net.codes.run_length import RunLength
 from sterna.net.codes.storage import ArrayStorage, Storage
+from sterna.net.codes.weights import Weights, load_weights
 
 __all__ = [
     "CODES",
@@ -29,15 +33,23 @@ __all__ = [
     "Kind",
     "MatrixCode",
     "MatrixCosts",
+    "Measure",
     "Packed",
+    "Plane",
     "RunLength",
     "Storage",
     "Totals",
+    "Weights",
+    "compute_plane",
     "encode",
     "entropy_bound",
+    "entropy_limits",
+    "estimate",
     "load_code",
+    "load_weights",
     "matrix_costs",
     "network_costs",
+    "quantize_uniform",
     "save_code",
     "total",
 ]
