@@ -24,6 +24,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def command_line() -> str:
+    """The running command."""
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
 def write(output: Path | None, packages: tuple[str, ...], figures: Mapping[str, Any]) -> None:
     """Writes figures as JSON, or prints them where no file is given.
 
@@ -35,10 +40,9 @@ def write(output: Path | None, packages: tuple[str, ...], figures: Mapping[str, 
         Whose versions matter.
     figures : mapping
     """
-    script = Path(sys.argv[0]).name
     result = {
-        "benchmark": Path(script).stem,
-        "command": " ".join(["python", f"benchmarks/{script}", *sys.argv[1:]]),
+        "benchmark": Path(sys.argv[0]).stem,
+        "command": command_line(),
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in ("sterna", *packages)},

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import codes_page
 import training_page
 from tables import percent, table
 
@@ -200,6 +201,8 @@ SECTIONS = {
     "dense_unit": dense,
     "timing_exact": timing,
     "golden_speed": speed,
+    "codes_study": codes_page.study,
+    "codes_speed": codes_page.speed,
 }
 
 

@@ -29,6 +29,8 @@ BENCHMARKS = (
     "mnist_route",
     "dense_unit",
     "timing_exact",
+    "codes_speed",
+    "codes_study",
 )
 BEGIN, END = "<!-- results: made by benchmarks/run.py -->", "<!-- end of results -->"
 
