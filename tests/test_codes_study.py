@@ -16,7 +16,7 @@ from architectures import ARCHITECTURES, Architecture, Layer
 from low_entropy import Wanted
 
 from sterna.net import cost
-from sterna.net.codes import encode
+from sterna.net.codes import CODES, encode
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
@@ -98,7 +98,9 @@ def test_drawn_matrices_follow_the_distribution_and_the_seed() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 @pytest.mark.parametrize("shift", [0, -5, 20])
-def test_statistics_counted_in_another_way_are_the_same(layer: Layer, shift: int, monkeypatch) -> None:
+def test_statistics_counted_in_another_way_are_the_same(
+    layer: Layer, shift: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(low_entropy, "_CHUNK", 700)  # several rows at a time, or a part of one
     matrix = drawn(layer, shift=shift)
     found, value = low_entropy.statistics(matrix)
@@ -250,3 +252,24 @@ def test_speed_page() -> None:
     assert lines[5] == "| `dense` | 2.000 | 2.500 | 1.00 | 0.50 | 32.000 |"
     assert "4 `vfmadd231ps`" in made
     assert "2 threads" in made
+
+
+def test_pieces_stand_for_all_rows_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes_times = pytest.importorskip("codes_times", reason="needs numba")
+    architecture = ARCHITECTURES["AlexNet"]
+    monkeypatch.setattr(codes_times, "MOST_ELEMENTS", 1 << 16)
+    pieces = list(codes_times.drawn_pieces("AlexNet", batch=False))
+    assert max(matrix.size for matrix, _, _ in pieces) < 1 << 17
+    rows = sum(len(matrix) * count for matrix, _, count in pieces)
+    assert rows == pytest.approx(architecture.rows)
+    assert {places for _, places, _ in pieces} == {layer.positions for layer in architecture.layers}
+
+
+@pytest.mark.parametrize(("batch", "wanted"), [(False, 1 + 2), (True, (1 + 2 * 4) / 256)])
+def test_times_are_sums_an_input(batch: bool, wanted: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes_times = pytest.importorskip("codes_times", reason="needs numba")
+    monkeypatch.setattr(codes_times, "take_turns", lambda made, rounds: {name: {"best_ms": 1.0} for name in made})
+    ternary = np.array([[0, 1, -1, 0, 0, 1], [0, 0, 0, -1, 0, 0]], dtype=np.int8)
+    pieces = [(ternary, 1, 1.0), (ternary * 3, 4, 2.0)]
+    times = codes_times.time_pieces(pieces, 1, batch=batch)
+    assert times == pytest.approx(dict.fromkeys({"numpy_dense", "scipy_csr", *CODES} - {"base3"}, wanted))
