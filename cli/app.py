@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sterna.cli.codes import codes
 from sterna.cli.demo import demo
 from sterna.cli.errors import USER_ERRORS, message
 from sterna.cli.generate import generate
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 only if all that a command claims was checked; 1 after one line that says what to do.",
 )
-for function in (train, plot, info, generate, simulate, synth, report, demo):
+for function in (train, plot, info, codes, generate, simulate, synth, report, demo):
     app.command()(function)
 
 

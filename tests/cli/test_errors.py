@@ -32,7 +32,7 @@ epochs = 2
 name = "float"
 """
 
-COMMANDS = (("info",), ("generate",), ("simulate",), ("synth", "--device", "up5k"))
+COMMANDS = (("info",), ("codes",), ("generate",), ("simulate",), ("synth", "--device", "up5k"))
 
 
 def rewrite(model: Path, path: Path, change: Callable[[dict[str, np.ndarray]], None]) -> Path:
