@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import codes_reach
-from codes_reach import TARGETS
+from codes_reach import TARGETS, is_sparse, show
 from tables import percent, table
 
-_SPARSE = 0.95  # from this share of zeros on, the bounds for ternary networks hold
 _CODES = ("csr", "cer", "cser")
 _ORDER = "CSR / CER / CSER"
 
@@ -113,8 +112,10 @@ def _drawn(part: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]) ->
         + ("equal" if equal else "**DO NOT EQUAL**")
         + " the formulas of docs/codes.md to the bit (must). The aim is a storage gain of CER and CSER within 5 % of "
         f"the remembered one: {_near(networks)}. In the column beside, no column index has less than 16 bits. "
-        "Operations and energy count every layer once a place of its map, for one image of 3 × 224 × 224. Plain "
-        f"packing into 7 bits gains {packed[0]:.2f} to {packed[-1]:.2f} in storage.\n"
+        "Operations and energy count every layer once a place of its map, for one image of 3 × 224 × 224: there it "
+        "matters that layers of real networks differ, while all of a drawn one are alike, and energy jumps where an "
+        f"array just fits a smaller memory. Plain packing into 7 bits gains {show(packed[0])} to {show(packed[-1])} in "
+        "storage.\n"
     )
 
 
@@ -179,7 +180,7 @@ def _quantized(key: str, case: Mapping[str, Any], times: Mapping[str, Mapping[st
         f"{case['groups_per_row']:.1f}",
         _three(gains, "storage"),
         _best({code: gain for code, gain in gains.items() if code not in _CODES}, "storage"),
-        f"{case['entropy_gain']:.1f}",
+        show(case["entropy_gain"]),
         _three(gains, "operations"),
         _three(gains, "energy"),
         _three_times(times.get(key)),
@@ -193,9 +194,9 @@ def _ternary(cases: Mapping[str, Any], times: Mapping[str, Mapping[str, float]])
             percent(case["zeros"], 1),
             _three(case["gains"], "storage"),
             _best(case["gains"], "storage"),
-            f"{max(gain['storage'] for gain in case['gains'].values()) / 16:.2f}",
+            show(max(gain["storage"] for gain in case["gains"].values()) / 16),
             _bold(case["best_by_layer"]["storage"], "storage"),
-            f"{case['entropy_gain']:.1f}",
+            show(case["entropy_gain"]),
             _three(case["gains"], "energy"),
             _best(case["gains"], "energy"),
             _bold(case["best_by_layer"]["energy"], "energy"),
@@ -208,7 +209,7 @@ def _ternary(cases: Mapping[str, Any], times: Mapping[str, Mapping[str, float]])
     header = ["network", "zeros", f"storage: {_ORDER}", "best code", "over 2 bits", "best code of each layer"]
     header += ["entropy bound", f"energy: {_ORDER}", "best code", "best code of each layer"]
     header += ["8-bit vectors, no multiplications", f"time: {_ORDER}"]
-    sparse = [case for case in cases.values() if round(case["zeros"], 3) >= _SPARSE]
+    sparse = [case for case in cases.values() if is_sparse(case)]
     return (
         "### Ternary networks\n\n"
         + table(header, rows)
@@ -246,8 +247,7 @@ def _timing(part: Mapping[str, Any]) -> str:
 
 def _bold(gain: float, figure: str) -> str:
     """A gain, bold where it reaches the abstract's."""
-    text = f"{gain:.2f}" if gain < 10 else f"{gain:.1f}" if gain < 100 else f"{gain:,.0f}"
-    return f"**{text}**" if gain >= TARGETS.get(figure, float("inf")) else text
+    return f"**{show(gain)}**" if gain >= TARGETS.get(figure, float("inf")) else show(gain)
 
 
 def _three(gains: Mapping[str, Mapping[str, float]], figure: str) -> str:

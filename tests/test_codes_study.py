@@ -226,10 +226,7 @@ def test_where_the_abstract_is_reached() -> None:
     section = codes_reach.section({"weights": {"cases": cases}})
     assert "15 times less storage** by CER or CSER on some of ternary, 95 % zeros or more." in section
     assert "20 times less energy** by CER or CSER on none of ternary, 95 % zeros or more." in section
-    row = (
-        "| ternary, 95 % zeros or more | 1 of 2: 2.0 to 16.0, `cer`, `cser` | 2 of 2: 16.0 to 90.0, `cer`, `run_length`"
-    )
-    assert row in section
+    assert "zeros or more | 1 of 2: 2.00 to 16.0, `cer`, `cser` | 2 of 2: 16.0 to 90.0, `cer`, `run_length`" in section
     assert "time" not in section.splitlines()[-2]
     assert codes_reach.section({}) == ""
 
