@@ -1,0 +1,131 @@
+"""What it takes a lane to read each code: logic, clock, and the share of cycles in which it adds or subtracts.
+
+    python benchmarks/index_decoders.py --output benchmarks/results/index_decoders.json
+
+One random 256 x 784 matrix at 95 % zeros. Sterna's own is compiled for 8 lanes, and everything between its memories and
+the positions of all lanes is measured, with what they share, and divided by 8. Each other decoder gets the rows of the
+first of these lanes, for one lane. Every decoder is simulated first: the exit status is 1 where a weight, its place or
+its sign differs from the matrix.
+
+Cycles are counted to the last weight; that lanes at paces of their own would wait for each other at the end of a frame
+is not counted against the other codes. Stored bits are those of the memories' words, against the entropy of the rows.
+Memories are synthesized too, so that the clock is real, but neither they nor the registers behind them are counted.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.back import verilog
+from common import parser, write
+from decoders import Decoder, decode, elements
+from decoders_lane import UnitFront
+from decoders_masks import Base3, Bitmap, Packed
+from decoders_runs import Csr, Grouped, Rice, RunLength, SignGroups
+from index_words import LANES, random_matrix
+
+from sterna.hw.schedule import compile_schedule
+from sterna.hw.synth import synthesize
+from sterna.net import entropy
+
+ZEROS, SEED = 0.95, 0
+DEVICES = ("25f", "up5k")
+NAME = "decoder"
+OTHERS: dict[str, Callable[[np.ndarray], Decoder]] = {
+    "packed": Packed,
+    "base3": Base3,
+    "bitmap, words of 16": lambda rows: Bitmap(rows, word=16),
+    "bitmap, words of 32": lambda rows: Bitmap(rows, word=32),
+    "csr": Csr,
+    "cer": lambda rows: Grouped(rows, code="cer"),
+    "cser": lambda rows: Grouped(rows, code="cser"),
+    "run_length": RunLength,
+    "run_length, 7 bits": lambda rows: RunLength(rows, run_bits=7),
+    "sign_groups": SignGroups,
+    "rice": Rice,
+}
+
+
+def place(decoder: Decoder, device: str, seeds: list[int]) -> dict[str, Any]:
+    """Logic a lane, without the memories' registers, and the clock."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{NAME}.v"
+        path.write_text(verilog.convert(decoder, name=NAME, emit_src=False, strip_internal_attrs=True))
+        report = synthesize(
+            path, top=NAME, device=device, out_dir=Path(folder) / "out", seeds=seeds, output_registers=False
+        )
+    assert report.clock is not None
+    lanes, total = len(decoder.o), report.total
+    return {
+        "part": str(report.device),
+        "lut4": total.lut4 / lanes,
+        "carry": total.carry / lanes,
+        "flip_flops": (total.flip_flops - decoder.register_bits) / lanes,
+        "ram_blocks": total.ram_blocks,
+        "clock": report.clock.to_json(),
+        "tools": report.tools,
+    }
+
+
+def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray, seeds: list[int]) -> dict[str, Any]:
+    """Simulation and cost of a decoder; whatever is elaborated is made anew."""
+    nonzeros = int(np.count_nonzero(matrix))
+    decoder = make()
+    found, cycles = decode(decoder, nonzeros)
+    made = {
+        "name": name,
+        "equal": found == elements(matrix),
+        "lanes": len(decoder.o),
+        "weights": nonzeros,
+        "cycles": cycles,
+        "used": nonzeros / (cycles * len(decoder.o)),
+        "stored_over_entropy": decoder.memory_bits / (entropy(matrix) * matrix.size),
+        "devices": {device: place(make(), device, seeds) for device in DEVICES},
+    }
+    show(made)
+    return made
+
+
+def show(made: dict[str, Any]) -> None:
+    """One line."""
+    costs = ", ".join(
+        f"{device} {cost['lut4']:.1f} LUT4, {cost['carry']:.1f} carry, {cost['flip_flops']:.1f} flip-flops, "
+        f"{cost['clock']['median_hz'] / 1e6:.0f} MHz"
+        for device, cost in made["devices"].items()
+    )
+    state = "equal" if made["equal"] else "DIFFERENT"
+    print(f"{made['name']}: {state}, {100 * made['used']:.1f} % of the cycles; {costs}", flush=True)
+
+
+def main() -> int:
+    """Measures, prints a line a decoder, and writes JSON."""
+    command = parser(__doc__)
+    command.add_argument("--seeds", type=int, default=3, help="seeds of place and route, from 1 (default: %(default)s)")
+    arguments = command.parse_args()
+    seeds = list(range(1, arguments.seeds + 1))
+    matrix = random_matrix(ZEROS, SEED)
+    schedule = compile_schedule(matrix, lanes=LANES)
+    rows = matrix[list(schedule.rows[0])]
+    found = [figures("schedule", lambda: UnitFront(schedule, matrix.shape), matrix, seeds)]
+    found += [figures(name, lambda make=make: make(rows), rows, seeds) for name, make in OTHERS.items()]  # type: ignore[misc]
+    good = all(made["equal"] for made in found)
+    result = {
+        "zeros": ZEROS,
+        "seed": SEED,
+        "rows": matrix.shape[0],
+        "columns": matrix.shape[1],
+        "lanes": LANES,
+        "place_and_route_seeds": seeds,
+        "decoders": found,
+    }
+    write(arguments.output, ("amaranth", "numpy"), result)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
