@@ -264,6 +264,11 @@ def test_plane_figure() -> None:
     assert set(labels[:-1]) >= {"cer"}
 
 
+def test_every_code_has_a_color() -> None:
+    assert list(picture._COLORS) == list(CODES)
+    assert len(set(picture._COLORS.values())) == len(CODES)
+
+
 def test_many_layers_have_no_names() -> None:
     layers = [costs_at(f"layer{number}", (20, 30), 0.1 * number) for number in range(9)]
     plane = compute_plane(rows=20, columns=30, values=3, points=4)
