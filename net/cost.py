@@ -10,6 +10,8 @@ import numpy as np
 from sterna.net.network import Network
 from sterna.net.nodes import WeightNode
 
+_ROUNDING = 1e-9  # of probabilities
+
 
 def nonzeros(weights: np.ndarray) -> int:
     """Number of weights that are not zero."""
@@ -150,7 +152,16 @@ def expected_statistics(shares: np.ndarray, *, rows: int, columns: int) -> Matri
     ----------
     shares : (K,), not rising
         Probability of each value, the most frequent one first.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If ``shares`` are no such probabilities.
     """
+    if not (shares.ndim == 1 and shares.size and shares[-1] >= 0 and (np.diff(shares) <= _ROUNDING).all()):
+        raise ValueError("shares must be one or more probabilities in an order that does not rise")
+    if not abs(float(shares.sum()) - 1) <= _ROUNDING:
+        raise ValueError(f"shares must have the sum 1, not {float(shares.sum()):g}")
     positive = shares[shares > 0]
     elements = rows * columns
     groups, empty_groups = expected_groups(shares, columns=columns)

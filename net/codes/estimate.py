@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from sterna.net.checks import check_integer
 from sterna.net.codes.base import Kind
 from sterna.net.codes.base3 import TRITS
 from sterna.net.codes.packing import packed_bytes
@@ -81,7 +82,15 @@ def estimate(
         Whether values are −1, 0 and 1, so that only dense multiplies.
     value_bits, operand_bits, result_bits, tight, table
         As :func:`matrix_costs` takes them.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If there is no such code, a width is out of range, or base 3 is asked for without ``ternary``.
     """
+    value_bits = check_integer(value_bits, "value_bits", low=1, high=64)
+    operand_bits = check_integer(operand_bits, "operand_bits", low=1, high=64)
+    result_bits = check_integer(result_bits, "result_bits", low=1, high=64)
     found = _ESTIMATES[find_code(code).NAME](statistics, not ternary)
     accesses, stored = [], []
     for array in found.arrays:

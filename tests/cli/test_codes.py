@@ -17,7 +17,17 @@ from rich.cells import cell_len
 from sterna.cli import plane as picture
 from sterna.cli.codes import _energy
 from sterna.net import ActivationType, Conv2d, Flatten, Network
-from sterna.net.codes import CODES, Measure, compute_plane, matrix_costs, network_costs, quantize_uniform, total
+from sterna.net.codes import (
+    CODES,
+    Measure,
+    compute_plane,
+    encode,
+    matrix_costs,
+    network_costs,
+    quantize_uniform,
+    save_code,
+    total,
+)
 from sterna.net.cost import matrix_statistics
 from sterna.net.file import load, save
 
@@ -217,12 +227,13 @@ def test_plane(model: Path, weights: Path, tmp_path: Path, sterna: Callable) -> 
 @pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize(
     "matrix",
-    [np.zeros((3, 4)), np.array([[1, 0]]), np.eye(9, 200), np.array([[1, 2, 3, 0]])],
+    [np.zeros((3, 4)), np.array([[1.0, 0.0]]), np.eye(9, 200), np.array([[1.0, 2.0, 3.0, 0.0]])],
     ids=["one value", "two values", "two values, more", "four values"],
 )
 def test_plane_of_few_values(matrix: np.ndarray, tmp_path: Path, sterna: Callable) -> None:
     np.savez(tmp_path / "w.npz", a=matrix, empty=np.zeros((0, 3)))
-    assert sterna("codes", tmp_path / "w.npz", "--plane", tmp_path / "w.png").status == 0
+    assert sterna("codes", tmp_path / "w.npz", "--tight", "--plane", tmp_path / "w.png").status == 0
+    assert sterna("codes", tmp_path / "w.npz", "--quantize", 2).status == 0
 
 
 def costs_at(name: str, shape: tuple[int, int], zeros: float, values: int = 3) -> Any:
@@ -369,6 +380,12 @@ def test_another_file(name: str, tmp_path: Path, sterna: Callable) -> None:
     (tmp_path / name).write_bytes(b"?")
     error = sterna("codes", tmp_path / name).error
     assert error == f"{tmp_path / name}: neither a network (.safetensors) nor arrays of weights (.npz)"
+
+
+def test_a_file_of_an_encoded_matrix(tmp_path: Path, sterna: Callable) -> None:
+    path = tmp_path / "coded.safetensors"
+    save_code(encode(np.eye(3), "cer"), path)
+    assert sterna("codes", path).error.startswith(f"{path}: its metadata has no 'sterna' entry")
 
 
 @pytest.mark.parametrize("name", ["none.npz", "none.safetensors"])

@@ -146,3 +146,22 @@ def test_refused() -> None:
         estimate("base3", found)
     with pytest.raises(ValueError, match=r"^code must be one of dense, .*, cser, not 'lzw'$"):
         estimate("lzw", found)
+    for name in ("value_bits", "operand_bits", "result_bits"):
+        with pytest.raises(ValueError, match=rf"^{name} must be an integer from 1 to 64, not 0$"):
+            estimate("csr", found, **{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("shares", "reason"),
+    [
+        ([], "shares must be one or more probabilities in an order that does not rise"),
+        ([[0.5, 0.5]], "shares must be one or more probabilities in an order that does not rise"),
+        ([0.4, 0.6], "shares must be one or more probabilities in an order that does not rise"),
+        ([1.5, -0.5], "shares must be one or more probabilities in an order that does not rise"),
+        ([float("nan")], "shares must be one or more probabilities in an order that does not rise"),
+        ([0.5, 0.4], "shares must have the sum 1, not 0.9"),
+    ],
+)
+def test_no_probabilities(shares: list[float], reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        cost.expected_statistics(np.array(shares), rows=2, columns=3)
