@@ -74,8 +74,8 @@ def _example(part: Mapping[str, Any]) -> str:
     return (
         "### The worked example\n\n"
         + table(["code", "entries wanted", "entries stored"], rows)
-        + f"\nAll arrays of CER and CSER on the worked examples of docs/codes.md {'equal' if equal else '**DIFFER**'} "
-        "(must: equal).\n"
+        + f"\nAll arrays of CER and CSER on the worked examples of docs/codes.md {'are' if equal else '**are not**'} "
+        "what they must be.\n"
     )
 
 
@@ -105,7 +105,8 @@ def _drawn(part: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]) ->
         "groups k̄ of a row (k̃: empty ones, in CER). **The wanted ones, and the gains called remembered, are those "
         "of Wiedemann, Müller and Samek 2018 as remembered: its text was not at hand, and nothing here repeats it.** "
         "Elements are independent: 127 values, one of them 0 with the share p0, the others by Student's t "
-        "distribution, scale and degrees of freedom solved for entropy and k̄, the same for all layers of a network.\n\n"
+        "distribution, scale and degrees of freedom solved for entropy and k̄, the same for all layers of a network; "
+        f"seed {part['seed']}. AlexNet's statistics are those of a pruned network.\n\n"
         + table(*_drawn_gains(networks, times))
         + "\nGains over 32-bit dense. Values take 32 bits, an index array the smallest of 8, 16 and 32 bits that "
         "holds it; the bits stored for each matrix and code "
@@ -137,10 +138,10 @@ def _drawn_gains(
     rows: list[list[object]] = []
     for name, made in networks.items():
         for number, (code, gains) in enumerate(made["gains"].items()):
-            known = {figure: gain[number] for figure, gain in made["remembered"].items()}
-            away = percent(gains["storage"] / known["storage"] - 1, 1) if known else ""
+            known = {figure: show(gain[number]) for figure, gain in made["remembered"].items()}
+            away = percent(gains["storage"] / made["remembered"]["storage"][number] - 1, 1) if known else ""
             rows.append([name, f"`{code}`", _bold(gains["storage"], "storage"), known.get("storage", ""), away])
-            rows[-1].append(f"{gains['storage_of_wide_columns']:.2f}")
+            rows[-1].append(show(gains["storage_of_wide_columns"]))
             time = times.get(name, {}).get(code)
             for figure, gain in (("operations", gains["operations"]), ("energy", gains["energy"]), ("time", time)):
                 rows[-1] += ["" if gain is None else _bold(gain, figure), known.get(figure, "")]
@@ -230,8 +231,8 @@ def _within(cases: Sequence[Mapping[str, Any]], figure: str, must: float, aim: f
     best = {case["label"]: max(gain[figure] for gain in case["gains"].values()) for case in cases}
     short = [f"`{label}` ({gain:.1f})" for label, gain in best.items() if gain < aim]
     reached = sum(gain >= must for gain in best.values())
-    text = f"Of the {len(best)} with 95 % zeros or more, {reached} reach the {figure} that they must"
-    return text + (f", and all but {', '.join(short)} the aim." if short else ", and all the aim.")
+    text = f"{figure.capitalize()}: of the {len(best)} networks with 95 % zeros or more, {reached} reach the must, "
+    return text + (f"and all but {', '.join(short)} the aim." if short else "and all the aim.")
 
 
 def _timing(part: Mapping[str, Any]) -> str:

@@ -49,7 +49,8 @@ def section(parts: Mapping[str, Any]) -> str:
         + "\n".join(lines)
         + "\n\n"
         + table(header, rows)
-        + "\nHow many of the matrices reach it, with the least and the greatest gain, and the codes that are best.\n"
+        + "\nHow many of the matrices reach it, with the least and the greatest gain, and the codes that are best. Of "
+        "drawn matrices, any code is one of CSR, CER and CSER, and for storage packing, too.\n"
     )
 
 
@@ -106,5 +107,5 @@ def _sentence(groups: Mapping[str, Sequence[Gains]], figure: str) -> str:
         best = [_best(gains[figure], _PAPERS)[0] >= TARGETS[figure] for gains in group if figure in gains]
         if best:
             found["all" if all(best) else "some" if any(best) else "none"].append(title)
-    said = [f"on {how} of {'; '.join(titles)}" for how, titles in found.items() if titles]
-    return f"**{TARGETS[figure]:g} times less {_NAMES[figure]}** by CER or CSER " + " — ".join(said) + "."
+    said = [f"\n  - {how} of them: {'; '.join(titles)}" for how, titles in found.items() if titles]
+    return f"**{TARGETS[figure]:g} times less {_NAMES[figure]}** by CER or CSER:" + "".join(said)
