@@ -1,4 +1,4 @@
-"""What it takes a lane to read each code: logic, clock, and the share of cycles in which it adds or subtracts.
+"""What it takes a lane to read each code: logic, its depth, and the share of cycles in which it adds or subtracts.
 
     python benchmarks/index_decoders.py --output benchmarks/results/index_decoders.json
 
@@ -9,14 +9,18 @@ its sign differs from the matrix.
 
 Cycles are counted to the last weight; that lanes at paces of their own would wait for each other at the end of a frame
 is not counted against the other codes. Stored bits are those of the memories' words, against the entropy of the rows.
-Memories are synthesized too, so that the clock is real, but neither they nor the registers behind them are counted.
+Yosys maps to ECP5 and to iCE40 as sterna.hw.synth does, and nothing is placed. Memories are mapped too, to blocks, but
+neither they nor the registers behind them are counted. Levels are the tables and chains of carry cells on the longest
+way from a register or a memory to the next.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +33,23 @@ from decoders_masks import Base3, Bitmap, Packed
 from decoders_runs import Csr, Grouped, Rice, RunLength, SignGroups
 from index_words import LANES, random_matrix
 
+from sterna.hw.devices import Family
+from sterna.hw.netlist import count_resources, leaf_cells, read_netlist
 from sterna.hw.schedule import compile_schedule
-from sterna.hw.synth import synthesize
+from sterna.hw.toolchain import Tool, run_tool, tool_version
 from sterna.net import entropy
 
 ZEROS, SEED = 0.95, 0
-DEVICES = ("25f", "up5k")
 NAME = "decoder"
+TABLES, CARRIES = ("LUT4", "SB_LUT4"), ("CCU2C", "SB_CARRY")
+SCRIPT = f"""read_verilog design.v
+design -save read
+synth_ecp5 -nowidelut -top {NAME}
+write_json {Family.ECP5.value}.json
+design -load read
+synth_ice40 -top {NAME}
+write_json {Family.ICE40.value}.json
+"""
 OTHERS: dict[str, Callable[[np.ndarray], Decoder]] = {
     "packed": Packed,
     "base3": Base3,
@@ -51,28 +65,61 @@ OTHERS: dict[str, Callable[[np.ndarray], Decoder]] = {
 }
 
 
-def place(decoder: Decoder, device: str, seeds: list[int]) -> dict[str, Any]:
-    """Logic a lane, without the memories' registers, and the clock."""
+def place(decoder: Decoder) -> dict[str, Any]:
+    """Logic a lane and levels in every family, without the memories' registers."""
+    lanes, found = len(decoder.o), {}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{NAME}.v"
-        path.write_text(verilog.convert(decoder, name=NAME, emit_src=False, strip_internal_attrs=True))
-        report = synthesize(
-            path, top=NAME, device=device, out_dir=Path(folder) / "out", seeds=seeds, output_registers=False
-        )
-    assert report.clock is not None
-    lanes, total = len(decoder.o), report.total
-    return {
-        "part": str(report.device),
-        "lut4": total.lut4 / lanes,
-        "carry": total.carry / lanes,
-        "flip_flops": (total.flip_flops - decoder.register_bits) / lanes,
-        "ram_blocks": total.ram_blocks,
-        "clock": report.clock.to_json(),
-        "tools": report.tools,
+        path = Path(folder)
+        text = verilog.convert(decoder, name=NAME, emit_src=False, strip_internal_attrs=True)
+        (path / "design.v").write_text(text, encoding="utf-8")
+        (path / "synth.ys").write_text(SCRIPT, encoding="utf-8")
+        run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=path, log="yosys.log")
+        for family in Family:
+            modules = read_netlist(path / f"{family.value}.json")
+            cells = Counter(kind for _, kind in leaf_cells(modules, NAME) if kind != "$scopeinfo")
+            used = count_resources(family, cells, Counter())
+            found[family.value] = {
+                "lut4": used.lut4 / lanes,
+                "carry": used.carry / lanes,
+                "flip_flops": (used.flip_flops - decoder.register_bits) / lanes,
+                "ram_blocks": used.ram_blocks,
+                "levels": levels(modules[NAME]["cells"]),
+            }
+    return found
+
+
+def levels(cells: Mapping[str, Any]) -> int:
+    """Tables and carry chains on the longest way between registers, memories and ports of a flat netlist."""
+    logic = {name: cell for name, cell in cells.items() if cell["type"] in (*TABLES, *CARRIES)}
+    drivers = {
+        bit: name
+        for name, cell in logic.items()
+        for port, bits in cell["connections"].items()
+        if cell["port_directions"][port] == "output"
+        for bit in bits
     }
+    sources: dict[str, set[str]] = {
+        name: {
+            drivers[bit]
+            for port, bits in cell["connections"].items()
+            if cell["port_directions"][port] == "input"
+            for bit in bits
+            if bit in drivers
+        }
+        for name, cell in logic.items()
+    }
+    depth: dict[str, int] = {}
+    for name in TopologicalSorter(sources).static_order():
+        chained = logic[name]["type"] in CARRIES
+        # a chain is one level, however long
+        depth[name] = max(
+            (depth[source] + (not (chained and logic[source]["type"] in CARRIES)) for source in sources[name]),
+            default=1,
+        )
+    return max(depth.values(), default=0)
 
 
-def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray, seeds: list[int]) -> dict[str, Any]:
+def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray) -> dict[str, Any]:
     """Simulation and cost of a decoder; whatever is elaborated is made anew."""
     nonzeros = int(np.count_nonzero(matrix))
     decoder = make()
@@ -85,7 +132,7 @@ def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray, seeds: l
         "cycles": cycles,
         "used": nonzeros / (cycles * len(decoder.o)),
         "stored_over_entropy": decoder.memory_bits / (entropy(matrix) * matrix.size),
-        "devices": {device: place(make(), device, seeds) for device in DEVICES},
+        "families": place(make()),
     }
     show(made)
     return made
@@ -94,9 +141,9 @@ def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray, seeds: l
 def show(made: dict[str, Any]) -> None:
     """One line."""
     costs = ", ".join(
-        f"{device} {cost['lut4']:.1f} LUT4, {cost['carry']:.1f} carry, {cost['flip_flops']:.1f} flip-flops, "
-        f"{cost['clock']['median_hz'] / 1e6:.0f} MHz"
-        for device, cost in made["devices"].items()
+        f"{family} {cost['lut4']:.1f} LUT4, {cost['carry']:.1f} carry, {cost['flip_flops']:.1f} flip-flops, "
+        f"{cost['levels']} levels"
+        for family, cost in made["families"].items()
     )
     state = "equal" if made["equal"] else "DIFFERENT"
     print(f"{made['name']}: {state}, {100 * made['used']:.1f} % of the cycles; {costs}", flush=True)
@@ -104,15 +151,12 @@ def show(made: dict[str, Any]) -> None:
 
 def main() -> int:
     """Measures, prints a line a decoder, and writes JSON."""
-    command = parser(__doc__)
-    command.add_argument("--seeds", type=int, default=3, help="seeds of place and route, from 1 (default: %(default)s)")
-    arguments = command.parse_args()
-    seeds = list(range(1, arguments.seeds + 1))
+    arguments = parser(__doc__).parse_args()
     matrix = random_matrix(ZEROS, SEED)
     schedule = compile_schedule(matrix, lanes=LANES)
     rows = matrix[list(schedule.rows[0])]
-    found = [figures("schedule", lambda: UnitFront(schedule, matrix.shape), matrix, seeds)]
-    found += [figures(name, lambda make=make: make(rows), rows, seeds) for name, make in OTHERS.items()]  # type: ignore[misc]
+    found = [figures("schedule", lambda: UnitFront(schedule, matrix.shape), matrix)]
+    found += [figures(name, lambda make=make: make(rows), rows) for name, make in OTHERS.items()]  # type: ignore[misc]
     good = all(made["equal"] for made in found)
     result = {
         "zeros": ZEROS,
@@ -120,7 +164,7 @@ def main() -> int:
         "rows": matrix.shape[0],
         "columns": matrix.shape[1],
         "lanes": LANES,
-        "place_and_route_seeds": seeds,
+        "tools": {"yosys": tool_version(Tool.YOSYS)},
         "decoders": found,
     }
     write(arguments.output, ("amaranth", "numpy"), result)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import codes_page
+import index_page
 import training_page
 from tables import percent, table
 
@@ -199,6 +200,8 @@ SECTIONS = {
     "mnist_rtl": rtl,
     "mnist_route": route,
     "dense_unit": dense,
+    "index_words": index_page.words,
+    "index_decoders": index_page.decoders,
     "timing_exact": timing,
     "golden_speed": speed,
     "codes_study": codes_page.study,

@@ -28,6 +28,8 @@ BENCHMARKS = (
     "mnist_rtl",
     "mnist_route",
     "dense_unit",
+    "index_words",
+    "index_decoders",
     "timing_exact",
     "codes_speed",
     "codes_study",

@@ -12,6 +12,7 @@ from decoders_lane import UnitFront
 from decoders_masks import Base3, Bitmap, Packed
 from decoders_runs import RICE_WORD, Csr, Grouped, Rice, RunLength, SignGroups
 from index_bits import MAX_UNARY, code_bits, fixed_bits, idea_bits, linear_runs, row_runs, sign_planes
+from index_decoders import levels
 
 from sterna.hw.columns import place_columns
 from sterna.hw.schedule import compile_format, compile_schedule
@@ -144,3 +145,23 @@ def test_words_that_move_further_than_a_row_are_refused() -> None:
         RunLength(matrix(), run_bits=6)
     with pytest.raises(ValueError, match="remainder must be at most 7, not 8"):
         Rice(matrix(), remainder=8)
+
+
+def cell(kind: str, inputs: list[int], output: int) -> dict[str, object]:
+    return {
+        "type": kind,
+        "port_directions": {"I": "input", "O": "output"},
+        "connections": {"I": inputs, "O": [output]},
+    }
+
+
+def test_levels_count_tables_and_whole_carry_chains() -> None:
+    cells = {
+        "register": cell("TRELLIS_FF", [9], 1),
+        "table": cell("LUT4", [1, 2], 3),
+        "first": cell("CCU2C", [3, 2], 4),
+        "second": cell("CCU2C", [4, 2], 5),
+        "last": cell("LUT4", [5, 1], 9),
+    }
+    assert levels(cells) == 3
+    assert levels({"register": cells["register"]}) == 0
