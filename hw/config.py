@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sterna.hw.schedule import SLACK
+from sterna.hw.schedule import ESCAPE_PRICE, SLACK
+from sterna.net.checks import check_integer
 
 MAX_ELEMENTS_PER_BEAT = 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -33,6 +33,8 @@ class AcceleratorConfig:
         Clock to derive lanes for.
     slack : float
         Share of a layer's steps that the schedule may give for fewer index bits.
+    escape_price : int
+        Bits of index memory that a stream of escapes has to save to be worth its logic (docs/hardware.md, Format).
     name : str, optional
         Name of the top module and of the files; a Verilog identifier.
 
@@ -48,6 +50,7 @@ class AcceleratorConfig:
     fps: float | None = None
     clock_hz: float | None = None
     slack: float = SLACK
+    escape_price: int = ESCAPE_PRICE
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -55,9 +58,9 @@ class AcceleratorConfig:
             if isinstance(self.lanes, str):
                 raise TypeError(f"lanes must be a positive integer or a sequence of them, not {self.lanes!r}")
             lanes = self.lanes if isinstance(self.lanes, Sequence) else (self.lanes,)
-            checked = tuple(_positive(count, "lanes") for count in lanes)
+            checked = tuple(check_integer(count, "lanes", low=1) for count in lanes)
             object.__setattr__(self, "lanes", checked if isinstance(self.lanes, Sequence) else checked[0])
-        elements = _positive(self.elements_per_beat, "elements_per_beat")
+        elements = check_integer(self.elements_per_beat, "elements_per_beat", low=1)
         if elements & (elements - 1) or elements > MAX_ELEMENTS_PER_BEAT:
             raise ValueError(f"elements_per_beat must be a power of two up to {MAX_ELEMENTS_PER_BEAT}, not {elements}")
         object.__setattr__(self, "elements_per_beat", elements)
@@ -70,8 +73,13 @@ class AcceleratorConfig:
             raise ValueError("give lanes or fps, not both")
         if not 0 <= self.slack <= 1:
             raise ValueError(f"slack must be from 0 to 1, not {self.slack}")
+        object.__setattr__(self, "escape_price", check_integer(self.escape_price, "escape_price", low=0))
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise ValueError(f"name must be a Verilog identifier, not {self.name!r}")
+
+    def schedule_options(self) -> dict[str, Any]:
+        """What :func:`~sterna.hw.schedule.compile_schedule` takes of it."""
+        return {"slack": self.slack, "escape_price": self.escape_price}
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, for a file."""
@@ -82,20 +90,8 @@ class AcceleratorConfig:
             "argmax": self.argmax,
             "fps": self.fps,
             "clock_hz": self.clock_hz,
-            "slack": self.slack,
+            **self.schedule_options(),
         }
-
-
-def _positive(value: object, what: str) -> int:
-    if isinstance(value, bool):
-        raise TypeError(f"{what} must be a positive integer, not {value!r}")
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{what} must be a positive integer, not {value!r}") from None
-    if number < 1:
-        raise ValueError(f"{what} must be a positive integer, not {number}")
-    return number
 
 
 def identifier(text: str) -> str:

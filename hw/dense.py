@@ -18,7 +18,7 @@ from sterna.hw.lane import Lane
 from sterna.hw.lower import DenseLayer, select
 from sterna.hw.requantize import requantizer
 from sterna.hw.rom import delay
-from sterna.hw.schedule import SLACK, Schedule, compile_schedule
+from sterna.hw.schedule import ESCAPE_PRICE, SLACK, Schedule, compile_schedule
 from sterna.hw.sequencer import LOAD_LATENCY, Loader, Sequencer
 from sterna.hw.tables import Tables, code_shape, plan_tables
 
@@ -98,7 +98,13 @@ class DensePlan:
 
 
 def plan_dense(
-    layer: DenseLayer, *, lanes: int, elements: int = 1, natural: bool = False, slack: float = SLACK
+    layer: DenseLayer,
+    *,
+    lanes: int,
+    elements: int = 1,
+    natural: bool = False,
+    slack: float = SLACK,
+    escape_price: int = ESCAPE_PRICE,
 ) -> DensePlan:
     """Compiles a layer.
 
@@ -112,6 +118,7 @@ def plan_dense(
     natural : bool
         Results leave in the rows' own order.
     slack : float
+    escape_price : int
         As in :func:`compile_schedule`.
 
     Raises
@@ -124,7 +131,9 @@ def plan_dense(
         raise ValueError(
             f"layer '{layer.name}' has {rows} rows to compute and cannot use {lanes} lanes: give it 1 to {rows}"
         )
-    schedule = compile_schedule(layer.weights, lanes=lanes, elements=elements, natural=natural, slack=slack)
+    schedule = compile_schedule(
+        layer.weights, lanes=lanes, elements=elements, natural=natural, slack=slack, escape_price=escape_price
+    )
     order = np.array(schedule.order)
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])

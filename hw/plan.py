@@ -90,7 +90,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
         if lanes is None:
             plan = _derive(layer, config, beats=-(-columns // elements), elements=beat, natural=natural)
         else:
-            plan = plan_dense(layer, lanes=lanes[i], elements=beat, natural=natural, slack=config.slack)
+            plan = plan_dense(layer, lanes=lanes[i], elements=beat, natural=natural, **config.schedule_options())
         units.append(plan)
     return AcceleratorPlan(
         name=config.name or identifier(str(network.metadata.get("name", "accelerator"))),
@@ -136,7 +136,7 @@ def _derive(layer: DenseLayer, config: AcceleratorConfig, *, beats: int, element
     most = min(rows, MAX_DERIVED_LANES)
     lanes = min(max(int(np.count_nonzero(layer.weights)) // target, 1), most)
     while True:
-        plan = plan_dense(layer, lanes=lanes, elements=elements, natural=natural, slack=config.slack)
+        plan = plan_dense(layer, lanes=lanes, elements=elements, natural=natural, **config.schedule_options())
         if plan.schedule.steps <= target:
             return plan
         if lanes == most:

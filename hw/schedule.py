@@ -40,8 +40,8 @@ MAX_RUN_WIDTH = 10
 ESCAPE_WIDTHS = (2, 3, 4, 5)
 #: Formats that are tried by either estimate, and by how much one may be too low.
 MAX_TRIED, ESTIMATED = 10, 0.02
-#: Bits that a memory of escapes has to save.
-MEMORY_BITS = 256
+#: Bits that a stream of escapes has to save: it takes some 60 to 100 tables of 16 bits, less with a block RAM.
+ESCAPE_PRICE = 1024
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -220,7 +220,9 @@ def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float
     return steps, steps * fmt.width + escapes * fmt.escape_width
 
 
-def formats(lanes: int, weights: np.ndarray, *, elements: int, slack: float) -> list[tuple[WordFormat, Window]]:
+def formats(
+    lanes: int, weights: np.ndarray, *, elements: int, slack: float, escape_price: int = ESCAPE_PRICE
+) -> list[tuple[WordFormat, Window]]:
     """Word formats worth trying for a matrix, and its window with each: the cheapest by their estimates."""
     used = weights != 0
     places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
@@ -243,7 +245,7 @@ def formats(lanes: int, weights: np.ndarray, *, elements: int, slack: float) -> 
         estimates = [(*estimate(fmt, gaps, rows=rows), fmt, window) for fmt, window, gaps in found]
         fewest = min(steps for steps, *_ in estimates)
         near = [case for case in estimates if case[0] <= fewest * (1 + slack + ESTIMATED)]
-        near.sort(key=lambda case: _price(case[1], case[2]))
+        near.sort(key=lambda case: case[1] + escape_price * case[2].memories)
         chosen |= {fmt: window for _, _, fmt, window in near[:MAX_TRIED]}
     return list(chosen.items())
 
@@ -256,11 +258,6 @@ def longest_gap(weights: np.ndarray, window: Window) -> int:
     return max(inside, around)
 
 
-def _price(bits: float, fmt: WordFormat) -> float:
-    """Bits, and what the memories of escapes have to be worth."""
-    return bits + MEMORY_BITS * fmt.memories
-
-
 def compile_schedule(
     weights: np.ndarray,
     *,
@@ -269,10 +266,12 @@ def compile_schedule(
     natural: bool = False,
     choices: int = CHOICES,
     slack: float = SLACK,
+    escape_price: int = ESCAPE_PRICE,
 ) -> Schedule:
     """Compiles a matrix, choosing the word format.
 
-    Of all formats, the one with the fewest stored bits among those within ``slack`` of the fewest steps.
+    Of all formats, the one with the fewest stored bits among those within ``slack`` of the fewest steps, where a stream
+    of escapes counts as ``escape_price`` bits more.
 
     Parameters
     ----------
@@ -287,6 +286,8 @@ def compile_schedule(
         Rows that a lane chooses its next one from.
     slack : float
         Share of the steps that may be given for fewer bits.
+    escape_price : int
+        Bits that a stream of escapes has to save to be worth its logic.
 
     Raises
     ------
@@ -298,8 +299,8 @@ def compile_schedule(
         raise ValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
     tried = [
         compile_format(weights, fmt, window, natural=natural, choices=choices)
-        for fmt, window in formats(lanes, weights, elements=elements, slack=slack)
+        for fmt, window in formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price)
     ]
     fewest = min(schedule.steps for schedule in tried)
     near = [schedule for schedule in tried if schedule.steps <= fewest + max(fewest * slack, 1)]
-    return min(near, key=lambda schedule: (_price(schedule.bits, schedule.format), schedule.steps))
+    return min(near, key=lambda schedule: (schedule.bits + escape_price * schedule.format.memories, schedule.steps))

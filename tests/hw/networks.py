@@ -50,7 +50,12 @@ def random_plan(seed: int) -> AcceleratorPlan:
     network = random_network(rng, layers=1 + seed % 4)
     elements = min(1 << int(rng.integers(3)), 1 << (network.input_shape[0].bit_length() - 1))
     lanes = [int(rng.integers(1, min(len(layer.weights), 9) + 1)) for layer in lower(network)]
-    config = AcceleratorConfig(lanes=lanes, elements_per_beat=elements, argmax=bool(rng.random() < 0.3))
+    config = AcceleratorConfig(
+        lanes=lanes,
+        elements_per_beat=elements,
+        argmax=bool(rng.random() < 0.3),
+        escape_price=int(rng.choice([0, 256, 1024])),
+    )
     return plan_accelerator(network, config)
 
 

@@ -154,6 +154,7 @@ def test_every_row_is_walked(data: st.DataObject) -> None:
         natural=data.draw(st.booleans()),
         choices=data.draw(st.integers(1, 5)),
         slack=data.draw(st.sampled_from([0.0, 0.01, 0.3])),
+        escape_price=data.draw(st.sampled_from([0, 256, 1024])),
     )
     check(weights, schedule)
 
@@ -230,6 +231,15 @@ def test_stored_bits_stay_near_the_entropy() -> None:
     escapes = sum(len(group) for group in schedule.escapes)
     assert schedule.bits == schedule.steps * fmt.width + escapes * fmt.escape_width + schedule.window.map_bits
     assert schedule.bits / (entropy(weights) * weights.size) < 1.1
+
+
+def test_escapes_have_to_be_worth_their_price() -> None:
+    weights = random_weights(np.random.default_rng(5), 64, 400, 0.97)
+    cheap, dear = (compile_schedule(weights, lanes=8, escape_price=price) for price in (0, 1024))
+    assert cheap.format.memories > dear.format.memories
+    assert dear.bits - cheap.bits < 1024 * (cheap.format.memories - dear.format.memories)
+    check(weights, cheap)
+    check(weights, dear)
 
 
 def test_slack_trades_steps_for_bits() -> None:
