@@ -53,10 +53,7 @@ class Words(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        count = len(self._words)
-        memory: Memory = Memory(
-            shape=unsigned(len(self.word)), depth=count, init=self._words, attrs={"ram_style": "block"}
-        )
+        memory: Memory = Memory(shape=unsigned(len(self.word)), depth=len(self._words), init=self._words)
         m.submodules.memory = memory
         read = memory.read_port()
         register = Signal(len(self.word), reset_less=True)
@@ -134,6 +131,11 @@ class Decoder(wiring.Component):
     def found(self) -> Any:
         """Output of the first lane."""
         return self.o[0]
+
+    @property
+    def memories(self) -> int:
+        """Memories that are read on their own."""
+        return len(self._memories)
 
     @property
     def register_bits(self) -> int:

@@ -9,47 +9,31 @@ its sign differs from the matrix.
 
 Cycles are counted to the last weight; that lanes at paces of their own would wait for each other at the end of a frame
 is not counted against the other codes. Stored bits are those of the memories' words, against the entropy of the rows.
-Yosys maps to ECP5 and to iCE40 as sterna.hw.synth does, and nothing is placed. Memories are mapped too, to blocks, but
-neither they nor the registers behind them are counted. Levels are the tables and chains of carry cells on the longest
-way from a register or a memory to the next.
+Yosys maps to ECP5 and to iCE40 as sterna.hw.synth does, and nothing is placed. Memories are black boxes to it, and the
+registers behind them are not counted. Levels are the tables and chains of carry cells on the longest way from a
+register or a memory to the next.
 """
 
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Mapping
-from graphlib import TopologicalSorter
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from amaranth.back import verilog
 from common import parser, write
 from decoders import Decoder, decode, elements
+from decoders_cost import place
 from decoders_lane import UnitFront
 from decoders_masks import Base3, Bitmap, Packed
 from decoders_runs import Csr, Grouped, Rice, RunLength, SignGroups
 from index_words import LANES, random_matrix
 
-from sterna.hw.devices import Family
-from sterna.hw.netlist import count_resources, leaf_cells, read_netlist
 from sterna.hw.schedule import compile_schedule
-from sterna.hw.toolchain import Tool, run_tool, tool_version
+from sterna.hw.toolchain import Tool, tool_version
 from sterna.net import entropy
 
 ZEROS, SEED = 0.95, 0
-NAME = "decoder"
-TABLES, CARRIES = ("LUT4", "SB_LUT4"), ("CCU2C", "SB_CARRY")
-SCRIPT = f"""read_verilog design.v
-design -save read
-synth_ecp5 -nowidelut -top {NAME}
-write_json {Family.ECP5.value}.json
-design -load read
-synth_ice40 -top {NAME}
-write_json {Family.ICE40.value}.json
-"""
 OTHERS: dict[str, Callable[[np.ndarray], Decoder]] = {
     "packed": Packed,
     "base3": Base3,
@@ -65,60 +49,6 @@ OTHERS: dict[str, Callable[[np.ndarray], Decoder]] = {
 }
 
 
-def place(decoder: Decoder) -> dict[str, Any]:
-    """Logic a lane and levels in every family, without the memories' registers."""
-    lanes, found = len(decoder.o), {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        text = verilog.convert(decoder, name=NAME, emit_src=False, strip_internal_attrs=True)
-        (path / "design.v").write_text(text, encoding="utf-8")
-        (path / "synth.ys").write_text(SCRIPT, encoding="utf-8")
-        run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=path, log="yosys.log")
-        for family in Family:
-            modules = read_netlist(path / f"{family.value}.json")
-            cells = Counter(kind for _, kind in leaf_cells(modules, NAME) if kind != "$scopeinfo")
-            used = count_resources(family, cells, Counter())
-            found[family.value] = {
-                "lut4": used.lut4 / lanes,
-                "carry": used.carry / lanes,
-                "flip_flops": (used.flip_flops - decoder.register_bits) / lanes,
-                "ram_blocks": used.ram_blocks,
-                "levels": levels(modules[NAME]["cells"]),
-            }
-    return found
-
-
-def levels(cells: Mapping[str, Any]) -> int:
-    """Tables and carry chains on the longest way between registers, memories and ports of a flat netlist."""
-    logic = {name: cell for name, cell in cells.items() if cell["type"] in (*TABLES, *CARRIES)}
-    drivers = {
-        bit: name
-        for name, cell in logic.items()
-        for port, bits in cell["connections"].items()
-        if cell["port_directions"][port] == "output"
-        for bit in bits
-    }
-    sources: dict[str, set[str]] = {
-        name: {
-            drivers[bit]
-            for port, bits in cell["connections"].items()
-            if cell["port_directions"][port] == "input"
-            for bit in bits
-            if bit in drivers
-        }
-        for name, cell in logic.items()
-    }
-    depth: dict[str, int] = {}
-    for name in TopologicalSorter(sources).static_order():
-        chained = logic[name]["type"] in CARRIES
-        # a chain is one level, however long
-        depth[name] = max(
-            (depth[source] + (not (chained and logic[source]["type"] in CARRIES)) for source in sources[name]),
-            default=1,
-        )
-    return max(depth.values(), default=0)
-
-
 def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray) -> dict[str, Any]:
     """Simulation and cost of a decoder; whatever is elaborated is made anew."""
     nonzeros = int(np.count_nonzero(matrix))
@@ -132,6 +62,7 @@ def figures(name: str, make: Callable[[], Decoder], matrix: np.ndarray) -> dict[
         "cycles": cycles,
         "used": nonzeros / (cycles * len(decoder.o)),
         "stored_over_entropy": decoder.memory_bits / (entropy(matrix) * matrix.size),
+        "memories": decoder.memories / len(decoder.o),
         "families": place(make()),
     }
     show(made)

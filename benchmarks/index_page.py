@@ -33,7 +33,7 @@ IDEAS = {
 _SAID = (
     "Row flags: a bit a weight ends its row. Row counts: a number a row does. Signs in groups: a row's plus ones, then "
     "its minus ones, without signs, as in CSER. Variable width: a Rice code. Shuffled: columns in a random order. "
-    "Relaid: where the schedule lays them, the map not counted. At full pace: words so wide that 98 % of "
+    "Relaid: where the schedule lays them, with their map. At full pace: words so wide that 98 % of "
     "them are weights."
 )
 DECODERS = {
@@ -53,13 +53,14 @@ def words(result: dict[str, Any]) -> str:
     least = min(c["utilization"] for c in result["random"] if c["wanted_zeros"] in result["bounded"])
     verdict = "aim met" if met["aim"] else "must met, aim missed" if met["must"] else "**must missed**"
     matrix = result["random"][0]["matrices"][0]
+    before = f"; before: as of commit {result['before']['label']}" if result["before"] else ""
     return (
         f"## Index words, {result['lanes']} lanes\n\n"
         + _course(result)
         + "\nStored bits over entropy and the share of the lanes' cycles that add or subtract, in one configuration: "
         "words, fillers, waits, row ends, escapes and the columns' map counted. A word: bits of a distance, plus those "
-        f"of an escape and in how many memories. Random {matrix['rows']} × {matrix['columns']} matrices, means of "
-        f"{len(result['seeds'])} seeds; hidden layers of the networks, a convolution's matrix as if it were a dense "
+        f"of an escape and in how many memories{before}. Random {matrix['rows']} × {matrix['columns']} matrices, means "
+        f"of {len(result['seeds'])} seeds; hidden layers of the networks, a convolution's matrix as if it were a dense "
         f"layer's. At {bounded} % zeros: must {bounds['must']:.2f}, aim {bounds['aim']:.2f}, with "
         f"{percent(bounds['utilization'], 0)} of the cycles used; {worst:.3f} at worst and {percent(least, 1)} at "
         f"least: {verdict}.\n\n"
@@ -75,13 +76,15 @@ def words(result: dict[str, Any]) -> str:
 def _course(result: dict[str, Any]) -> str:
     """The word before and now."""
     before = result["before"]
-    header = ["zeros or network", "zeros", "entropy, bits a weight", "bits / entropy", "cycles used", "word"]
+    header = ["zeros or network", "zeros", "weights a row", "entropy, bits", "bits / entropy", "cycles used", "word"]
     if before:
-        header[3:5] = ["bits / entropy, before", "now", "cycles used, before", "now"]
+        header[4:6] = ["bits / entropy, before", "now", "cycles used, before", "now"]
     earlier = {_name(case): case for case in [*before["random"], *before["models"]]} if before else {}
     rows = []
     for case in [*result["random"], *result["models"]]:
-        rows.append([_name(case), percent(case["zeros"], 1), f"{_entropy(case):.3f}"])
+        parts = _parts(case)
+        weights = sum(part["nonzeros"] for part in parts) / sum(part["rows"] for part in parts)
+        rows.append([_name(case), percent(case["zeros"], 1), f"{weights:.1f}", f"{_entropy(parts):.3f}"])
         for key, shown in (("over_entropy", _ratio), ("utilization", _used)):
             if before:
                 rows[-1].append(shown(earlier[_name(case)][key]))
@@ -108,9 +111,8 @@ def _parts(case: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _entropy(case: Mapping[str, Any]) -> float:
-    """Bits a weight, zeros too."""
-    parts = _parts(case)
+def _entropy(parts: Sequence[Mapping[str, Any]]) -> float:
+    """Bits an element."""
     return sum(part["entropy_bits"] for part in parts) / sum(part["rows"] * part["columns"] for part in parts)
 
 
@@ -145,13 +147,15 @@ def decoders(result: dict[str, Any]) -> str:
                 DECODERS[made["name"]],
                 f"{made['stored_over_entropy']:.3f}",
                 percent(1 - made["used"], 1),
+                f"{made['memories']:.3g}",
                 *(f"{ecp5[key]:.0f}" for key in ("lut4", "carry", "flip_flops", "levels")),
                 f"{slots / made['used']:.0f}",
                 *(f"{ice40[key]:.0f}" for key in ("lut4", "carry", "flip_flops", "levels")),
             ]
         )
     costs = ["LUT4", "carry", "flip-flops", "levels"]
-    header = ["code", "stored bits / entropy", "cycles lost", *costs, "slots / cycles used", "iCE40: LUT4", *costs[1:]]
+    header = ["code", "bits / entropy", "cycles lost", "memories", *costs, "slots / cycles used"]
+    header += ["iCE40: LUT4", *costs[1:]]
     good = sum(made["equal"] for made in result["decoders"])
     return (
         "## Decoders of one lane\n\n"
@@ -159,7 +163,7 @@ def decoders(result: dict[str, Any]) -> str:
         + "\nFrom memory words to position, sign and row end; a random "
         f"{result['rows']} × {result['columns']} matrix at {percent(result['zeros'], 0)} zeros, a lane's eighth of its "
         f"rows. Simulated, {good} of {len(result['decoders'])} find every weight and sign. Mapped by Yosys to ECP5, "
-        "and to iCE40 in the last four columns; not placed. Memories and the registers behind them are not counted; "
-        "slots are LUT4 + 2·carry. Levels: tables and carry chains on the longest way between registers. The index "
-        "words' share holds what lanes have in common, program counter and escapes.\n"
+        "and to iCE40 in the last four columns; not placed. Memories and the registers behind them are not part of "
+        "it; slots are LUT4 + 2·carry. Levels: tables and carry chains on the longest way between registers. The "
+        "index words' share holds what lanes have in common, program counter and escapes.\n"
     )

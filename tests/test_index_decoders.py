@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from decoders import Decoder, decode, elements
+from decoders_cost import levels
 from decoders_lane import UnitFront
 from decoders_masks import Base3, Bitmap, Packed
 from decoders_runs import RICE_WORD, Csr, Grouped, Rice, RunLength, SignGroups
 from index_bits import MAX_UNARY, code_bits, fixed_bits, idea_bits, linear_runs, row_runs, sign_planes
-from index_decoders import levels
 
 from sterna.hw.columns import place_columns
 from sterna.hw.schedule import compile_format, compile_schedule
