@@ -187,12 +187,18 @@ class Lane(wiring.Component):
         return m
 
     def _distance(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Stage 2: the distance, an escape in place of its mark, the sign, and whether a code is added."""
+        """Stage 2: the distance, an escape in place of its mark, the sign, and whether a code is added.
+
+        A filler of the plain format has no sign, which would move it one place further.
+        """
         fmt = self._format
         run, plus = self.word[: fmt.run_width], self.word[fmt.run_width]
         whole: Value = run
-        silent: Value = ~self.word.any()
-        if fmt.escape_width:
+        if not fmt.escape_width:
+            filler = self.word.all()
+            plus = plus & ~filler
+            silent = filler | ~self.word.any()
+        else:
             low, marked = run[: fmt.low_width], run[fmt.low_width :]
             # bit by bit: a table of four inputs each, the mark and the bit of the escape
             escaping = marked.all().replicate(fmt.high_width)

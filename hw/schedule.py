@@ -6,13 +6,14 @@ the next row begins at ``offset`` plus what is left: row ends cost no bit and, w
 
 All lanes share one program counter. A step's word holds, for each lane, ``run_width`` bits of distance and a sign. A
 positive weight is one place further than its distance says (its sign bit, 1, carries into the adder), so that a single
-bit pattern is spent on the distance 0, which no weight has: that of only zeros is a *wait*, which does nothing.
+bit pattern is spent on the distance 0, which no weight has: that of only zeros is a *wait*, which does nothing. A gap
+that is too long takes several steps, of which all but the last are *fillers*: the position moves, nothing is added.
 
-A distance whose leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of that mark, it has a value that is
-as high or higher, whose lowest bits are the next entry of a second stream. There is one for ``mark - 1`` too, which
-makes a *filler*: the position moves, and nothing is added; gaps that are too long take several steps. The lanes form
-groups of neighbours with a stream each. In a step, one lane of a group may escape; the schedule lets any other wait,
-and picks rows so that lanes escape at different times.
+In the plain format, the word of only ones is the filler, and moves by its distance. In the other one, a distance whose
+leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of that mark, it has a value that is as high or
+higher, whose lowest bits are the next entry of a second stream; the entry for ``mark - 1`` makes the word a filler.
+The lanes form groups of neighbours with a stream each. In a step, one lane of a group may escape; the schedule lets any
+other wait, and picks rows so that lanes escape at different times.
 
 Rows are dealt in rounds: the k-th row of every lane belongs to round k, and the collector takes sums round by round,
 lane by lane. The order of results is thus a constant that costs no memory, and no stall can change it.
@@ -23,7 +24,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -212,7 +212,7 @@ def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
 def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float, float]:
     """Steps and bits that a walk with these gaps will about take, escapes coming at random; each row takes a step."""
     fillers = int(_fillers(fmt, gaps).sum())
-    escapes = int((gaps > fmt.direct).sum()) + fillers
+    escapes = int((gaps > fmt.direct).sum()) + fillers if fmt.escape_width else 0
     moves = len(gaps) + 1 + fillers
     lanes, share = fmt.lanes / fmt.groups, escapes / moves
     refused = (lanes * share - 1 + (1 - share) ** lanes) / lanes
@@ -231,13 +231,11 @@ def formats(
     for run_width in range(least, min(least + 3, MAX_RUN_WIDTH) + 1):
         window = place_columns(weights, elements=elements, run_width=run_width)
         gaps = walk_gaps(used, window)
-        tried = [
+        tried = [WordFormat(lanes=lanes, run_width=run_width)] + [
             WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
             for escape_width in ESCAPE_WIDTHS
             for k in range(lanes.bit_length())
         ]
-        if longest_gap(weights, window) < 1 << run_width:
-            tried.append(WordFormat(lanes=lanes, run_width=run_width))
         found += [(fmt, window, gaps) for fmt in tried]
     chosen: dict[WordFormat, Window] = {}
     # where sums set the pace, it is not sure that the smallest formats keep it: half are chosen as if they did not
@@ -248,14 +246,6 @@ def formats(
         near.sort(key=lambda case: case[1] + escape_price * case[2].memories)
         chosen |= {fmt: window for _, _, fmt, window in near[:MAX_TRIED]}
     return list(chosen.items())
-
-
-def longest_gap(weights: np.ndarray, window: Window) -> int:
-    """The longest distance from a weight to the next, in a row or from any row to any other."""
-    targets = [[position for position, _ in row] for row in _targets(weights, window)]
-    inside = max((b - a for row in targets for a, b in pairwise(row)), default=0)
-    around = window.size - min(row[-1] for row in targets) + max(row[0] for row in targets) - window.offset
-    return max(inside, around)
 
 
 def compile_schedule(

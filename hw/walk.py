@@ -22,7 +22,8 @@ class WordFormat:
     run_width : int
         Bits of a distance.
     escape_width : int
-        Bits of an escape, 2 or more; 0 if there are none, and every distance stands for itself.
+        Bits of an escape, 2 or more; 0 if there are none: every distance stands for itself, and the word of only
+        ones is a filler.
     groups : int
         Groups of neighbouring lanes, each with its own escapes. A lane of each may escape in a step.
     """
@@ -84,8 +85,12 @@ class WordFormat:
 
     @property
     def filler_move(self) -> int:
-        """By how much a filler moves."""
-        return self.direct
+        """By how much a filler moves; less than by any distance that cannot be said, so that no gap is used up."""
+        return self.direct if self.escape_width else self.direct - 1
+
+    def says(self, distance: int, negative: int) -> bool:
+        """Whether there is a word for a weight at a distance; without escapes, the furthest +1's is the filler."""
+        return distance < self.limit - (not self.escape_width and not negative)
 
     def escape(self, high: int) -> int:
         """The escape that stands for some leading bits, by its own lowest ones."""
@@ -98,7 +103,7 @@ class WordFormat:
 
     @property
     def filler_word(self) -> int:
-        """A lane's word that moves furthest with the filler for its escape."""
+        """A filler; where there are escapes, with an escape that says so."""
         return (1 << self.lane_width) - 2
 
     def group(self, lane: int) -> int:
@@ -254,9 +259,9 @@ class Walk:
         fmt = self.format
         distance = gap - (not negative)
         beyond = position + gap - self.window.size
-        if distance < fmt.limit and beyond < 1 << carry_width(fmt.run_width):
+        if fmt.says(distance, negative) and beyond < 1 << carry_width(fmt.run_width):
             return Move(distance=gap, negative=negative, hits=True, escapes=distance >= fmt.direct)
-        return Move(distance=fmt.filler_move, negative=0, hits=False, escapes=True)
+        return Move(distance=fmt.filler_move, negative=0, hits=False, escapes=fmt.escape_width > 0)
 
     def _escaping(self, moves: dict[int, Move]) -> set[int]:
         """The lanes that may escape, one a group."""
@@ -271,13 +276,12 @@ class Walk:
         """A lane's word; its escape goes to its group."""
         fmt = self.format
         distance = move.distance - (not move.negative)
+        if move.escapes:
+            self.escapes[fmt.group(k)].append(fmt.escape(distance >> fmt.low_width) if move.hits else fmt.filler)
+        if not move.hits:
+            return fmt.filler_word
         if not move.escapes:
             return distance << 1 | move.negative
-        escapes = self.escapes[fmt.group(k)]
-        if not move.hits:
-            escapes.append(fmt.filler)
-            return fmt.filler_word
-        escapes.append(fmt.escape(distance >> fmt.low_width))
         return (distance & (1 << fmt.low_width) - 1 | fmt.direct) << 1 | move.negative
 
     def _advance(self, k: int, lane: Walker, move: Move, time: int) -> None:

@@ -238,7 +238,8 @@ def lane_spec(
     ]
     distance, plus = word[: fmt.run_width], word[fmt.run_width]
     escapes = distance.all() if escape_width else Const(0)
-    silent = (word == 0) | (escapes & filler)
+    plain_filler = Const(0) if escape_width else word.all()
+    silent = (word == 0) | (escapes & filler) | plain_filler
     position, acc, value = Signal(3, init=7), Signal(signed(acc_width)), Signal(signed(9))
     reached, code_there = Signal(5), Signal(code_shape(code))
     carries = step & (reached >= 8)
@@ -246,7 +247,7 @@ def lane_spec(
     after = Signal(signed(acc_width))
     frame_begins = Signal()
     m.d.comb += [
-        reached.eq(position + Mux(escapes, high, distance) + plus),
+        reached.eq(position + Mux(escapes, high, distance) + (plus & ~plain_filler)),
         code_there.eq(codes[reached[:2]]),  # a carry changes no more than the third bit
         value.eq(Mux(silent, 0, Mux(plus, code_there, -code_there))),
         Assert(lane.escapes == escapes),

@@ -48,10 +48,10 @@ def linear_network(
     return Network(input_shape=(weights.shape[1],), input_type=code, input_scale=1.0, nodes=[node])
 
 
-def plan_of(network: Network, *, lanes: int, elements: int = 1, natural: bool = False) -> DensePlan:
+def plan_of(network: Network, *, lanes: int, **options: Any) -> DensePlan:
     """The plan of a network's only layer."""
     (layer,) = lower(network)
-    return plan_dense(layer, lanes=lanes, elements=elements, natural=natural)
+    return plan_dense(layer, lanes=lanes, **options)
 
 
 def beats_of(frames: np.ndarray, elements: int) -> list[list[int]]:

@@ -143,6 +143,15 @@ def test_stalled_cycles_change_nothing_but_the_time() -> None:
         assert walk(words, CODES, escape_width=escape_width) == expected
 
 
+def test_without_escapes_the_word_of_ones_is_a_filler() -> None:
+    words = [Word(2), Word(16), Word(1, negative=True), Word(15, negative=True), Word(16), Word(1, finish=True)]
+    codes = [(7 * k + 1) % 16 for k in range(64)]
+    assert words[1].field(escapes=False) == (2 << RUN_WIDTH) - 1
+    assert walk(words, codes, layout=window(6)) == [
+        (5 + FINISHED, codes[2] - codes[2 + 15 + 1] - codes[18 + 15] + codes[33 + 15 + 1])
+    ]
+
+
 def test_waits_stay() -> None:
     words = [WAIT, WAIT, Word(2), WAIT, Word(3, negative=True), WAIT, Word(1, finish=True)]
     for escape_width in (0, 3):
@@ -152,9 +161,9 @@ def test_waits_stay() -> None:
 
 
 def test_the_shortest_and_the_longest_words() -> None:
-    words = [Word(1), Word(1, negative=True), Word(16), Word(15, negative=True, finish=True)]
+    words = [Word(1), Word(1, negative=True), Word(15), Word(15, negative=True, finish=True)]
     ((_, total),) = walk(words, CODES, layout=window(6))
-    assert total == CODES[1] - CODES[2] + CODES[18] - CODES[33]
+    assert total == CODES[1] - CODES[2] + CODES[17] - CODES[32]
 
 
 def test_escapes() -> None:

@@ -47,6 +47,8 @@ class Interpreter:
         plus, field = divmod(word, 1 << self.run_width)
         if word == 0:
             return 0, False
+        if not fmt.escape_width and word == (2 << self.run_width) - 1:
+            return field, False
         low_width = self.run_width - self.mark_width
         mark, low = divmod(field, 1 << low_width)
         hits = True
@@ -184,7 +186,7 @@ def test_every_format_is_right_by_itself(zeros: float, natural: bool) -> None:
     weights = random_weights(np.random.default_rng(8), 20, 200, zeros)
     for run_width in range(1, 8):
         window = place_columns(weights, elements=1, run_width=run_width)
-        for escape_width, groups in [(2, 1), (2, 5), (3, 2), (4, 1), (5, 4)]:
+        for escape_width, groups in [(0, 1), (2, 1), (2, 5), (3, 2), (4, 1), (5, 4)]:
             fmt = WordFormat(lanes=5, run_width=run_width, escape_width=escape_width, groups=groups)
             check(weights, compile_format(weights, fmt, window, natural=natural))
 

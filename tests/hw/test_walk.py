@@ -59,10 +59,22 @@ def test_escapes_name_their_lowest_bits(run_width: int, escape_width: int) -> No
     assert fmt.direct == fmt.mark << fmt.low_width
 
 
-def test_without_escapes_every_distance_stands_for_itself() -> None:
+def test_without_escapes_every_distance_but_the_last_stands_for_itself() -> None:
     fmt = WordFormat(lanes=3, run_width=4)
     assert (fmt.width, fmt.memories, fmt.mark_width, fmt.high_width) == (15, 0, 0, 0)
     assert fmt.direct == fmt.limit == 16
+    assert (fmt.filler_word, fmt.filler_move) == (0b11110, 15)
+    assert [fmt.says(14, 0), fmt.says(15, 0), fmt.says(15, 1), fmt.says(16, 1)] == [True, False, True, False]
+
+
+def test_without_escapes_long_gaps_take_fillers_of_any_lane() -> None:
+    # with three bits, seven places are the furthest for either sign; the filler moves by as many
+    lane = [[(0, 0), (7, 0), (15, 0), (22, 1), (30, 1), (31, 0)]]
+    walked = walk([lane, lane], escape_width=0)
+    filler = walked.format.filler_word
+    single = [word(1), word(7), filler, word(1), word(7, 1), filler, word(1, 1), word(1)]
+    assert walked.words[: len(single)] == [[step, step] for step in single]
+    assert walked.escapes == [[]]
 
 
 def test_a_row_that_repeats_goes_once_around() -> None:

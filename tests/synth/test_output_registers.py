@@ -254,7 +254,7 @@ def accelerator(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path
     ]
     network = Network(input_shape=(160,), input_type=ActivationType(8, False), input_scale=1.0, nodes=nodes)
     folder = tmp_path_factory.mktemp("accelerator")
-    path = generate(network, folder, config=AcceleratorConfig(lanes=(4, 1), name="small"))
+    path = generate(network, folder, config=AcceleratorConfig(lanes=(4, 1), escape_price=0, name="small"))
     frames = rng.integers(0, 256, (12, 160))
     frames[0], frames[1] = 0, 255
     return network, path, mapped(path.with_suffix(".v"), "small", folder), frames
