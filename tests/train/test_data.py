@@ -103,12 +103,13 @@ def test_pooch_refuses_a_bad_checksum_in_its_cache(
     ("content", "message"),
     [
         (b"plain", "not a gzip file"),
-        (gzip.compress(b"\0\0"), "not an IDX file of unsigned bytes"),
-        (gzip.compress(b"\0\0\x0d\x01\0\0\0\0"), "not an IDX file of unsigned bytes"),
-        (gzip.compress(b"\0\0\x08\x02\0\0\0\x01"), "IDX header is cut short"),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\x03ab"), r"2 bytes of data, but its header declares shape \(3,\)"),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\x03abc")[:-9], "not a gzip file"),
+        (gzip.compress(b"\0\0", mtime=0), "not an IDX file of unsigned bytes"),
+        (gzip.compress(b"\0\0\x0d\x01\0\0\0\0", mtime=0), "not an IDX file of unsigned bytes"),
+        (gzip.compress(b"\0\0\x08\x02\0\0\0\x01", mtime=0), "IDX header is cut short"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x03ab", mtime=0), r"2 bytes of data, but its header declares shape \(3,\)"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x03abc", mtime=0)[:-9], "not a gzip file"),
     ],
+    ids=["plain", "short", "wrong type", "header cut short", "data cut short", "gzip cut short"],
 )
 def test_damaged_idx_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.gz"
