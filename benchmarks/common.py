@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "models"
 RESULTS = ROOT / "benchmarks" / "results"
+PLAIN = 1 << 40  # a price of escapes that no saving reaches: words without them
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

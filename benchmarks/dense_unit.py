@@ -8,6 +8,7 @@ row    device                        lanes  activations  what else
 1, 2   ECP5-85F, speed 6             8      8 bits       without and with the block RAMs' output registers
 3, 4   ECP5-85F, speed 6             8      4 bits       the same
 5      iCE40 UP5K                    4      4 bits
+6      ECP5-85F, speed 6             8      8 bits       as row 2, with words that have no escapes
 =====  ============================  =====  ===========  ===================================================
 
 Then an accelerator of that one layer is synthesized as in row 2, and its netlist simulated at gate level on random
@@ -27,12 +28,13 @@ from typing import Any
 
 import numpy as np
 from amaranth.back import verilog
-from common import parser, write
+from common import PLAIN, parser, write
 
 from sterna.hw import AcceleratorConfig, generate
 from sterna.hw.dense import DenseUnit, plan_dense
 from sterna.hw.gate_level import write_gates
 from sterna.hw.lower import lower
+from sterna.hw.schedule import ESCAPE_PRICE
 from sterna.hw.synth import synthesize
 from sterna.net import ActivationType, Linear, Network
 from sterna.sim.gate_level import GateLevelModel
@@ -43,8 +45,15 @@ SEED = 0
 ROWS, COLUMNS, ZEROS = 128, 784, 0.95
 FRAMES = 12
 NAME = "dense_unit"
-# device, lanes, bits of an activation, output registers
-CASES = [("85f", 8, 8, False), ("85f", 8, 8, True), ("85f", 8, 4, False), ("85f", 8, 4, True), ("up5k", 4, 4, False)]
+# device, lanes, bits of an activation, output registers, price of a stream of escapes
+CASES = [
+    ("85f", 8, 8, False, ESCAPE_PRICE),
+    ("85f", 8, 8, True, ESCAPE_PRICE),
+    ("85f", 8, 4, False, ESCAPE_PRICE),
+    ("85f", 8, 4, True, ESCAPE_PRICE),
+    ("up5k", 4, 4, False, ESCAPE_PRICE),
+    ("85f", 8, 8, True, PLAIN),
+]
 
 
 def layer(width: int) -> Network:
@@ -59,10 +68,12 @@ def layer(width: int) -> Network:
     )
 
 
-def place(device: str, lanes: int, width: int, output_registers: bool, seeds: list[int]) -> dict[str, Any]:
+def place(
+    device: str, lanes: int, width: int, output_registers: bool, escape_price: int, seeds: list[int]
+) -> dict[str, Any]:
     """Cost and clock of the unit."""
     network = layer(width)
-    plan = plan_dense(lower(network)[0], lanes=lanes)
+    plan = plan_dense(lower(network)[0], lanes=lanes, escape_price=escape_price)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{NAME}.v"
         unit = DenseUnit(plan)
@@ -83,6 +94,8 @@ def place(device: str, lanes: int, width: int, output_registers: bool, seeds: li
         "lanes": lanes,
         "activation_bits": width,
         "output_registers": written["output_registers"],
+        "escapes": escape_price != PLAIN,
+        "index_bits": plan.schedule.bits,
         "cycles": plan.schedule.steps,
         "fifo_depth": plan.fifo_depth,
         "resources": written["total"],

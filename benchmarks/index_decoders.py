@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def main() -> int:
     schedule = compile_schedule(matrix, lanes=LANES)
     rows = matrix[list(schedule.rows[0])]
     found = [figures("schedule", lambda: UnitFront(schedule, matrix.shape), matrix)]
-    found += [figures(name, lambda make=make: make(rows), rows) for name, make in OTHERS.items()]  # type: ignore[misc]
+    found += [figures(name, partial(make, rows), rows) for name, make in OTHERS.items()]
     good = all(made["equal"] for made in found)
     result = {
         "zeros": ZEROS,

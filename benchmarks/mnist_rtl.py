@@ -58,8 +58,9 @@ def alone(unit: DensePlan, folder: Path) -> tuple[int, bool]:
 
 def unit_figures(network: Network, unit: DensePlan) -> dict[str, Any]:
     """Index bits and utilization of a unit, from its emitted Verilog alone."""
-    weights = network.node(unit.name).weights  # type: ignore[attr-defined]
-    bound = entropy(weights) * weights.size
+    node = network.node(unit.name)
+    assert isinstance(node, Linear)
+    bound = entropy(node.weights) * node.weights.size
     schedule = unit.schedule
     with tempfile.TemporaryDirectory() as folder:
         interval, equal = alone(unit, Path(folder))

@@ -91,6 +91,7 @@ def route(result: dict[str, Any]) -> str:
             [
                 row["device"],
                 ", ".join(map(str, row["lanes"])),
+                "yes" if row["escapes"] else "no",
                 f"{row['images_per_second']:,.0f}",
                 bounds[row["device"]],
                 f"{clock['median_hz'] / 1e6:.1f} ({clock['min_hz'] / 1e6:.1f} to {clock['max_hz'] / 1e6:.1f})",
@@ -99,12 +100,14 @@ def route(result: dict[str, Any]) -> str:
                 row["total"]["flip_flops"],
                 f"{used['used']:,} of {used['available']:,} ({percent(used['share'], 1)})",
                 f"{row['utilization']['ram_blocks']['used']} of {row['utilization']['ram_blocks']['available']}",
+                f"{row['index_bits'] / 1000:,.1f}",
                 f"{row['total']['dsps']} / {sum(row['multipliers'].values())} / {sum(row['latches'].values())}",
             ]
         )
     header = [
         "device",
         "lanes",
+        "escapes",
         "images/s",
         "must / aim",
         "clock, MHz",
@@ -113,6 +116,7 @@ def route(result: dict[str, Any]) -> str:
         "flip-flops",
         "slots used",
         "RAM blocks",
+        "index kbit",
         "DSP / `$mul` / latches",
     ]
     seeds = len(result["place_and_route_seeds"])
@@ -135,12 +139,14 @@ def dense(result: dict[str, Any]) -> str:
                 row["device"],
                 row["lanes"],
                 row["activation_bits"],
+                "yes" if row["escapes"] else "no",
                 "yes" if folded and folded["folded"] else "no",
                 total["lut4"],
                 total["carry"],
                 total["lut4"] + (2 if row["device"] != "up5k" else 0) * total["carry"],
                 total["flip_flops"],
                 total["ram_blocks"],
+                f"{row['index_bits'] / 1000:,.1f}",
                 f"{clock['median_hz'] / 1e6:.1f} ({clock['min_hz'] / 1e6:.1f} to {clock['max_hz'] / 1e6:.1f})",
                 row["cycles"],
             ]
@@ -149,12 +155,14 @@ def dense(result: dict[str, Any]) -> str:
         "device",
         "lanes",
         "bits",
+        "escapes",
         "RAM output register",
         "LUT4",
         "carry",
         "LUT4 + 2·carry (ECP5)",
         "flip-flops",
         "RAM blocks",
+        "index kbit",
         "clock, MHz",
         "cycles",
     ]
@@ -230,7 +238,7 @@ def highlights(results: Path) -> str:
         what = f"{made['topology']}, {made['activation_bits']}-bit activations, {percent(made['zeros'], 1)} zeros"
         rows.append([f"`{name}`: {what}"])
         rows[-1].append(f"{percent(made['test_accuracy'])} of {made['test_images']:,} test images")
-    for row in read.get("mnist_route", {}).get("rows", []):
+    for row in (row for row in read.get("mnist_route", {}).get("rows", []) if row["escapes"]):
         used = row["utilization"]
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])
         rows[-1].append(

@@ -26,7 +26,7 @@ def demo(
 ) -> None:
     """Train, export, emit Verilog, simulate it on every test image, place and route it, and print one table."""
     from sterna.hw import AcceleratorConfig
-    from sterna.hw.devices import find_device
+    from sterna.hw.devices import Device, find_device
     from sterna.hw.synth import check_no_multiplier, synthesize
     from sterna.train import run
     from sterna.train.recipe import load_recipe
@@ -47,13 +47,17 @@ def demo(
         progress(f"simulating all {len(codes)} test images against the golden model")
         measure(network, manifest, codes, labels, dataset=dataset)["report"].check()
         for device in found:
+
+            def say(step: str, device: Device = device) -> None:
+                progress(f"{device}: {step}")
+
             result = synthesize(
                 manifest.verilog,
                 top=manifest.name,
                 device=device,
                 out_dir=report_folder(folder, device),
                 seeds=range(1, seeds + 1),
-                progress=lambda step, device=device: progress(f"{device}: {step}"),  # type: ignore[misc]
+                progress=say,
             )
             check_no_multiplier(result)
     figures = reports.collect(folder)

@@ -59,7 +59,7 @@ def check_picture(path: Path) -> None:
     ModuleNotFoundError
         If matplotlib is missing.
     """
-    import matplotlib  # noqa: F401
+    import matplotlib  # noqa: F401 (only whether it is there)
 
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: the picture is a PNG file; call it .png")

@@ -31,7 +31,7 @@ from sterna.hw.columns import Window, place_columns, walk_gaps
 from sterna.hw.walk import Walk, Walker, WordFormat
 
 #: Share of a layer's steps that may be given for fewer index bits.
-SLACK = 0.01
+SLACK = 0.005
 #: Rows that a lane chooses its next one from.
 CHOICES = 8
 #: Widest distance that is tried.
@@ -40,8 +40,8 @@ MAX_RUN_WIDTH = 10
 ESCAPE_WIDTHS = (2, 3, 4, 5)
 #: Formats that are tried by either estimate, and by how much one may be too low.
 MAX_TRIED, ESTIMATED = 10, 0.02
-#: Bits that a stream of escapes has to save: it takes some 60 to 100 tables of 16 bits, less with a block RAM.
-ESCAPE_PRICE = 1024
+#: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
+ESCAPE_PRICE = 512
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

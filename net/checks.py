@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from typing import SupportsIndex, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def check_integer(value: object, what: str, *, low: int | None = None, high: int
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{what} must be {wanted}, not {value}")
     try:
-        number = operator.index(value)  # type: ignore[arg-type]
+        number = operator.index(cast(SupportsIndex, value))
     except TypeError:
         raise TypeError(f"{what} must be {wanted}, not {value!r}") from None
     if (low is not None and number < low) or (high is not None and number > high):
