@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sterna.hw.columns import Window, carry_width
 
@@ -48,17 +49,17 @@ class WordFormat:
         """Streams of escapes."""
         return self.groups if self.escape_width else 0
 
-    @property
+    @cached_property
     def mark_width(self) -> int:
         """Leading bits of a distance whose ones say that an escape replaces them."""
         return min(MARK_WIDTH, self.run_width) if self.escape_width else 0
 
-    @property
+    @cached_property
     def low_width(self) -> int:
         """Bits of a distance that an escape leaves."""
         return self.run_width - self.mark_width
 
-    @property
+    @cached_property
     def mark(self) -> int:
         """The leading bits of a distance that escapes; an escape stands for this, or for more."""
         return (1 << self.mark_width) - 1
@@ -68,22 +69,22 @@ class WordFormat:
         """Bits of what an escape stands for, up to ``mark - 2 + 2**escape_width``."""
         return (self.mark - 2 + (1 << self.escape_width)).bit_length() if self.escape_width else 0
 
-    @property
+    @cached_property
     def filler(self) -> int:
         """The escape that adds nothing and moves as if it stood for ``mark - 1``."""
         return self.escape(self.mark - 1)
 
-    @property
+    @cached_property
     def direct(self) -> int:
         """Distances below stand for themselves."""
         return self.mark << self.low_width if self.escape_width else 1 << self.run_width
 
-    @property
+    @cached_property
     def limit(self) -> int:
         """Distances below can be said, with an escape or without."""
         return self.mark - 1 + (1 << self.escape_width) << self.low_width if self.escape_width else self.direct
 
-    @property
+    @cached_property
     def filler_move(self) -> int:
         """By how much a filler moves; less than by any distance that cannot be said, so that no gap is used up."""
         return self.direct if self.escape_width else self.direct - 1
