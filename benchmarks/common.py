@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sterna.net.container import write_text
+
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = ROOT / "models"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -56,6 +58,4 @@ def write(output: Path | None, packages: tuple[str, ...], figures: Mapping[str, 
         print(text, end="")
         return
     output.parent.mkdir(parents=True, exist_ok=True)
-    beside = output.with_suffix(".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(output)
+    write_text(output, text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -74,10 +73,7 @@ def print_json(value: object) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file beside its place, then rename it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write a JSON file, whole or not at all."""
+    from sterna.net.container import write_text
+
+    write_text(path, json.dumps(value, indent=2) + "\n")

@@ -82,6 +82,7 @@ def draw_plane(layers: Sequence[MatrixCosts], path: Path, *, tight: bool) -> Non
 
     from sterna.net.codes import compute_plane
     from sterna.net.codes.plane import MAX_VALUES, MIN_VALUES
+    from sterna.net.container import replacing
 
     layers = [layer for layer in layers if _size(layer)]
     richest = max(layers, key=lambda layer: layer.statistics.values)
@@ -98,14 +99,10 @@ def draw_plane(layers: Sequence[MatrixCosts], path: Path, *, tight: bool) -> Non
         tight=tight,
         points=_POINTS,
     )
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     with style.context(["default", _STYLE]):
         figure = plane_figure(plane, layers, largest.name)
-        try:
+        with replacing(path) as beside:
             FigureCanvasAgg(figure).print_png(beside, metadata={"Software": None})
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def plane_figure(plane: Plane, layers: Sequence[MatrixCosts], shape_of: str) -> Figure:

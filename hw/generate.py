@@ -16,6 +16,7 @@ from sterna.hw.config import AcceleratorConfig
 from sterna.hw.cycles import Timing, compute_timing
 from sterna.hw.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import Linear, Network, entropy
+from sterna.net.container import write_text
 
 SCHEMA = "sterna-accelerator-1"
 
@@ -50,9 +51,9 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     description = describe(plan)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{plan.name}.v", text)
+    write_text(folder / f"{plan.name}.v", text)
     path = folder / f"{plan.name}.json"
-    _write(path, json.dumps(description, indent=1) + "\n")
+    write_text(path, json.dumps(description, indent=1) + "\n")
     return path
 
 
@@ -153,13 +154,3 @@ def _describe_weights(plan: AcceleratorPlan) -> dict[str, Any]:
         "bits_over_entropy": bits / bound if bound else None,
         "table_bits": sum(unit.tables.bits for unit in plan.units),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file beside its place, then renames it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(text)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

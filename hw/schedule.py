@@ -41,7 +41,7 @@ ESCAPE_WIDTHS = (2, 3, 4, 5)
 #: Formats that are tried by either estimate, and by how much one may be too low.
 MAX_TRIED, ESTIMATED = 10, 0.02
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
-ESCAPE_PRICE = 512
+ESCAPE_PRICE = 384
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

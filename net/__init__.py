@@ -1,8 +1,9 @@
 """The contract between training, simulation and hardware: the integer network, its arithmetic and its file."""
 
 from sterna.net.arithmetic import argmax, bits_for_range, check_input, clamp, quantize_input, shift_round, thresholds
+from sterna.net.container import FileFormatError
 from sterna.net.cost import LayerCost, entropy, layer_costs, nonzeros, weight_bits, zeros
-from sterna.net.file import FORMAT_VERSION, FileFormatError, load, save
+from sterna.net.file import FORMAT_VERSION, load, save
 from sterna.net.network import Network
 from sterna.net.nodes import Add, Conv2d, Flatten, Linear, MaxPool2d, Node, SumNode, SumPool2d, WeightNode
 from sterna.net.requantize import Requantization, ShiftRound, Thresholds

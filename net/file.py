@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_safetensors
 
+from sterna.net.container import open_container, write_container
 from sterna.net.describe import build_node, build_type, check_entry, describe_node, describe_type
 from sterna.net.network import Network
 from sterna.net.trits import pack_trits, unpack_trits
 
 FORMAT_VERSION = 2  # what save writes; load reads all up to it
-_KEY = "sterna"  # one metadata entry, since safetensors writes several in no fixed order
+_KEY = "sterna"
 _WEIGHT_DTYPES = {1: "I8", 2: "U8"}  # by format version; all other tensors are I32
 _WITH_WEIGHTS = ("linear", "conv2d")  # kinds of node
-
-
-class FileFormatError(ValueError):
-    """A file that holds no network of a version that is known; the message names file, node and field."""
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -40,7 +34,6 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, not {network!r}")
-    path = Path(path)
     descriptions, tensors = [], {}
     for node in network.nodes:
         description, arrays = describe_node(node)
@@ -60,14 +53,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         "nodes": descriptions,
         "metadata": network.metadata,
     }
-    content = to_safetensors(tensors, metadata={_KEY: json.dumps(header, sort_keys=True, allow_nan=False)})
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    write_container(Path(path), _KEY, header, tensors)
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -80,39 +66,19 @@ def load(path: str | os.PathLike[str]) -> Network:
     :exc:`OSError`
         If the file cannot be read.
     """
-    path = Path(path)
-    path.open("rb").close()  # names a missing or unreadable file better than safe_open does
-    try:
-        header, tensors = _read(path)
-        return _build(header, tensors)
-    except SafetensorError as error:
-        raise FileFormatError(f"{path}: not a whole safetensors file: {error}") from None
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: {error}") from None
+    with open_container(Path(path), _KEY, versions=tuple(_WEIGHT_DTYPES), what="network") as (header, file):
+        return _build(header, _tensors(file, header["version"]))
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    with safe_open(path, framework="numpy") as file:
-        text = (file.metadata() or {}).get(_KEY)
-        if text is None:
-            raise ValueError(f"its metadata has no '{_KEY}' entry, so it holds no network")
-        try:
-            header = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"its header is no JSON: {error}") from None
-        if not isinstance(header, dict) or "version" not in header:
-            raise ValueError("its header lacks the field 'version'")
-        version = header["version"]
-        if type(version) is not int or version not in _WEIGHT_DTYPES:
-            raise ValueError(f"its format version is {version!r}, and this Sterna reads versions 1 to {FORMAT_VERSION}")
-        tensors = {}
-        for name in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-            field = name.partition(".")[2]
-            dtype, wanted = file.get_slice(name).get_dtype(), _WEIGHT_DTYPES[version] if field == "weights" else "I32"
-            if dtype != wanted:
-                raise ValueError(f"tensor '{name}' must be {wanted}, not {dtype}")
-            tensors[name] = file.get_tensor(name)
-    return header, tensors
+def _tensors(file: Any, version: int) -> dict[str, np.ndarray]:
+    tensors = {}
+    for name in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+        field = name.partition(".")[2]
+        dtype, wanted = file.get_slice(name).get_dtype(), _WEIGHT_DTYPES[version] if field == "weights" else "I32"
+        if dtype != wanted:
+            raise ValueError(f"tensor '{name}' must be {wanted}, not {dtype}")
+        tensors[name] = file.get_tensor(name)
+    return tensors
 
 
 def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Network:

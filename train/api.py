@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from sterna.net import Network, arithmetic
+from sterna.net.container import write_text
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.train.data import DataSet, load_data
@@ -254,6 +255,4 @@ def _finished(folder: Path, identity: dict[str, Any], model_path: Path) -> RunRe
 
 
 def _write_json(path: Path, value: Any) -> None:
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(json.dumps(value, indent=2) + "\n")
-    scratch.replace(path)
+    write_text(path, json.dumps(value, indent=2) + "\n")

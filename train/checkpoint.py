@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sterna.net.container import replacing
+
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message names the file and the remedy."""
@@ -20,9 +22,8 @@ class CheckpointError(ValueError):
 def save_checkpoint(path: Path, tensors: dict[str, dict[str, Tensor]], values: dict[str, Any]) -> None:
     """Write groups of tensors and plain values beside ``path``, then rename: a killed run leaves the old one whole."""
     flat = {f"{group}/{name}": t.detach().cpu().contiguous() for group, ts in tensors.items() for name, t in ts.items()}
-    scratch = path.with_name(path.name + ".part")
-    save_file(flat, scratch, metadata={"values": json.dumps(values)})
-    scratch.replace(path)
+    with replacing(path) as beside:
+        save_file(flat, beside, metadata={"values": json.dumps(values)})
 
 
 def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

@@ -6,7 +6,6 @@ are in the colors of Okabe and Ito, and colormaps in order of lightness: for col
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sterna.net.container import replacing
 from sterna.train.loop import HISTOGRAM_LIMIT
 from sterna.train.run_log import RunLog, load_run
 
@@ -295,9 +295,5 @@ def _save(figure: Figure, path: Path) -> None:
     """Write beside its place, then rename."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as beside:
         FigureCanvasAgg(figure).print_png(beside, metadata={"Software": None})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

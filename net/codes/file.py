@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_safetensors
 
 from sterna.net.codes.base import MatrixCode
 from sterna.net.codes.registry import find_code
+from sterna.net.container import open_container, write_container
 from sterna.net.describe import check_entry
-from sterna.net.file import FileFormatError
 
 CODE_FORMAT_VERSION = 1
 _KEY = "sterna_code"
@@ -36,7 +33,6 @@ def save_code(coded: MatrixCode, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(coded, MatrixCode):
         raise TypeError(f"coded must be an encoded matrix, not {coded!r}")
-    path = Path(path)
     header = {
         "version": CODE_FORMAT_VERSION,
         "code": coded.NAME,
@@ -45,14 +41,7 @@ def save_code(coded: MatrixCode, path: str | os.PathLike[str]) -> None:
         "parameters": dict(coded.parameters),
         "digest": coded.digest,
     }
-    content = to_safetensors(dict(coded.arrays), metadata={_KEY: json.dumps(header, sort_keys=True)})
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    write_container(Path(path), _KEY, header, coded.arrays)
 
 
 def load_code(path: str | os.PathLike[str]) -> MatrixCode:
@@ -65,32 +54,9 @@ def load_code(path: str | os.PathLike[str]) -> MatrixCode:
     :exc:`OSError`
         If the file cannot be read.
     """
-    path = Path(path)
-    path.open("rb").close()  # names a missing or unreadable file better than safe_open does
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = _header((file.metadata() or {}).get(_KEY))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
-        return _build(header, arrays)
-    except SafetensorError as error:
-        raise FileFormatError(f"{path}: not a whole safetensors file: {error}") from None
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: {error}") from None
-
-
-def _header(text: str | None) -> dict[str, Any]:
-    if text is None:
-        raise ValueError(f"its metadata has no '{_KEY}' entry, so it holds no encoded matrix")
-    try:
-        header = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"its header is no JSON: {error}") from None
-    if not isinstance(header, dict) or "version" not in header:
-        raise ValueError("its header lacks the field 'version'")
-    version = header["version"]
-    if isinstance(version, bool) or version != CODE_FORMAT_VERSION:
-        raise ValueError(f"its format version is {version!r}, and this Sterna reads version {CODE_FORMAT_VERSION}")
-    return check_entry(header, "its header", _FIELDS)
+    with open_container(Path(path), _KEY, versions=(CODE_FORMAT_VERSION,), what="encoded matrix") as (header, file):
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+        return _build(check_entry(header, "its header", _FIELDS), arrays)
 
 
 def _build(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> MatrixCode:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sterna.net.codes.values import check_matrix
-from sterna.net.file import FileFormatError
+from sterna.net.container import FileFormatError
 
 _DAMAGE = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 

@@ -61,7 +61,7 @@ def test_what_is_taken() -> None:
 def test_json() -> None:
     assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
         "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "slack": 0.005,
-        "escape_price": 512,
+        "escape_price": 384,
     }  # fmt: skip
     assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
     assert AcceleratorConfig(fps=10.0, clock_hz=1e6).as_json()["lanes"] is None

@@ -186,8 +186,8 @@ def test_a_failing_disk_leaves_nothing_half_written(
     before = contents(tmp_path)
     write_text = Path.write_text
 
-    def full(self: Path, text: str) -> int:
-        write_text(self, text[: len(text) // 2])
+    def full(self: Path, text: str, encoding: str) -> int:
+        write_text(self, text[: len(text) // 2], encoding=encoding)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
