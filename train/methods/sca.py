@@ -62,11 +62,13 @@ class ScaQuantizer(WeightQuantizer):
     """
 
     alpha: Tensor
+    radius: Tensor
 
     def __init__(self, *, shape: tuple[int, ...], spread: float):
         super().__init__()
         self._spread = spread
         self.register_buffer("alpha", torch.zeros(shape[0], *[1] * (len(shape) - 1)))
+        self.register_buffer("radius", torch.zeros(()))
 
     @torch.no_grad()
     def initialize(self, weight: Tensor) -> None:
@@ -74,7 +76,11 @@ class ScaQuantizer(WeightQuantizer):
 
     def forward(self, weight: Tensor) -> Tensor:
         real = torch.tanh(weight)
-        return real if self.training else torch.round(real)
+        rounded = torch.round(real)
+        if not self.training:
+            return rounded
+        rest = (rounded - real).detach()
+        return real + rest * (rest.abs() <= self.radius)
 
     def ternary(self, weight: Tensor) -> Tensor:
         return torch.round(torch.tanh(weight))
@@ -159,6 +165,9 @@ class Sca(Method):
             # Beyond 1 / (2 alpha) a step would carry weights near 0 past it, and grow.
             step = min(pull, 0.5 / max(2 * float(quantizer.alpha.max()), 1e-6))
             layer.weight.sub_(quantizer.slope(layer.weight), alpha=step).clamp_(-bound, bound)
+        radius = 0.3 * min(progress / 0.4, 1) if stage.name == "control" else 0.3 + 0.2 * min(2 * progress, 1)
+        for layer in layers:
+            _quantizer(layer).radius.fill_(radius)
         self._steps += 1
         if self._steps % self._EVERY == 0:
             self._control(layers, stage, progress)
