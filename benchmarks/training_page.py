@@ -64,7 +64,7 @@ def study(result: dict[str, Any]) -> str:
     """Methods against each other, and what else the study varies."""
     groups = result["study"]
     parts = [_compared(groups, part, title) for part, title in _PARTS]
-    parts += [_alpha(groups), _bits(groups)]
+    parts += [_alpha(groups), _reach(groups), _bits(groups)]
     state = f"{result['finished']} of {result['runs']} runs are in.\n"
     picture = f"![Accuracy against zeros]({PICTURE})\n"
     return "## Training methods compared\n\n" + "\n".join(part for part in parts if part) + f"\n{picture}\n{state}"
@@ -134,6 +134,30 @@ def _alpha(groups: dict[str, Any]) -> str:
         + table(["alpha", "zeros", "test accuracy", "rounding distance (must < 0.01)"], rows)
         + f"\nThe share of zeros {'rises strictly' if rises else '**does not rise strictly**'} with alpha (must).\n"
     )
+
+
+def _reach(groups: dict[str, Any]) -> str:
+    rows = []
+    for part, title in _PARTS[:2]:
+        found = [group for group in groups.values() if group["part"] == f"{part}-reach"]
+        for group in sorted(found, key=lambda group: group["more"]):
+            rows.append([title, group["more"].split("=")[1].strip(), *_first(group)])
+        full = [g for g in groups.values() if g["part"] == part and g["method"] == "sca" and g["zeros_least"] > 0.97]
+        rows += [[title, "default", *_first(group)] for group in full if found]
+    if not rows:
+        return ""
+    header = ["network", "reach", "zeros", "test accuracy", "held out"]
+    return (
+        "### Rounding in SCA, 98 % zeros, seed 1\n\n"
+        + table(header, rows)
+        + "\nHow much of the way to the barrier is rounded in training, at the end of the ramp (docs/training.md).\n"
+    )
+
+
+def _first(group: dict[str, Any]) -> list[str]:
+    """Zeros and accuracies of a group's first seed."""
+    run = min(group["runs"], key=lambda run: run["seed"])
+    return [percent(run[key]) for key in ("zeros", "test_accuracy", "validation_accuracy")]
 
 
 def _bits(groups: dict[str, Any]) -> str:

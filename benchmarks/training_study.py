@@ -9,7 +9,7 @@ every run. The epoch is chosen on held-out training images; test images
 serve the export's proof and the figure. Deviations are the sample's (n - 1).
 
 Parts: mlp, lenet5 (the controllable methods at 80, 95 and 98 % zeros, 3 seeds, and the references), cifar10 (the two
-best methods), alpha (SCA's controller), balance (rows of equal work), bits (activations of 1, 2, 4 and 8 bits).
+best methods), alpha (SCA's controller), reach (how far SCA rounds in training), balance (rows of equal work), bits (activations of 1, 2, 4 and 8 bits).
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from sterna.train.recipe import load_recipe
 CONTROLLED = ("sparsity-induced", "sca", "magnitude")
 REFERENCES = ("twn", "ttq", "float")
 ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 1.5)
+REACHES = ("0.0", "0.5")
 SEEDS = (1, 2, 3)
+NETWORKS = (("mlp", "mnist-mlp-95", "40"), ("lenet5", "mnist-lenet5-95", "8"))  # part, recipe, epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,9 @@ class Run:
     def group(self) -> str:
         """What runs of other seeds have in common."""
         values = [f"{key}-{value}" for key, value in self.changes if key != "epochs" and value]
-        return "-".join([self.part, self.method, *values, *re.findall(r"alpha = ([\d.]+)", self.more)]).replace('"', "")
+        return "-".join(
+            [self.part, self.method, *values, *re.findall(r"(?:alpha|reach) = ([\d.]+)", self.more)]
+        ).replace('"', "")
 
     @property
     def source(self) -> Path:
@@ -90,7 +94,7 @@ class Run:
 
 def grid(parts: list[str]) -> Iterator[Run]:
     """All runs of the named parts, seed by seed, so that a stopped study has something of everything."""
-    for part, recipe, epochs in (("mlp", "mnist-mlp-95", "40"), ("lenet5", "mnist-lenet5-95", "8")):
+    for part, recipe, epochs in NETWORKS:
         if part in parts:
             for seed, zeros, method in itertools.product(SEEDS, ("0.98", "0.95", "0.8"), CONTROLLED):
                 changes = (("epochs", epochs), ("zeros", zeros))
@@ -102,6 +106,11 @@ def grid(parts: list[str]) -> Iterator[Run]:
             more = f"\n[method.sca]\nalpha = {alpha}\n"
             changes = (("epochs", "40"), ("zeros", ""))
             yield Run(part="alpha", recipe="mnist-mlp-95", method="sca", seed=1, changes=changes, more=more)
+    if "reach" in parts:
+        for (part, recipe, epochs), reach in itertools.product(NETWORKS, REACHES):
+            changes = (("epochs", epochs), ("zeros", "0.98"))
+            more = f"\n[method.sca]\nreach = {reach}\n"
+            yield Run(part=f"{part}-reach", recipe=recipe, method="sca", seed=1, changes=changes, more=more)
     if "balance" in parts:
         for seed, zeros in itertools.product(SEEDS, ("0.95", "0.98")):
             changes = (("epochs", "40"), ("zeros", zeros))
@@ -166,7 +175,7 @@ def summary(runs: list[Run], figures: dict[Run, dict[str, Any]]) -> dict[str, An
 
 def main() -> None:
     command = parser(__doc__)
-    every = ["mlp", "lenet5", "alpha", "balance", "bits", "cifar10"]
+    every = ["mlp", "lenet5", "alpha", "reach", "balance", "bits", "cifar10"]
     command.add_argument("--parts", nargs="+", choices=every, default=every)
     command.add_argument("--runs", type=Path, default=ROOT / "runs" / "study", help="folder of the run folders")
     command.add_argument("--jobs", type=int, default=1, help="runs at a time, a thread each")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.train import functional
-from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, gap, ramp
+from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, gap, ramp, shares_by_size
 
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 7), st.integers(1, 12)),
@@ -178,6 +178,33 @@ def test_above_dropped_drops_those_and_no_others(shape: tuple[int, ...], seed: i
     thresholds = above_dropped(magnitude, dropped)
     assert thresholds.shape == limit.shape
     assert torch.equal(functional.ternarize(magnitude, thresholds) == 0, dropped)
+
+
+@settings(deadline=None)
+@given(shapes=st.lists(SHAPES, min_size=1, max_size=4), percent=st.integers(0, 99))
+def test_shares_by_size_meet_the_target_together(shapes: list[tuple[int, ...]], percent: int) -> None:
+    weights = [torch.empty(shape) for shape in shapes]
+    shares = shares_by_size(weights, percent / 100, ZerosScope.NETWORK)
+    kept = [(1 - share) * w.numel() for share, w in zip(shares, weights, strict=True)]
+    assert all(0 <= share < 1 for share in shares)
+    assert sum(kept) == pytest.approx((1 - percent / 100) * sum(w.numel() for w in weights))
+    # what is not full has nonzeros in proportion to rows + columns, and what is full would get no fewer
+    units = [len(w) + w[0].numel() for w in weights]
+    densities = [k / u for k, u, share in zip(kept, units, shares, strict=True) if share > 0]
+    assert densities == pytest.approx([max(densities)] * len(densities)) if densities else True
+    for k, u, share in zip(kept, units, shares, strict=True):
+        assert share > 0 or not densities or k / u <= max(densities) * (1 + 1e-9)
+
+
+def test_shares_by_size_of_lenet() -> None:
+    weights = [torch.empty(shape) for shape in ((20, 1, 5, 5), (50, 20, 5, 5), (500, 800), (10, 500))]
+    shares = shares_by_size(weights, 0.98, ZerosScope.NETWORK)
+    each = 0.02 * 430500 / 2405  # rows + columns together
+    assert shares == pytest.approx(
+        [1 - each * u / n for u, n in ((45, 500), (550, 25000), (1300, 400000), (510, 5000))]
+    )
+    assert shares_by_size(weights, 0.8, ZerosScope.NETWORK)[0] == 0.0
+    assert shares_by_size(weights, 0.8, ZerosScope.LAYER) == [0.8] * 4
 
 
 def test_ramp_is_the_papers() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
-from sterna.train.methods.targets import gap, ramp
+from sterna.train.methods.targets import ZerosScope, gap, ramp, shares_by_size
 from sterna.train.quantizers import WeightQuantizer
 
 
@@ -25,35 +25,43 @@ class ScaOptions(MethodOptions):
         from ``method.zeros``.
     start, strength, press : lambda at the start of stage 1, between the stages, and at the end of stage 2; it grows
         geometrically.
+    reach : how much of the way from 0, and from +-1, to the barrier is rounded in training at the end of the ramp; all
+        of it in stage 2.
     hold : share of the epochs that stage 2 gets.
     hold_rate : learning rate at the start of stage 2, relative to the run's.
     weight_rate : learning rate of Theta, relative to that of the other parameters: weights have to travel.
     bound : largest |Theta| in stage 1. Further out tanh is so flat that weights could not come back.
     spread : deviation of the latent weights at the start.
-    ramp : share of stage 1 after which the target on zeros stands.
+    ramp : share of stage 1 after which the target on zeros and ``reach`` stand.
     """
 
     alpha: float | None = None
     start: float = 0.2
     strength: float = 2.0
     press: float = 1000.0
-    hold: float = 0.33
+    hold: float = 0.2
     hold_rate: float = 0.2
     weight_rate: float = 20.0
     bound: float = 1.2
     spread: float = 0.6
     ramp: float = 0.4
+    reach: float = 0.98
 
     def __post_init__(self) -> None:
         check_positive(self, "start", "strength", "press", "hold_rate", "weight_rate", "bound", "spread")
         check_share("hold", self.hold)
         check_share("ramp", self.ramp)
+        if not 0 <= self.reach <= 1:
+            raise ValueError(f"reach must be in [0, 1], not {self.reach}")
         if self.alpha is not None and not 0 < self.alpha < 2:
             raise ValueError(f"alpha must be in (0, 2), not {self.alpha}: from 2 on every weight falls to zero")
 
 
 class ScaQuantizer(WeightQuantizer):
-    """W = tanh(Theta) in training, with no straight-through estimator; round(tanh(Theta)) in evaluation.
+    """W = tanh(Theta) in training, rounded near 0 and +-1; round(tanh(Theta)) in evaluation.
+
+    ``reach`` says what is near: that share of the way to the barrier, from either side. The gradient passes as if
+    nothing was rounded, so a weight can leave 0 and +-1 as it can any other value.
 
     Parameters
     ----------
@@ -62,19 +70,29 @@ class ScaQuantizer(WeightQuantizer):
     """
 
     alpha: Tensor
+    reach: Tensor
 
     def __init__(self, *, shape: tuple[int, ...], spread: float):
         super().__init__()
         self._spread = spread
         self.register_buffer("alpha", torch.zeros(shape[0], *[1] * (len(shape) - 1)))
+        self.register_buffer("reach", torch.zeros(()))
 
     @torch.no_grad()
     def initialize(self, weight: Tensor) -> None:
         weight.normal_(std=self._spread)
 
     def forward(self, weight: Tensor) -> Tensor:
+        if not self.training:
+            return self.ternary(weight)
         real = torch.tanh(weight)
-        return real if self.training else torch.round(real)
+        return real + self._rest(real.detach())
+
+    def _rest(self, real: Tensor) -> Tensor:
+        """What rounding adds in training."""
+        size, barrier = real.abs(), torch.sqrt(self.alpha / 2)
+        rest = torch.where(size <= self.reach * barrier, -real, torch.zeros_like(real))
+        return torch.where(size >= 1 - self.reach * (1 - barrier), real.sign() - real, rest)
 
     def ternary(self, weight: Tensor) -> Tensor:
         return torch.round(torch.tanh(weight))
@@ -98,7 +116,7 @@ class Sca(Method):
 
     1. ``control``: lambda grows until noise cannot hold a weight between 0 and +-1 any more. With a target on zeros,
        the barrier is kept at the quantile of |w| that a cubic ramp asks for, alpha = 2 * quantile^2: the weights below
-       flow to 0 and those above to +-1.
+       flow to 0 and those above to +-1. The forward pass rounds more and more of them.
     2. ``hold``: lambda grows on until weights are next to their rounded values.
 
     The gradient of lambda * R is applied beside Adam's step, with Adam's rate, as AdamW does with weight decay: Adam
@@ -107,7 +125,7 @@ class Sca(Method):
 
     Source: Deng and Zhang, "Sparsity-Control Ternary Weight Networks", 2020, for W = tanh(Theta), R and the final
     rounding; lambda's schedule, the decoupled step (Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
-    2019), and alpha from a target are our choices.
+    2019), alpha from a target, and rounding before the end (``reach``; 0 for none) are our choices.
     """
 
     name = "sca"
@@ -149,6 +167,13 @@ class Sca(Method):
         first, last = (o.start, o.strength) if stage.name == "control" else (o.strength, o.press)
         return float(first * (last / first) ** progress)
 
+    def reach(self, stage: Stage, progress: float) -> float:
+        """How much of the way to the barrier is rounded in ``stage``."""
+        o = self._options
+        if stage.name == "control":
+            return o.reach * min(progress / o.ramp, 1.0)
+        return o.reach + (1 - o.reach) * min(2 * progress, 1.0)
+
     @torch.no_grad()
     def step(self, model: nn.Module, stage: Stage, progress: float) -> None:
         layers = models.ternary_layers(model)
@@ -159,6 +184,7 @@ class Sca(Method):
             # Beyond 1 / (2 alpha) a step would carry weights near 0 past it, and grow.
             step = min(pull, 0.5 / max(2 * float(quantizer.alpha.max()), 1e-6))
             layer.weight.sub_(quantizer.slope(layer.weight), alpha=step).clamp_(-bound, bound)
+            quantizer.reach.fill_(self.reach(stage, progress))
         self._steps += 1
         if self._steps % self._EVERY == 0:
             self._control(layers, stage, progress)
@@ -186,7 +212,12 @@ class Sca(Method):
         done = progress / self._options.ramp if stage.name == "control" else 1.0
         wanted = ramp(min(_START, self.zeros), self.zeros, done)
         magnitudes = [torch.tanh(layer.weight).abs() for layer in layers]
-        barriers = gap(magnitudes, wanted, self._target.scope, self._target.balance)
+        # |W| ends near 0 and 1 in every layer, so it does not say which layer needs more weights
+        shares = shares_by_size(magnitudes, wanted, self._target.scope)
+        barriers = [
+            gap([size], share, ZerosScope.LAYER, self._target.balance)[0]
+            for size, share in zip(magnitudes, shares, strict=True)
+        ]
         for layer, barrier in zip(layers, barriers, strict=True):
             _quantizer(layer).alpha.copy_(2 * barrier.square())
 

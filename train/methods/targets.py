@@ -80,6 +80,40 @@ def gap(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Bala
     ]
 
 
+def shares_by_size(weights: Sequence[Tensor], zeros: float, scope: ZerosScope) -> list[float]:
+    """Shares of zeros of layers that have a share of ``zeros`` together, or each.
+
+    Together, a layer gets nonzeros in proportion to its rows + columns, as a matrix: small layers are denser. One that
+    would get more than it has weights is full, and the others have what is left.
+
+    Source: Mocanu et al., "Scalable training of artificial neural networks with adaptive sparse connectivity inspired
+    by network science", 2018, for the proportion (of random graphs, there); a convolution as the matrix (filters, the
+    rest) is our reading.
+
+    Parameters
+    ----------
+    weights : (rows, ...) a layer; only their shapes count.
+    zeros : share, in [0, 1).
+    scope : as said there.
+    """
+    if scope is ZerosScope.LAYER:
+        return [zeros] * len(weights)
+    sizes = [w.numel() for w in weights]
+    units = [len(w) + w[0].numel() for w in weights]
+    left, open_layers = (1 - zeros) * sum(sizes), list(range(len(sizes)))
+    shares = [0.0] * len(sizes)
+    while open_layers:
+        each = left / sum(units[k] for k in open_layers)
+        full = [k for k in open_layers if each * units[k] > sizes[k]]
+        if not full:
+            for k in open_layers:
+                shares[k] = 1 - each * units[k] / sizes[k]
+            break
+        left -= sum(sizes[k] for k in full)
+        open_layers = [k for k in open_layers if k not in full]
+    return shares
+
+
 def _count(zeros: float, scores: Sequence[Tensor]) -> int:
     return math.ceil(zeros * sum(s.numel() for s in scores) - 1e-9)
 
