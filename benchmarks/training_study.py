@@ -9,7 +9,8 @@ every run. The epoch is chosen on held-out training images; test images
 serve the export's proof and the figure. Deviations are the sample's (n - 1).
 
 Parts: mlp, lenet5 (the controllable methods at 80, 95 and 98 % zeros, 3 seeds, and the references), cifar10 (the two
-best methods), alpha (SCA's controller), reach (how far SCA rounds in training), balance (rows of equal work), bits (activations of 1, 2, 4 and 8 bits).
+best methods), alpha (SCA's controller), reach (how far SCA rounds in training), balance (rows of equal work), bits
+(activations of 1, 2, 4 and 8 bits).
 """
 
 from __future__ import annotations
