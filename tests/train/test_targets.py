@@ -17,6 +17,14 @@ SHAPES = st.one_of(
     st.tuples(st.integers(1, 5), st.integers(1, 3), st.sampled_from([1, 3]), st.sampled_from([1, 3])),
 )
 
+ANY_TARGET = given(
+    shapes=st.lists(SHAPES, min_size=1, max_size=3),
+    seed=st.integers(0, 10**6),
+    percent=st.integers(0, 99),
+    scope=st.sampled_from(ZerosScope),
+    balance=st.sampled_from(Balance),
+)
+
 
 def distinct(shapes: list[tuple[int, ...]], seed: int) -> list[torch.Tensor]:
     """Scores without equals, in all layers together."""
@@ -38,13 +46,7 @@ def parts(scores: list[torch.Tensor], scope: ZerosScope) -> list[list[int]]:
 
 
 @settings(deadline=None)
-@given(
-    shapes=st.lists(SHAPES, min_size=1, max_size=3),
-    seed=st.integers(0, 10**6),
-    percent=st.integers(0, 99),
-    scope=st.sampled_from(ZerosScope),
-    balance=st.sampled_from(Balance),
-)
+@ANY_TARGET
 def test_distinct_scores_are_cut_exactly(
     shapes: list[tuple[int, ...]], seed: int, percent: int, scope: ZerosScope, balance: Balance
 ) -> None:
@@ -97,13 +99,7 @@ def test_the_smallest_fall(seed: int, scope: ZerosScope, percent: int) -> None:
 
 
 @settings(deadline=None)
-@given(
-    shapes=st.lists(SHAPES, min_size=1, max_size=3),
-    seed=st.integers(0, 10**6),
-    percent=st.integers(0, 99),
-    scope=st.sampled_from(ZerosScope),
-    balance=st.sampled_from(Balance),
-)
+@ANY_TARGET
 def test_gaps_part_as_cuts_do_halfway(
     shapes: list[tuple[int, ...]], seed: int, percent: int, scope: ZerosScope, balance: Balance
 ) -> None:
