@@ -166,6 +166,7 @@ def test_rounding_reaches_further_until_all_is_rounded_at_the_barrier() -> None:
     control, hold = method.stages()
     assert [method.reach(control, share) for share in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.0, 0.3, 0.6, 0.6])
     assert [method.reach(hold, share) for share in (0.0, 0.25, 0.5, 1.0)] == pytest.approx([0.6, 0.8, 1.0, 1.0])
+    assert [make(zeros=0.8, reach=0.0).reach(stage, 0.5) for stage in (control, hold)] == [0.0, 0.0]
     method.begin(model, hold)
     method.step(model, hold, 0.5)
     layers = models.ternary_layers(model)

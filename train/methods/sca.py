@@ -26,7 +26,7 @@ class ScaOptions(MethodOptions):
     start, strength, press : lambda at the start of stage 1, between the stages, and at the end of stage 2; it grows
         geometrically.
     reach : how much of the way from 0, and from +-1, to the barrier is rounded in training at the end of the ramp; all
-        of it in stage 2.
+        of it in stage 2. With 0, nothing is rounded before the end.
     hold : share of the epochs that stage 2 gets.
     hold_rate : learning rate at the start of stage 2, relative to the run's.
     weight_rate : learning rate of Theta, relative to that of the other parameters: weights have to travel.
@@ -172,7 +172,7 @@ class Sca(Method):
         o = self._options
         if stage.name == "control":
             return o.reach * min(progress / o.ramp, 1.0)
-        return o.reach + (1 - o.reach) * min(2 * progress, 1.0)
+        return o.reach + (1 - o.reach) * min(2 * progress, 1.0) if o.reach else 0.0
 
     @torch.no_grad()
     def step(self, model: nn.Module, stage: Stage, progress: float) -> None:
