@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +38,18 @@ def generate(
     ] = None,
     elements_per_beat: Annotated[int, typer.Option(help="Input elements in one beat, a power of two.")] = 1,
     argmax: Annotated[bool, typer.Option(help="Give the class (lowest among equals), or all scores.")] = False,
+    slack: Annotated[
+        float | None,
+        typer.Option(help="Share of a layer's cycles that may be given for fewer index bits.", show_default=False),
+    ] = None,
+    escape_price: Annotated[
+        int | None,
+        typer.Option(
+            help="Index bits that a stream of escapes has to save to be worth its logic. More makes less logic, and larger "
+            "memories.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the top module and the files.", show_default="the network file's"),
@@ -58,6 +71,10 @@ def generate(
         argmax=argmax,
         name=name,
     )
+    if slack is not None:
+        config = replace(config, slack=slack)
+    if escape_price is not None:
+        config = replace(config, escape_price=escape_price)
     with steps() as progress:
         progress(f"generating Verilog of {model}")
         manifest = make(model, output or default_folder(model), config)

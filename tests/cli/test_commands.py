@@ -144,6 +144,13 @@ def test_generate(model: Path, tmp_path: Path, sterna: Callable) -> None:
     assert [unit["lanes"] for unit in description["units"]] == [2, 1]
 
 
+def test_generate_with_words_of_ones_own(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    made = json.loads(sterna("generate", model, "--slack", 0.25, "--escape-price", 7, "--json").out)["config"]
+    usual = json.loads(sterna("generate", model, "--json").out)["config"]
+    assert (made["slack"], made["escape_price"]) == (0.25, 7)
+    assert made == {**usual, "slack": 0.25, "escape_price": 7}
+
+
 def test_generate_is_deterministic(model: Path, tmp_path: Path, sterna: Callable) -> None:
     first = sterna("generate", model, "-o", tmp_path / "a", "--argmax", "--json")
     second = sterna("generate", model, "-o", tmp_path / "b", "--argmax", "--json")

@@ -159,6 +159,8 @@ def test_pickled_input_file(folder: Path, tmp_path: Path, sterna: Callable) -> N
         (("--elements-per-beat", "3"), "elements_per_beat must be a power of two up to 64, not 3"),
         (("--fps", "1e6"), "fps and clock_hz go together"),
         (("--fps", "1e9", "--clock-mhz", "100"), "1e+09 frames/s at 1e+08 Hz leave 0 cycles a frame"),
+        (("--escape-price", "-1"), "escape_price must be a non-negative integer, not -1"),
+        (("--slack", "-1"), "slack must be"),
         (("--name", "2nd"), "name must be a Verilog identifier, not '2nd'"),
     ],
 )
