@@ -45,8 +45,8 @@ def generate(
     escape_price: Annotated[
         int | None,
         typer.Option(
-            help="Index bits that a stream of escapes has to save to be worth its logic. More makes less logic, and larger "
-            "memories.",
+            help="Index bits that a stream of escapes has to save to be worth its logic: with more, less logic and "
+            "larger memories.",
             show_default=False,
         ),
     ] = None,
