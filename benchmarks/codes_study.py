@@ -114,7 +114,7 @@ def main() -> int:
     command = parser(__doc__)
     command.add_argument("--parts", nargs="+", choices=every, default=every)
     command.add_argument("--weights", type=Path, default=os.environ.get("STERNA_WEIGHTS"), help="folder of .npz files")
-    command.add_argument("--rounds", type=int, default=20, help="runs of each product (default %(default)s)")
+    command.add_argument("--rounds", type=int, default=10, help="runs of each product (default %(default)s)")
     arguments = command.parse_args()
     folder = Path(arguments.weights) if arguments.weights else None
     if folder and not folder.is_dir():

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse
 from architectures import ARCHITECTURES
 from codes_drawn import SEED, WANTED
-from codes_speed import LOOP, Product, check, take_turns
+from codes_speed import BLAS, LOOP, Product, check, take_turns
 from codes_trained import Case, every_case
 from low_entropy import draw, solve
 from threadpoolctl import threadpool_limits
@@ -60,7 +60,7 @@ def products(matrix: np.ndarray, x: np.ndarray) -> dict[str, Product]:
     """Every product by name."""
     floats = matrix.astype(np.float32)
     sparse = scipy.sparse.csr_array(floats)
-    made: dict[str, Product] = {"numpy_dense": lambda: floats @ x, "scipy_csr": lambda: sparse @ x}
+    made: dict[str, Product] = {BLAS: lambda: floats @ x, "scipy_csr": lambda: sparse @ x}
     for name, code in CODES.items():
         if code is Base3 and not np.isin(matrix, (-1, 0, 1)).all():
             continue
