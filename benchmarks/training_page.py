@@ -142,8 +142,12 @@ def _reach(groups: dict[str, Any]) -> str:
         found = [group for group in groups.values() if group["part"] == f"{part}-reach"]
         for group in sorted(found, key=lambda group: group["more"]):
             rows.append([title, group["more"].split("=")[1].strip(), *_first(group)])
-        full = [g for g in groups.values() if g["part"] == part and g["method"] == "sca" and g["zeros_least"] > 0.97]
-        rows += [[title, "default", *_first(group)] for group in full if found]
+        usual = [
+            group
+            for group in groups.values()
+            if found and (group["part"], group["method"]) == (part, "sca") and group["changes"] == found[0]["changes"]
+        ]
+        rows += [[title, "default", *_first(group)] for group in usual]
     if not rows:
         return ""
     header = ["network", "reach", "zeros", "test accuracy", "held out"]

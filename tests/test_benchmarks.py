@@ -42,7 +42,8 @@ def test_every_run_of_the_study_is_a_recipe_that_says_what_the_run_is_of() -> No
 def group(part: str, method: str, zeros: float, accuracies: list[float], **more: object) -> dict[str, object]:
     runs = [
         {"test_accuracy": a, "validation_accuracy": a, "zeros": zeros, "index_bits": 1000.0, "rounding_distance": 0.002}
-        for a in accuracies
+        | {"seed": seed}
+        for seed, a in enumerate(accuracies, 1)
     ]
     seeds = len(accuracies)
     return {
@@ -82,6 +83,24 @@ def test_methods_are_listed_with_mean_and_deviation() -> None:
     assert rows[0].startswith("| sparsity-induced | 0.95 | 95.00 % | 99.00 % ± 0.10 % (3 seeds)")
     assert rows[1].startswith("| sca | 0.95 | 95.00 % | 98.00 % (1 seed)")
     assert "4 of 9 runs are in." in lines
+
+
+def test_rounding_in_sca_is_listed_beside_the_usual_run() -> None:
+    groups = {
+        "usual": group("lenet5", "sca", 0.98, [0.99, 0.98]),
+        "other zeros": group("lenet5", "sca", 0.95, [0.95]),
+        "other network": group("mlp", "sca", 0.98, [0.94]),
+        "none": group("lenet5-reach", "sca", 0.98, [0.5], more="\n[method.sca]\nreach = 0.0\n"),
+        "half": group("lenet5-reach", "sca", 0.98, [0.6], more="\n[method.sca]\nreach = 0.5\n"),
+    }
+    page = training_page.study({"study": groups, "finished": 5, "runs": 5})
+    rows = page.split("### Rounding in SCA")[1].splitlines()[4:]
+    assert [row.split(" | ")[1:4] for row in rows[:3]] == [
+        ["0.0", "98.00 %", "50.00 %"],
+        ["0.5", "98.00 %", "60.00 %"],
+        ["default", "98.00 %", "99.00 %"],
+    ]
+    assert not rows[3]
 
 
 def test_results_page_is_what_the_results_make() -> None:
