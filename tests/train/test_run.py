@@ -176,7 +176,8 @@ def test_a_run_that_was_stopped_is_bit_identical(tmp_path: Path, method: str, to
     """Stopped in the first stage, at its end, in the second, and between the last epoch and the export."""
     path, whole, broken = tmp_path / "short.toml", tmp_path / "whole", tmp_path / "broken"
     # Batches: 4 an epoch, so that the second and the third epoch end between two looks at the zeros, at every 8th step.
-    path.write_text(text(method=method, topology=topology, requantize=requantize, epochs=6, validation=837))
+    longer = "\n[method.sca]\nhold = 0.33\n"  # a second stage of two epochs, as the others have
+    path.write_text(text(method=method, topology=topology, requantize=requantize, epochs=6, validation=837) + longer)
     run(path, whole, device="cpu", checkpoint_seconds=0)
     stages = [json.loads(line)["stage"] for line in (whole / "log.jsonl").read_text().splitlines()]
     assert len(set(stages[:4])) == 1

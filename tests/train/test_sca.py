@@ -63,14 +63,16 @@ def test_what_is_near_is_rounded_in_training() -> None:
     quantizer.alpha.copy_(torch.tensor([[0.32], [0.02]]))  # barriers at 0.4 and 0.1
     real = torch.tensor([[-0.19, 0.21, -0.39, 0.41, -0.69, 0.71], [0.04, -0.06, 0.5, -0.54, 0.56, -0.9]])
     theta = torch.atanh(real)
-    for reach, expected in (
-        (0.0, real),
-        (0.5, [[0, 0.21, -0.39, 0.41, -0.69, 1], [0, -0.06, 0.5, -0.54, 1, -1]]),
-        (1.0, [[0, 0, 0, 1, -1, 1], [0, 0, 1, -1, 1, -1]]),
+    at_barriers = torch.tensor([[0.0, 0, 0, 1, -1, 1], [0, 0, 1, -1, 1, -1]])
+    for reach, expected, evaluated in (
+        (0.0, real, real.round()),
+        (0.5, [[0, 0.21, -0.39, 0.41, -0.69, 1], [0, -0.06, 0.5, -0.54, 1, -1]], at_barriers),
+        (1.0, at_barriers, at_barriers),
     ):
         quantizer.reach.fill_(reach)
         assert torch.allclose(quantizer.train()(theta), torch.as_tensor(expected, dtype=torch.float32), atol=1e-6)
-        assert torch.equal(quantizer.eval()(theta), real.round())
+        assert torch.equal(quantizer.eval()(theta), evaluated)
+        assert float(quantizer.distance(theta)) == pytest.approx(float((real - evaluated).abs().sum()))
 
 
 @pytest.mark.parametrize("reach", [0.0, 0.5, 1.0])

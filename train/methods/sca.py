@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +59,11 @@ class ScaOptions(MethodOptions):
 
 
 class ScaQuantizer(WeightQuantizer):
-    """W = tanh(Theta) in training, rounded near 0 and +-1; round(tanh(Theta)) in evaluation.
+    """W = tanh(Theta) in training, rounded near 0 and +-1; rounded everywhere, at the barrier, in evaluation.
 
     ``reach`` says what is near: that share of the way to the barrier, from either side. The gradient passes as if
-    nothing was rounded, so a weight can leave 0 and +-1 as it can any other value.
+    nothing was rounded, so a weight can leave 0 and +-1 as it can any other value. With a ``reach`` of 0, training
+    rounds nothing, and evaluation at one half.
 
     Parameters
     ----------
@@ -92,10 +94,12 @@ class ScaQuantizer(WeightQuantizer):
         """What rounding adds in training."""
         size, barrier = real.abs(), torch.sqrt(self.alpha / 2)
         rest = torch.where(size <= self.reach * barrier, -real, torch.zeros_like(real))
-        return torch.where(size >= 1 - self.reach * (1 - barrier), real.sign() - real, rest)
+        return torch.where(size > 1 - self.reach * (1 - barrier), real.sign() - real, rest)
 
     def ternary(self, weight: Tensor) -> Tensor:
-        return torch.round(torch.tanh(weight))
+        real = torch.tanh(weight)
+        barrier = torch.where(self.reach > 0, torch.sqrt(self.alpha / 2), 0.5)
+        return real.sign() * (real.abs() > barrier)
 
     @torch.no_grad()
     def slope(self, weight: Tensor) -> Tensor:
@@ -106,9 +110,8 @@ class ScaQuantizer(WeightQuantizer):
 
     @torch.no_grad()
     def distance(self, weight: Tensor) -> Tensor:
-        """Sum of |w - round(w)|: what rounding will change."""
-        real = torch.tanh(weight)
-        return (real - torch.round(real)).abs().sum()
+        """Sum of what rounding will change."""
+        return (torch.tanh(weight) - self.ternary(weight)).abs().sum()
 
 
 class Sca(Method):
@@ -186,7 +189,8 @@ class Sca(Method):
             layer.weight.sub_(quantizer.slope(layer.weight), alpha=step).clamp_(-bound, bound)
             quantizer.reach.fill_(self.reach(stage, progress))
         self._steps += 1
-        if self._steps % self._EVERY == 0:
+        epochs = progress * stage.epochs
+        if self._steps % self._EVERY == 0 or math.isclose(epochs, round(epochs), rel_tol=1e-9):
             self._control(layers, stage, progress)
 
     def settled(self, model: nn.Module) -> bool:
@@ -222,14 +226,14 @@ class Sca(Method):
             _quantizer(layer).alpha.copy_(2 * barrier.square())
 
 
-_NEAR = 0.01  # mean |w - round(w)|
+_NEAR = 0.01  # mean distance from what is rounded
 _MISSED = 0.005  # share of zeros
 _FINAL_BOUND = 3.0  # tanh: 0.995
 _START = 0.5  # share of zeros that the barrier starts at
 
 
 def _distance(model: nn.Module) -> float:
-    """Mean of |w - round(w)| over all weights."""
+    """Mean of what rounding will change, over all weights."""
     layers = models.ternary_layers(model)
     distance = sum(float(_quantizer(layer).distance(layer.weight)) for layer in layers)
     return distance / sum(layer.weight.numel() for layer in layers)
