@@ -16,8 +16,8 @@ import numpy as np
 from architectures import ARCHITECTURES, Layer
 from low_entropy import Wanted, draw, solve, statistics
 
+from sterna.codes import encode
 from sterna.net import cost
-from sterna.net.codes import encode
 from sterna.net.energy import Operations, energy
 
 SEED = 1

@@ -1,4 +1,4 @@
-"""How fast a product with one vector is: every code of sterna.net.codes, BLAS, scipy's CSR, and a compiled dense loop.
+"""How fast a product with one vector is: every code of sterna.codes, BLAS, scipy's CSR, and a compiled dense loop.
 
     python benchmarks/codes_speed.py --output benchmarks/results/codes_speed.json
 
@@ -21,7 +21,7 @@ import scipy.sparse
 from common import parser, write
 from threadpoolctl import threadpool_limits
 
-from sterna.net.codes import CODES, Dense, kernels
+from sterna.codes import CODES, Dense, kernels
 
 SEED = 1
 LOOP = "dense"  # the code whose product is the plain compiled loop

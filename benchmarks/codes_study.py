@@ -26,7 +26,7 @@ import codes_trained
 import numpy as np
 from common import command_line, parser, write
 
-from sterna.net.codes import encode
+from sterna.codes import encode
 
 #: The worked example of CER and CSER, and the one whose rows lack values.
 EXAMPLES = {

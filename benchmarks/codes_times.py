@@ -25,7 +25,7 @@ from codes_trained import Case, every_case
 from low_entropy import draw, solve
 from threadpoolctl import threadpool_limits
 
-from sterna.net.codes import CODES, Base3, Dense
+from sterna.codes import CODES, Base3, Dense
 
 MOST_PLACES = 256  # multiplied at once, and inputs of a batch
 MOST_ELEMENTS = 1 << 23  # of a drawn matrix: 33 MB of floats

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from common import MODELS
 
+from sterna.codes import MatrixCosts, Totals, load_weights, matrix_costs, quantize_uniform, total
 from sterna.net import load
-from sterna.net.codes import MatrixCosts, Totals, load_weights, matrix_costs, quantize_uniform, total
 from sterna.net.cost import layer_matrix
 from sterna.net.nodes import WeightNode
 

@@ -14,9 +14,9 @@ from amaranth.hdl import ClockSignal, Instance
 from amaranth.lib.memory import Memory
 from decoders import Decoder
 
-from sterna.hw.devices import Family
-from sterna.hw.netlist import count_resources, leaf_cells, read_netlist
-from sterna.hw.toolchain import Tool, run_tool
+from sterna.flow.devices import Family
+from sterna.flow.netlist import count_resources, leaf_cells, read_netlist
+from sterna.flow.toolchain import Tool, run_tool
 
 NAME = "decoder"
 TABLES, CARRIES = ("LUT4", "SB_LUT4"), ("CCU2C", "SB_CARRY")

@@ -8,9 +8,9 @@ import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from decoders import FILL, Decoder, Numbers
 
-from sterna.net.codes import encode
-from sterna.net.codes.base3 import TRITS
-from sterna.net.codes.packing import unpack
+from sterna.codes import encode
+from sterna.codes.base3 import TRITS
+from sterna.codes.packing import unpack
 
 
 class Walking(Decoder):

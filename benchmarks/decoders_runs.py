@@ -9,8 +9,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from decoders import FILL, Decoder, Numbers
 from index_bits import MAX_UNARY, best_rice, linear_runs, rice_split, sign_planes
 
-from sterna.net.codes import encode
-from sterna.net.codes.packing import unpack
+from sterna.codes import encode
+from sterna.codes.packing import unpack
 
 #: Bits of a memory word of the Rice code.
 RICE_WORD = 16
@@ -165,7 +165,7 @@ class Striding(Decoder):
 
 
 class RunLength(Striding):
-    """Run length of net/codes: words of one width, an escape of all ones, and a sign a weight.
+    """Run length of codes: words of one width, an escape of all ones, and a sign a weight.
 
     A cycle a word: a weight, or an escape.
     """

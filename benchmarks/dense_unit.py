@@ -30,12 +30,12 @@ import numpy as np
 from amaranth.back import verilog
 from common import PLAIN, parser, write
 
+from sterna.flow.gate_level import write_gates
+from sterna.flow.synth import synthesize
 from sterna.hw import AcceleratorConfig, generate
-from sterna.hw.dense import DenseUnit, plan_dense
-from sterna.hw.gate_level import write_gates
-from sterna.hw.lower import lower
-from sterna.hw.schedule import ESCAPE_PRICE
-from sterna.hw.synth import synthesize
+from sterna.hw.graph.lower import lower
+from sterna.hw.units.dense.dense import DenseUnit, plan_dense
+from sterna.hw.units.dense.schedule import ESCAPE_PRICE
 from sterna.net import ActivationType, Linear, Network
 from sterna.sim.gate_level import GateLevelModel
 from sterna.sim.golden import GoldenModel

@@ -1,4 +1,4 @@
-"""Bits that a ternary matrix takes in codes that a lane could read: those of net/codes, and ideas for a better word.
+"""Bits that a ternary matrix takes in codes that a lane could read: those of codes, and ideas for a better word.
 
 All are counted tight: no width is larger than the matrix needs, the table of values has the fewest bits that tell
 them apart, and only the codes with row pointers say where rows end otherwise than by their positions.
@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sterna.net.codes import encode
+from sterna.codes import encode
 
-#: The codes of net/codes that leave a ternary matrix smaller than a byte an element.
+#: The codes of codes that leave a ternary matrix smaller than a byte an element.
 CODES = ("packed", "base3", "bitmap", "csr", "cer", "cser", "run_length")
 #: Ones that a Rice code's unary part has at most: as many are an escape, which moves by all of them and adds nothing.
 MAX_UNARY = 8

@@ -9,8 +9,8 @@ its sign differs from the matrix.
 
 Cycles are counted to the last weight; that lanes at paces of their own would wait for each other at the end of a frame
 is not counted against the other codes. Stored bits are those of the memories' words, against the entropy of the rows.
-Yosys maps to ECP5 and to iCE40 as sterna.hw.synth does, and nothing is placed. Memories are black boxes to it, and the
-registers behind them are not counted. Levels are the tables and chains of carry cells on the longest way from a
+Yosys maps to ECP5 and to iCE40 as sterna.flow.synth does, and nothing is placed. Memories are black boxes to it, and
+the registers behind them are not counted. Levels are the tables and chains of carry cells on the longest way from a
 register or a memory to the next.
 """
 
@@ -30,8 +30,8 @@ from decoders_masks import Base3, Bitmap, Packed
 from decoders_runs import Csr, Grouped, Rice, RunLength, SignGroups
 from index_words import LANES, random_matrix
 
-from sterna.hw.schedule import compile_schedule
-from sterna.hw.toolchain import Tool, tool_version
+from sterna.flow.toolchain import Tool, tool_version
+from sterna.hw.units.dense.schedule import compile_schedule
 from sterna.net import entropy
 
 ZEROS, SEED = 0.95, 0

@@ -17,7 +17,7 @@ from common import ROOT, parser, write
 from training_study import Run, grid, train
 
 from sterna.hw import AcceleratorConfig
-from sterna.hw.plan import plan_accelerator
+from sterna.hw.graph.plan import plan_accelerator
 from sterna.net import Network, entropy, load
 from sterna.net.nodes import WeightNode
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from common import MODELS, PLAIN, parser, write
 
+from sterna.flow.synth import check_no_multiplier, synthesize
 from sterna.hw import AcceleratorConfig, generate
-from sterna.hw.plan import plan_accelerator
-from sterna.hw.schedule import ESCAPE_PRICE
-from sterna.hw.synth import check_no_multiplier, synthesize
+from sterna.hw.graph.plan import plan_accelerator
+from sterna.hw.units.dense.schedule import ESCAPE_PRICE
 from sterna.net import Network, load
 
 MODEL = "mnist-mlp-98"

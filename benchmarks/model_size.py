@@ -15,7 +15,7 @@ from typing import Any
 from common import MODELS, parser, write
 
 from sterna.hw import AcceleratorConfig, UnsupportedError
-from sterna.hw.plan import plan_accelerator
+from sterna.hw.graph.plan import plan_accelerator
 from sterna.net import Network, load
 from sterna.net.nodes import SumNode, WeightNode
 from sterna.net.requantize import ShiftRound, Thresholds

@@ -20,7 +20,7 @@ import numpy as np
 from common import MODELS, parser, write
 
 from sterna.hw import AcceleratorConfig, UnsupportedError, generate
-from sterna.hw.lower import lower
+from sterna.hw.graph.lower import lower
 from sterna.net import ActivationType, Network, ShiftRound, Thresholds
 from sterna.net.file import load
 from sterna.sim.compare import Report, compare

@@ -13,11 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from sterna.cli.output import console, facts, print_json, share, steps
+from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from sterna.net.codes import MatrixCosts
+    from sterna.codes import MatrixCosts
 
 __all__ = ["codes"]
 
@@ -80,8 +81,8 @@ def _collect(
     path: Path, quantize: int | None, tight: bool, progress: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[MatrixCosts]]:
     """Everything about a file's weights, and the costs it was made from."""
+    from sterna.codes import matrix_costs
     from sterna.net import cost
-    from sterna.net.codes import matrix_costs
 
     figures: dict[str, Any] = {"file": str(path), "quantize": quantize, "tight": tight}
     if path.suffix == ".npz":
@@ -89,7 +90,7 @@ def _collect(
     elif path.suffix == ".safetensors":
         source, matrices = _open_network(path, quantize)
     else:
-        raise ValueError(f"{path}: neither a network (.safetensors) nor arrays of weights (.npz)")
+        raise InvalidValueError(f"{path}: neither a network (.safetensors) nor arrays of weights (.npz)")
     layers, nonzeros = [], 0
     for name, matrix, positions in matrices:
         progress(f"encoding {name}")
@@ -97,7 +98,7 @@ def _collect(
         nonzeros += cost.nonzeros(matrix)
     count = sum(_size(layer) for layer in layers)
     if not count:
-        raise ValueError(f"{path}: there are no weights in it")
+        raise InvalidValueError(f"{path}: there are no weights in it")
     figures |= source
     figures |= {
         "weights": count,
@@ -110,19 +111,19 @@ def _collect(
 
 
 def _open_network(path: Path, quantize: int | None) -> tuple[dict[str, Any], Iterator[tuple[str, np.ndarray, int]]]:
-    from sterna.net.codes import network_matrices
+    from sterna.codes import network_matrices
     from sterna.net.file import load
 
     if quantize is not None:
-        raise ValueError("--quantize is for arrays of an .npz file: a network's weights are ternary already")
+        raise InvalidValueError("--quantize is for arrays of an .npz file: a network's weights are ternary already")
     network = load(path)
     return {"network_digest": network.digest, "skipped": 0}, network_matrices(network)
 
 
 def _open_arrays(path: Path, quantize: int | None) -> tuple[dict[str, Any], Iterator[tuple[str, np.ndarray, int]]]:
+    from sterna.codes import load_weights, quantize_uniform
+    from sterna.codes.quantize import MAX_BITS, MIN_BITS
     from sterna.net.checks import check_integer
-    from sterna.net.codes import load_weights, quantize_uniform
-    from sterna.net.codes.quantize import MAX_BITS, MIN_BITS
 
     if quantize is not None:
         check_integer(quantize, "--quantize", low=MIN_BITS, high=MAX_BITS)
@@ -133,7 +134,7 @@ def _open_arrays(path: Path, quantize: int | None) -> tuple[dict[str, Any], Iter
             try:
                 yield name, matrix if quantize is None else quantize_uniform(matrix, quantize), 1
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}: array '{name}': {error}") from None
+                raise InvalidValueError(f"{path}: array '{name}': {error}") from None
 
     return {"network_digest": None, "skipped": found.skipped}, matrices()
 
@@ -144,7 +145,7 @@ def _size(layer: MatrixCosts) -> int:
 
 def _totals(layers: list[MatrixCosts], count: int) -> dict[str, Any]:
     """Sums over the layers, of the codes that all of them have, with gains."""
-    from sterna.net.codes import CODES, total
+    from sterna.codes import CODES, total
 
     sums = {code: total(layers, code) for code in CODES if all(code in layer.codes for layer in layers)}
     return {

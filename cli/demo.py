@@ -25,9 +25,9 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Train, export, emit Verilog, simulate it on every test image, place and route it, and print one table."""
+    from sterna.flow.devices import Device, find_device
+    from sterna.flow.synth import check_no_multiplier, synthesize
     from sterna.hw import AcceleratorConfig
-    from sterna.hw.devices import Device, find_device
-    from sterna.hw.synth import check_no_multiplier, synthesize
     from sterna.train import run
     from sterna.train.recipe import load_recipe
 

@@ -6,23 +6,12 @@ import errno
 
 import typer
 
-from sterna.net.errors import ToolError
-from sterna.sim.errors import MismatchError, SimulationError
+from sterna.net.errors import SternaError
 
 __all__ = ["USER_ERRORS", "message"]
 
-#: What a user can cause. Anything else is a defect of Sterna's, and keeps its traceback.
-USER_ERRORS = (
-    ValueError,
-    TypeError,
-    OSError,
-    FloatingPointError,
-    ModuleNotFoundError,
-    ToolError,
-    SimulationError,
-    MismatchError,
-    typer.TyperException,
-)
+#: What a user, the operating system or a tool can cause. Anything else is a defect of Sterna's.
+USER_ERRORS = (SternaError, OSError, ModuleNotFoundError, typer.TyperException)
 
 # The extra that brings each optional package.
 _EXTRAS = {

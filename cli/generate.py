@@ -11,6 +11,7 @@ from rich.table import Table
 
 from sterna.cli.output import console, facts, print_json, steps
 from sterna.cli.target import ModelPath, OutputFolder, default_folder, make
+from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from sterna.sim.manifest import Manifest
@@ -91,7 +92,9 @@ def parse_lanes(text: str | None) -> int | tuple[int, ...] | None:
     try:
         lanes = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"lanes must be a positive integer, or several with commas between, not {text!r}") from None
+        raise InvalidValueError(
+            f"lanes must be a positive integer, or several with commas between, not {text!r}"
+        ) from None
     return lanes if len(lanes) > 1 else lanes[0]
 
 

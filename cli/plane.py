@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sterna.net.errors import InvalidValueError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sterna.net.codes import MatrixCosts, Measure, Plane
+    from sterna.codes import MatrixCosts, Measure, Plane
 
 __all__ = ["check_picture", "draw_plane", "plane_figure"]
 
@@ -62,7 +64,7 @@ def check_picture(path: Path) -> None:
     import matplotlib  # noqa: F401 (only whether it is there)
 
     if path.suffix.lower() != ".png":
-        raise ValueError(f"{path}: the picture is a PNG file; call it .png")
+        raise InvalidValueError(f"{path}: the picture is a PNG file; call it .png")
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not path.parent.is_dir():
@@ -80,8 +82,8 @@ def draw_plane(layers: Sequence[MatrixCosts], path: Path, *, tight: bool) -> Non
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from sterna.net.codes import compute_plane
-    from sterna.net.codes.plane import MAX_VALUES, MIN_VALUES
+    from sterna.codes import compute_plane
+    from sterna.codes.plane import MAX_VALUES, MIN_VALUES
     from sterna.net.container import replacing
 
     layers = [layer for layer in layers if _size(layer)]
@@ -89,7 +91,7 @@ def draw_plane(layers: Sequence[MatrixCosts], path: Path, *, tight: bool) -> Non
     values = richest.statistics.values
     if values > MAX_VALUES:
         reason = f"layer '{richest.name}' has {values} values, and the plane is for at most {MAX_VALUES}"
-        raise ValueError(f"{reason}: quantize with --quantize BITS")
+        raise InvalidValueError(f"{reason}: quantize with --quantize BITS")
     largest = max(layers, key=_size)
     plane = compute_plane(
         rows=largest.statistics.rows,
@@ -117,7 +119,7 @@ def plane_figure(plane: Plane, layers: Sequence[MatrixCosts], shape_of: str) -> 
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    from sterna.net.codes import Measure
+    from sterna.codes import Measure
 
     figure = Figure(figsize=(7.0, 5.4), layout="constrained")
     title = f"Cheapest codes: {plane.rows} × {plane.columns} elements of {plane.values} values, the shape of {shape_of}"
@@ -140,7 +142,7 @@ def plane_figure(plane: Plane, layers: Sequence[MatrixCosts], shape_of: str) -> 
 
 
 def _rows(plane: Plane) -> tuple[tuple[str, list[str]], ...]:
-    from sterna.net.codes import Measure
+    from sterna.codes import Measure
 
     return ("paper's codes", list(_PAPER)), ("all codes", list(plane.costs[Measure.STORAGE]))
 

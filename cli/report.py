@@ -12,6 +12,7 @@ from rich.table import Table
 
 from sterna.cli.output import console, facts, print_json, share
 from sterna.cli.simulate import RESULT
+from sterna.net.errors import InvalidValueError
 
 __all__ = ["collect", "report", "show"]
 
@@ -41,7 +42,7 @@ def collect(folder: Path) -> dict[str, Any]:
     ValueError
         If a report was made of other Verilog.
     """
-    from sterna.hw.synth import REPORT
+    from sterna.flow.synth import REPORT
     from sterna.net.file import load
     from sterna.sim.manifest import Manifest
 
@@ -54,7 +55,9 @@ def collect(folder: Path) -> dict[str, Any]:
     verilog = hashlib.sha256(manifest.verilog.read_bytes()).hexdigest()
     for path, found in [(folder / RESULT, simulation), *syntheses.items()]:
         if found is not None and found.get("verilog_sha256") != verilog:
-            raise ValueError(f"{path}: made of other Verilog than {manifest.verilog.name}; run that command again")
+            raise InvalidValueError(
+                f"{path}: made of other Verilog than {manifest.verilog.name}; run that command again"
+            )
     devices = [_device(synthesis, manifest.interval_cycles) for synthesis in syntheses.values()]
     return {
         "name": manifest.name,

@@ -11,6 +11,7 @@ import typer
 
 from sterna.cli.output import console, facts, print_json, share, steps, write_json
 from sterna.cli.target import OutputFolder, TargetPath, open_target
+from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,9 +53,9 @@ def simulate(
     difference is named by its first layer, channel and frame.
     """
     if inputs is not None and dataset is not None:
-        raise ValueError("give --inputs or --dataset, not both")
+        raise InvalidValueError("give --inputs or --dataset, not both")
     if limit is not None and limit < 1:
-        raise ValueError(f"limit must be a positive integer, not {limit}")
+        raise InvalidValueError(f"limit must be a positive integer, not {limit}")
     with steps() as progress:
         manifest, network = open_target(target, output, progress)
         codes, labels = _frames(network, inputs, dataset, limit, seed)
@@ -153,7 +154,7 @@ def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
     data = load_data(dataset)
     images = data.test_images.numpy()
     if images[0].size != math.prod(network.input_shape):
-        raise ValueError(
+        raise InvalidValueError(
             f"{dataset} has images of shape {images.shape[1:]}, and the network takes {network.input_shape}"
         )
     codes = quantize_input(images.reshape(len(images), *network.input_shape), network.input_scale, network.input_type)
@@ -167,7 +168,7 @@ def _load_codes(path: Path) -> np.ndarray:
         try:
             codes = np.lib.format.read_array(file, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise ValueError(f"{path}: not a whole .npy file of numbers: {error}") from None
+            raise InvalidValueError(f"{path}: not a whole .npy file of numbers: {error}") from None
     return np.asarray(codes)
 
 

@@ -10,10 +10,11 @@ from rich.table import Table
 
 from sterna.cli.output import console, facts, print_json, steps
 from sterna.cli.target import OutputFolder, TargetPath, open_target
+from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from sterna.hw.devices import Device
-    from sterna.hw.synth import SynthesisReport
+    from sterna.flow.devices import Device
+    from sterna.flow.synth import SynthesisReport
 
 __all__ = ["report_folder", "synth"]
 
@@ -36,14 +37,14 @@ def synth(
     design fits, and holds no DSP block, multiplication or latch. The environment variables YOSYS, NEXTPNR_ICE40 and
     NEXTPNR_ECP5 name native tools; without them, YoWASP's are used.
     """
-    from sterna.hw.devices import find_device
-    from sterna.hw.synth import check_no_multiplier, synthesize
+    from sterna.flow.devices import find_device
+    from sterna.flow.synth import check_no_multiplier, synthesize
 
     found = find_device(device, speed=speed)
     if seeds < 1:
-        raise ValueError(f"seeds must be a positive integer, not {seeds}")
+        raise InvalidValueError(f"seeds must be a positive integer, not {seeds}")
     if freq_mhz is not None and not freq_mhz > 0:
-        raise ValueError(f"freq-mhz must be above 0, not {freq_mhz}")
+        raise InvalidValueError(f"freq-mhz must be above 0, not {freq_mhz}")
     with steps() as progress:
         manifest, _ = open_target(target, output, progress)
         report = synthesize(

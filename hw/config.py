@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sterna.hw.schedule import ESCAPE_PRICE, SLACK
+from sterna.hw.units.dense.schedule import ESCAPE_PRICE, SLACK
 from sterna.net.checks import check_integer
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 MAX_ELEMENTS_PER_BEAT = 64
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -56,29 +57,31 @@ class AcceleratorConfig:
     def __post_init__(self) -> None:
         if self.lanes is not None:
             if isinstance(self.lanes, str):
-                raise TypeError(f"lanes must be a positive integer or a sequence of them, not {self.lanes!r}")
+                raise InvalidTypeError(f"lanes must be a positive integer or a sequence of them, not {self.lanes!r}")
             lanes = self.lanes if isinstance(self.lanes, Sequence) else (self.lanes,)
             checked = tuple(check_integer(count, "lanes", low=1) for count in lanes)
             object.__setattr__(self, "lanes", checked if isinstance(self.lanes, Sequence) else checked[0])
         elements = check_integer(self.elements_per_beat, "elements_per_beat", low=1)
         if elements & (elements - 1) or elements > MAX_ELEMENTS_PER_BEAT:
-            raise ValueError(f"elements_per_beat must be a power of two up to {MAX_ELEMENTS_PER_BEAT}, not {elements}")
+            raise InvalidValueError(
+                f"elements_per_beat must be a power of two up to {MAX_ELEMENTS_PER_BEAT}, not {elements}"
+            )
         object.__setattr__(self, "elements_per_beat", elements)
         if (self.fps is None) != (self.clock_hz is None):
-            raise ValueError("fps and clock_hz go together: lanes are derived from the cycles of a frame")
+            raise InvalidValueError("fps and clock_hz go together: lanes are derived from the cycles of a frame")
         for what, value in (("fps", self.fps), ("clock_hz", self.clock_hz)):
             if value is not None and not value > 0:
-                raise ValueError(f"{what} must be above 0, not {value}")
+                raise InvalidValueError(f"{what} must be above 0, not {value}")
         if self.lanes is not None and self.fps is not None:
-            raise ValueError("give lanes or fps, not both")
+            raise InvalidValueError("give lanes or fps, not both")
         if not 0 <= self.slack <= 1:
-            raise ValueError(f"slack must be from 0 to 1, not {self.slack}")
+            raise InvalidValueError(f"slack must be from 0 to 1, not {self.slack}")
         object.__setattr__(self, "escape_price", check_integer(self.escape_price, "escape_price", low=0))
         if self.name is not None and not _NAME.fullmatch(self.name):
-            raise ValueError(f"name must be a Verilog identifier, not {self.name!r}")
+            raise InvalidValueError(f"name must be a Verilog identifier, not {self.name!r}")
 
     def schedule_options(self) -> dict[str, Any]:
-        """What :func:`~sterna.hw.schedule.compile_schedule` takes of it."""
+        """What :func:`~sterna.hw.units.dense.schedule.compile_schedule` takes of it."""
         return {"slack": self.slack, "escape_price": self.escape_price}
 
     def as_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sterna.net.checks import describe_index
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
     from sterna.net.types import ActivationType, ValueType
@@ -23,7 +24,7 @@ def bits_for_range(low: int, high: int) -> int:
     Two's complement where ``low`` is negative, unsigned otherwise.
     """
     if low > high:
-        raise ValueError(f"low must not exceed high, but {low} is above {high}")
+        raise InvalidValueError(f"low must not exceed high, but {low} is above {high}")
     if low >= 0:
         return max(1, int(high).bit_length())
     return 1 + max(int(high).bit_length() if high >= 0 else 0, int(~low).bit_length())
@@ -55,7 +56,7 @@ def quantize_input(x: npt.ArrayLike, scale: float, type: ActivationType) -> np.n
     """
     array = np.asarray(x)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"input must be real numbers, not {array.dtype}")
+        raise InvalidTypeError(f"input must be real numbers, not {array.dtype}")
     real = array.astype(np.float64)
     _refuse(~np.isfinite(real), array, "input must be finite")
     return np.clip(np.rint(real / scale), type.min, type.max).astype(np.int64)
@@ -83,11 +84,11 @@ def check_input(x: npt.ArrayLike, shape: tuple[int, ...], type: ActivationType) 
     """
     array = np.asarray(x)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"input must be integer codes, not {array.dtype}")
+        raise InvalidTypeError(f"input must be integer codes, not {array.dtype}")
     if array.shape[1:] != shape or array.ndim != len(shape) + 1:
         wanted = ", ".join(["batch", *map(str, shape)])
         hint = ": add a batch axis in front" if array.shape == shape else ""
-        raise ValueError(f"input must have shape ({wanted}), not {array.shape}{hint}")
+        raise InvalidValueError(f"input must have shape ({wanted}), not {array.shape}{hint}")
     if array.dtype.kind == "f":
         _refuse(np.isnan(array), array, "input must be integer codes")
         _refuse(np.isfinite(array) & (array != np.rint(array)), array, "input must be integer codes")
@@ -170,4 +171,4 @@ def _along(values: np.ndarray, ndim: int, axis: int) -> np.ndarray:
 def _refuse(wrong: np.ndarray, array: np.ndarray, rule: str) -> None:
     if wrong.any():
         index = np.unravel_index(int(np.argmax(wrong)), array.shape)
-        raise ValueError(f"{rule}, not {array[index]} at {describe_index([int(i) for i in index])}")
+        raise InvalidValueError(f"{rule}, not {array[index]} at {describe_index([int(i) for i in index])}")

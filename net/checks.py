@@ -9,6 +9,8 @@ from typing import SupportsIndex, cast
 import numpy as np
 import numpy.typing as npt
 
+from sterna.net.errors import InvalidTypeError, InvalidValueError
+
 
 def describe_index(index: Sequence[int]) -> str:
     """``(3, 5)`` as ``[3, 5]``, without numpy's own type names."""
@@ -32,13 +34,13 @@ def check_integer(value: object, what: str, *, low: int | None = None, high: int
     else:
         wanted = f"an integer from {low} to {high}"
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{what} must be {wanted}, not {value}")
+        raise InvalidTypeError(f"{what} must be {wanted}, not {value}")
     try:
         number = operator.index(cast(SupportsIndex, value))
     except TypeError:
-        raise TypeError(f"{what} must be {wanted}, not {value!r}") from None
+        raise InvalidTypeError(f"{what} must be {wanted}, not {value!r}") from None
     if (low is not None and number < low) or (high is not None and number > high):
-        raise ValueError(f"{what} must be {wanted}, not {number}")
+        raise InvalidValueError(f"{what} must be {wanted}, not {number}")
     return number
 
 
@@ -46,7 +48,7 @@ def check_pair(value: object, what: str, *, low: int) -> tuple[int, int]:
     """``(vertical, horizontal)`` from one integer for both or from two."""
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
-            raise ValueError(f"{what} must be one integer or two, not {len(value)}")
+            raise InvalidValueError(f"{what} must be one integer or two, not {len(value)}")
         return check_integer(value[0], what, low=low), check_integer(value[1], what, low=low)
     number = check_integer(value, what, low=low)
     return number, number
@@ -79,13 +81,13 @@ def check_array(
     """
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{what} must be integers, not {array.dtype}")
+        raise InvalidTypeError(f"{what} must be integers, not {array.dtype}")
     wrong = (array < low) | (array > high)
     if wrong.any():
         index = np.unravel_index(int(np.argmax(wrong)), array.shape)
         place = f" at {describe_index([int(i) for i in index])}" if array.ndim else ""
         allowed = allowed or f"between {low} and {high}"
-        raise ValueError(f"{what} must be {allowed}, not {array[index]}{place}")
+        raise InvalidValueError(f"{what} must be {allowed}, not {array[index]}{place}")
     return read_only(array, dtype)
 
 

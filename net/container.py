@@ -13,8 +13,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
+from sterna.net.errors import InvalidValueError
 
-class FileFormatError(ValueError):
+
+class FileFormatError(InvalidValueError):
     """A file that is not of the wanted format or of a version that is known; the message names file and field."""
 
 
@@ -85,7 +87,7 @@ def open_container(
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(key)
             if text is None:
-                raise ValueError(f"its metadata has no '{key}' entry, so it holds no {what}")
+                raise InvalidValueError(f"its metadata has no '{key}' entry, so it holds no {what}")
             yield _header(text, versions), file
     except SafetensorError as error:
         raise FileFormatError(f"{path}: not a whole safetensors file: {error}") from None
@@ -97,11 +99,11 @@ def _header(text: str, versions: tuple[int, ...]) -> dict[str, Any]:
     try:
         header = json.loads(text)
     except ValueError as error:
-        raise ValueError(f"its header is no JSON: {error}") from None
+        raise InvalidValueError(f"its header is no JSON: {error}") from None
     if not isinstance(header, dict) or "version" not in header:
-        raise ValueError("its header lacks the field 'version'")
+        raise InvalidValueError("its header lacks the field 'version'")
     version = header["version"]
     if type(version) is not int or version not in versions:
         known = f"versions {versions[0]} to {versions[-1]}" if len(versions) > 1 else f"version {versions[0]}"
-        raise ValueError(f"its format version is {version!r}, and this Sterna reads {known}")
+        raise InvalidValueError(f"its format version is {version!r}, and this Sterna reads {known}")
     return header

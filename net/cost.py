@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sterna.net.errors import InvalidValueError
 from sterna.net.network import Network
 from sterna.net.nodes import WeightNode
 
@@ -102,7 +103,7 @@ def matrix_statistics(matrix: np.ndarray) -> MatrixStatistics:
     Among equally frequent values 0 counts as the more frequent one, then the lesser one.
     """
     if matrix.ndim != 2:
-        raise ValueError(f"matrix must have two dimensions, not {matrix.ndim}")
+        raise InvalidValueError(f"matrix must have two dimensions, not {matrix.ndim}")
     values, inverse, counts = np.unique(matrix, return_inverse=True, return_counts=True)
     ranks = np.empty(len(values), dtype=np.int64)
     ranks[np.lexsort((values, values != 0, -counts))] = np.arange(len(values))
@@ -159,9 +160,9 @@ def expected_statistics(shares: np.ndarray, *, rows: int, columns: int) -> Matri
         If ``shares`` are no such probabilities.
     """
     if not (shares.ndim == 1 and shares.size and shares[-1] >= 0 and (np.diff(shares) <= _ROUNDING).all()):
-        raise ValueError("shares must be one or more probabilities in an order that does not rise")
+        raise InvalidValueError("shares must be one or more probabilities in an order that does not rise")
     if not abs(float(shares.sum()) - 1) <= _ROUNDING:
-        raise ValueError(f"shares must have the sum 1, not {float(shares.sum()):g}")
+        raise InvalidValueError(f"shares must have the sum 1, not {float(shares.sum()):g}")
     positive = shares[shares > 0]
     elements = rows * columns
     groups, empty_groups = expected_groups(shares, columns=columns)
@@ -240,7 +241,7 @@ def index_bits(count: int, nonzeros: int) -> float:
     count, nonzeros : numbers of weights, ``nonzeros`` of them not zero.
     """
     if not 0 <= nonzeros <= count:
-        raise ValueError(f"nonzeros must be 0 to {count}, not {nonzeros}")
+        raise InvalidValueError(f"nonzeros must be 0 to {count}, not {nonzeros}")
     shares = (nonzeros / count, 1 - nonzeros / count) if count else ()
     return count * sum(-share * math.log2(share) for share in shares if share > 0) + nonzeros
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.nodes import Add, Conv2d, Flatten, Linear, MaxPool2d, Node, SumNode, SumPool2d, WeightNode
 from sterna.net.requantize import Requantization, ShiftRound, Thresholds
 from sterna.net.types import ActivationType
@@ -76,10 +77,10 @@ def build_node(entry: object, tensors: Mapping[str, np.ndarray], place: str) -> 
         If a field is missing, unknown or wrong; the message names the node and the field.
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise TypeError(f"{place} must be an object with a name")
+        raise InvalidTypeError(f"{place} must be an object with a name")
     name = entry["name"]
     if not isinstance(entry.get("kind"), str) or entry["kind"] not in KINDS:
-        raise ValueError(f"kind of node '{name}' must be one of {', '.join(KINDS)}, not {entry.get('kind')!r}")
+        raise InvalidValueError(f"kind of node '{name}' must be one of {', '.join(KINDS)}, not {entry.get('kind')!r}")
     kind = KINDS[entry["kind"]]
     takes_requantize = issubclass(kind, SumNode)
     wanted = ("name", "kind", "inputs", *_plain_fields(kind))
@@ -92,7 +93,7 @@ def build_node(entry: object, tensors: Mapping[str, np.ndarray], place: str) -> 
     if "requantize" in fields:
         fields["requantize"] = _build_requantize(fields["requantize"], left, name)
     if left:
-        raise ValueError(f"node '{name}' has an unknown tensor '{min(left)}'")
+        raise InvalidValueError(f"node '{name}' has an unknown tensor '{min(left)}'")
     return kind(**fields)
 
 
@@ -105,13 +106,13 @@ def check_entry(entry: object, what: str, wanted: tuple[str, ...], optional: tup
         If it is no object, or a field is missing or unknown; the message names ``what`` and the field.
     """
     if not isinstance(entry, dict):
-        raise TypeError(f"{what} must be an object, not {entry!r}")
+        raise InvalidTypeError(f"{what} must be an object, not {entry!r}")
     for field in wanted:
         if field not in entry:
-            raise ValueError(f"{what} lacks the field '{field}'")
+            raise InvalidValueError(f"{what} lacks the field '{field}'")
     for field in entry:
         if field not in wanted and field not in optional:
-            raise ValueError(f"{what} has an unknown field '{field}'")
+            raise InvalidValueError(f"{what} has an unknown field '{field}'")
     return dict(entry)
 
 
@@ -119,7 +120,7 @@ def _build_requantize(entry: object, tensors: dict[str, np.ndarray], name: str) 
     what = f"requantize of node '{name}'"
     fields = check_entry(entry, what, ("kind", "output"))
     if fields["kind"] not in ("thresholds", "shift_round"):
-        raise ValueError(f"kind of {what} must be thresholds or shift_round, not {fields['kind']!r}")
+        raise InvalidValueError(f"kind of {what} must be thresholds or shift_round, not {fields['kind']!r}")
     output = build_type(fields["output"], f"output of {what}")
     arrays = {field: _take(tensors, f"requantize.{field}", name) for field in _REQUANTIZE_TENSORS[fields["kind"]]}
     try:
@@ -137,5 +138,5 @@ def _plain_fields(kind: type[Node]) -> list[str]:
 
 def _take(tensors: dict[str, np.ndarray], field: str, name: str) -> np.ndarray:
     if field not in tensors:
-        raise ValueError(f"node '{name}' lacks the tensor '{field}'")
+        raise InvalidValueError(f"node '{name}' lacks the tensor '{field}'")
     return tensors.pop(field)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from sterna.net.errors import InvalidValueError
+
 OPERAND, RESULT = "operand", "result"  # the arrays of a product that are no part of the matrix
 
 
@@ -109,7 +111,7 @@ class EnergyTable:
         for size, energies in self.access:
             if size is None or array_bits <= 8 * size:
                 return _pick(energies, width, "access")
-        raise ValueError(f"the energy table has no memory for an array of {array_bits} bits")
+        raise InvalidValueError(f"the energy table has no memory for an array of {array_bits} bits")
 
 
 #: Wiedemann, Müller, Samek 2018, Table I: floating point and memories at 45 nm. The figures are those of third-party
@@ -171,4 +173,4 @@ def _pick(energies: Mapping[int, float], width: int, what: str) -> float:
     for column in sorted(energies):
         if width <= column:
             return energies[column]
-    raise ValueError(f"the energy table has no {what} of {width} bits")
+    raise InvalidValueError(f"the energy table has no {what} of {width} bits")

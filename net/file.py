@@ -11,6 +11,7 @@ import numpy as np
 
 from sterna.net.container import open_container, write_container
 from sterna.net.describe import build_node, build_type, check_entry, describe_node, describe_type
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.network import Network
 from sterna.net.trits import pack_trits, unpack_trits
 
@@ -33,7 +34,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     if not isinstance(network, Network):
-        raise TypeError(f"network must be a Network, not {network!r}")
+        raise InvalidTypeError(f"network must be a Network, not {network!r}")
     descriptions, tensors = [], {}
     for node in network.nodes:
         description, arrays = describe_node(node)
@@ -76,7 +77,7 @@ def _tensors(file: Any, version: int) -> dict[str, np.ndarray]:
         field = name.partition(".")[2]
         dtype, wanted = file.get_slice(name).get_dtype(), _WEIGHT_DTYPES[version] if field == "weights" else "I32"
         if dtype != wanted:
-            raise ValueError(f"tensor '{name}' must be {wanted}, not {dtype}")
+            raise InvalidValueError(f"tensor '{name}' must be {wanted}, not {dtype}")
         tensors[name] = file.get_tensor(name)
     return tensors
 
@@ -85,7 +86,7 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
     fields = check_entry(header, "its header", ("version", "digest", "input", "nodes", "metadata"))
     inputs = check_entry(fields["input"], "input", ("shape", "type", "scale"))
     if not isinstance(fields["nodes"], list):
-        raise TypeError("nodes must be a list")
+        raise InvalidTypeError("nodes must be a list")
     arrays: dict[str, dict[str, np.ndarray]] = {}
     for name, tensor in tensors.items():
         owner, _, field = name.partition(".")
@@ -103,7 +104,7 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
     if arrays:
         owner = min(arrays)
         stray = f"{owner}.{min(arrays[owner])}".removesuffix(".")
-        raise ValueError(f"tensor '{stray}' belongs to no node")
+        raise InvalidValueError(f"tensor '{stray}' belongs to no node")
     network = Network(
         input_shape=inputs["shape"],
         input_type=build_type(inputs["type"], "type of the input"),
@@ -112,15 +113,17 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
         metadata=fields["metadata"],
     )
     if network.digest != fields["digest"]:
-        raise ValueError(f"its digest is {network.digest}, but its header says {fields['digest']}: it was changed")
+        raise InvalidValueError(
+            f"its digest is {network.digest}, but its header says {fields['digest']}: it was changed"
+        )
     return network
 
 
 def _unpack(packed: np.ndarray, shape: object, name: str) -> np.ndarray:
     """Weights from five to a byte; ``shape`` is the node's field ``weights``."""
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise TypeError(f"weights of node '{name}' must be their shape, a list of sizes, not {shape!r}")
+        raise InvalidTypeError(f"weights of node '{name}' must be their shape, a list of sizes, not {shape!r}")
     try:
         return unpack_trits(packed, shape)
     except ValueError as error:
-        raise ValueError(f"tensor '{name}.weights' {error}") from None
+        raise InvalidValueError(f"tensor '{name}.weights' {error}") from None

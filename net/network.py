@@ -13,6 +13,7 @@ import numpy as np
 
 from sterna.net.checks import check_integer
 from sterna.net.describe import describe_node
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.nodes import INPUT, Bounds, Node, Shape, SumNode, WeightNode
 from sterna.net.types import AccumulatorType, ActivationType, ValueType
 
@@ -59,7 +60,7 @@ class Network:
     ) -> None:
         self._input_shape = _check_shape(input_shape)
         if not isinstance(input_type, ActivationType):
-            raise TypeError(f"input_type must be an ActivationType, not {input_type!r}")
+            raise InvalidTypeError(f"input_type must be an ActivationType, not {input_type!r}")
         self._input_type = input_type
         self._input_scale = _check_scale(input_scale)
         self._metadata = _check_metadata(metadata)
@@ -72,13 +73,15 @@ class Network:
             inputs = node.inputs or (resolved[-1].name if resolved else INPUT,)
             for name in inputs:
                 if name not in shapes:
-                    raise ValueError(f"input '{name}' of node '{node.name}' is neither 'input' nor an earlier node")
+                    raise InvalidValueError(
+                        f"input '{name}' of node '{node.name}' is neither 'input' nor an earlier node"
+                    )
             if node.name in shapes:
-                raise ValueError(f"two nodes are named '{node.name}'")
+                raise InvalidValueError(f"two nodes are named '{node.name}'")
             input_shapes = [shapes[name] for name in inputs]
             input_types = [types[name] for name in inputs]
             if isinstance(node, WeightNode) and not isinstance(input_types[0], ActivationType):
-                raise ValueError(
+                raise InvalidValueError(
                     f"node '{node.name}' takes activation codes, but '{inputs[0]}' gives accumulators "
                     f"({input_types[0]}): requantize them"
                 )
@@ -96,7 +99,7 @@ class Network:
         used = {name for node in resolved for name in node.inputs}
         for node in resolved[:-1]:
             if node.name not in used:
-                raise ValueError(f"node '{node.name}' is used by no other node, and only the last may be")
+                raise InvalidValueError(f"node '{node.name}' is used by no other node, and only the last may be")
         self._nodes = tuple(resolved)
         self._shapes = MappingProxyType(shapes)
         self._types = MappingProxyType(types)
@@ -155,7 +158,7 @@ class Network:
         """
         self.node(name)
         if name not in self._bounds:
-            raise ValueError(f"node '{name}' has no accumulators")
+            raise InvalidValueError(f"node '{name}' has no accumulators")
         return self._bounds[name]
 
     @property
@@ -194,7 +197,7 @@ class Network:
         for node in self._nodes:
             if node.name == name:
                 return node
-        raise ValueError(f"no node is named '{name}'")
+        raise InvalidValueError(f"no node is named '{name}'")
 
     def __repr__(self) -> str:
         chain = ", ".join(f"{node.name} {self._types[node.name]} {self._shapes[node.name]}" for node in self._nodes)
@@ -218,17 +221,17 @@ class Network:
 
 def _check_shape(shape: object) -> Shape:
     if not isinstance(shape, (tuple, list)):
-        raise TypeError(f"input_shape must be a tuple of integers, not {shape!r}")
+        raise InvalidTypeError(f"input_shape must be a tuple of integers, not {shape!r}")
     if len(shape) not in (1, 3):
-        raise ValueError(f"input_shape must be (features,) or (channels, height, width), not {tuple(shape)}")
+        raise InvalidValueError(f"input_shape must be (features,) or (channels, height, width), not {tuple(shape)}")
     return tuple(check_integer(size, "input_shape", low=1) for size in shape)
 
 
 def _check_scale(scale: object) -> float:
     if isinstance(scale, bool) or not isinstance(scale, (int, float, np.integer, np.floating)):
-        raise TypeError(f"input_scale must be a positive number, not {scale!r}")
+        raise InvalidTypeError(f"input_scale must be a positive number, not {scale!r}")
     if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"input_scale must be a positive number, not {scale}")
+        raise InvalidValueError(f"input_scale must be a positive number, not {scale}")
     return float(scale)
 
 
@@ -236,19 +239,21 @@ def _check_metadata(metadata: object) -> str:
     if metadata is None:
         return "{}"
     if not isinstance(metadata, Mapping):
-        raise TypeError(f"metadata must be a mapping, not {metadata!r}")
+        raise InvalidTypeError(f"metadata must be a mapping, not {metadata!r}")
     try:
         return json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"metadata must be what JSON can hold: {error}") from None
+    except TypeError as error:
+        raise InvalidTypeError(f"metadata must be what JSON can hold: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidValueError(f"metadata must be what JSON can hold: {error}") from None
 
 
 def _check_nodes(nodes: object) -> Sequence[Node]:
     if not isinstance(nodes, (tuple, list)):
-        raise TypeError(f"nodes must be a sequence of nodes, not {nodes!r}")
+        raise InvalidTypeError(f"nodes must be a sequence of nodes, not {nodes!r}")
     if not nodes:
-        raise ValueError("nodes must hold at least one node")
+        raise InvalidValueError("nodes must hold at least one node")
     for node in nodes:
         if not isinstance(node, Node):
-            raise TypeError(f"nodes must be nodes, not {node!r}")
+            raise InvalidTypeError(f"nodes must be nodes, not {node!r}")
     return nodes

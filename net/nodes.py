@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sterna.net.checks import check_array, check_integer, check_pair
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.requantize import INT32_MAX, INT32_MIN, MAX_SHIFT, Requantization, ShiftRound, Thresholds
 from sterna.net.types import AccumulatorType, ValueType
 from sterna.net.windows import Shape, check_pool, pool_shape, window_counts, window_taps
@@ -42,18 +43,18 @@ class Node(ABC):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise TypeError(f"name must be a string, not {self.name!r}")
+            raise InvalidTypeError(f"name must be a string, not {self.name!r}")
         if not _NAME.fullmatch(self.name):
-            raise ValueError(
+            raise InvalidValueError(
                 f"name must be made of letters, digits and underscores, and not start with a digit, not {self.name!r}"
             )
         if self.name == INPUT:
-            raise ValueError("name must not be 'input', which is the network's input")
+            raise InvalidValueError("name must not be 'input', which is the network's input")
         if not isinstance(self.inputs, (tuple, list)) or not all(isinstance(name, str) for name in self.inputs):
-            raise TypeError(f"inputs of node '{self.name}' must be a tuple of node names, not {self.inputs!r}")
+            raise InvalidTypeError(f"inputs of node '{self.name}' must be a tuple of node names, not {self.inputs!r}")
         self._set("inputs", tuple(self.inputs))
         if len(self.inputs) > 1 and not isinstance(self, Add):
-            raise ValueError(f"node '{self.name}' takes one input, not {len(self.inputs)}")
+            raise InvalidValueError(f"node '{self.name}' takes one input, not {len(self.inputs)}")
 
     @abstractmethod
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
@@ -82,7 +83,7 @@ class SumNode(Node):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.requantize is not None and not isinstance(self.requantize, (Thresholds, ShiftRound)):
-            raise TypeError(
+            raise InvalidTypeError(
                 f"requantize of node '{self.name}' must be Thresholds, ShiftRound or None, not {self.requantize!r}"
             )
 
@@ -124,13 +125,13 @@ class WeightNode(SumNode):
         weights = check_array(self.weights, what, dtype=np.int8, low=-1, high=1, allowed="-1, 0 or +1")
         axes = self._weight_axes()
         if weights.ndim != len(axes) or weights.size == 0:
-            raise ValueError(f"{what} must have shape ({', '.join(axes)}), not {weights.shape}")
+            raise InvalidValueError(f"{what} must have shape ({', '.join(axes)}), not {weights.shape}")
         self._set("weights", weights)
         if self.bias is not None:
             what = f"bias of node '{self.name}'"
             bias = check_array(self.bias, what, dtype=np.int32, low=INT32_MIN, high=INT32_MAX)
             if bias.shape != (len(weights),):
-                raise ValueError(f"{what} must have shape ({len(weights)},), not {bias.shape}")
+                raise InvalidValueError(f"{what} must have shape ({len(weights)},), not {bias.shape}")
             self._set("bias", bias)
         if self.requantize is not None:
             self._set("requantize", self.requantize.for_channels(len(weights), self.name))
@@ -180,7 +181,7 @@ class Linear(WeightNode):
         out, features = self.weights.shape
         if shapes[0] != (features,):
             hint = ": put a Flatten before it" if len(shapes[0]) == 3 else ""
-            raise ValueError(f"node '{self.name}' takes inputs of shape ({features},), not {shapes[0]}{hint}")
+            raise InvalidValueError(f"node '{self.name}' takes inputs of shape ({features},), not {shapes[0]}{hint}")
         return (out,)
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
@@ -220,7 +221,9 @@ class Conv2d(WeightNode):
         self._set("padding", check_pair(self.padding, f"padding of node '{self.name}'", low=0))
         self._set("groups", check_integer(self.groups, f"groups of node '{self.name}'", low=1))
         if len(self.weights) % self.groups:
-            raise ValueError(f"{self.groups} groups of node '{self.name}' cannot share {len(self.weights)} outputs")
+            raise InvalidValueError(
+                f"{self.groups} groups of node '{self.name}' cannot share {len(self.weights)} outputs"
+            )
 
     @staticmethod
     def _weight_axes() -> tuple[str, ...]:
@@ -234,7 +237,9 @@ class Conv2d(WeightNode):
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         out, channels = len(self.weights), self.weights.shape[1] * self.groups
         if len(shapes[0]) != 3 or shapes[0][0] != channels:
-            raise ValueError(f"node '{self.name}' takes inputs of shape ({channels}, height, width), not {shapes[0]}")
+            raise InvalidValueError(
+                f"node '{self.name}' takes inputs of shape ({channels}, height, width), not {shapes[0]}"
+            )
         return (out, *window_counts(self.name, shapes[0], self.kernel, self.stride, self.padding))
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
@@ -358,19 +363,19 @@ class Add(SumNode):
         super().__post_init__()
         what = f"shifts of node '{self.name}'"
         if not isinstance(self.shifts, (tuple, list)):
-            raise TypeError(f"{what} must be a tuple of integers, not {self.shifts!r}")
+            raise InvalidTypeError(f"{what} must be a tuple of integers, not {self.shifts!r}")
         self._set("shifts", tuple(check_integer(shift, what, low=0, high=MAX_SHIFT) for shift in self.shifts))
         if len(self.inputs) < 2:
-            raise ValueError(f"node '{self.name}' must name at least two inputs, not {len(self.inputs)}")
+            raise InvalidValueError(f"node '{self.name}' must name at least two inputs, not {len(self.inputs)}")
         if len(self.shifts) != len(self.inputs):
-            raise ValueError(
+            raise InvalidValueError(
                 f"node '{self.name}' must have one shift an input, not {len(self.shifts)} for {len(self.inputs)}"
             )
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
         for name, shape in zip(self.inputs, shapes, strict=True):
             if shape != shapes[0]:
-                raise ValueError(
+                raise InvalidValueError(
                     f"node '{self.name}' adds inputs of one shape, but '{self.inputs[0]}' has {shapes[0]} "
                     f"and '{name}' {shape}"
                 )
@@ -384,5 +389,5 @@ class Add(SumNode):
 
 def _uniform_bounds(name: str, low: int, high: int, channels: int) -> Bounds:
     if low < -MAX_ACCUMULATOR or high > MAX_ACCUMULATOR:
-        raise ValueError(f"accumulators of node '{name}' must stay below 2^62, not reach from {low} to {high}")
+        raise InvalidValueError(f"accumulators of node '{name}' must stay below 2^62, not reach from {low} to {high}")
     return np.full(channels, low, dtype=np.int64), np.full(channels, high, dtype=np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sterna.net.arithmetic import rounding_term
 from sterna.net.checks import check_array, read_only
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.types import ActivationType
 
 INT32_MIN = -(1 << 31)
@@ -42,11 +43,11 @@ class Thresholds:
         levels = check_array(self.levels, "levels", dtype=np.int32, low=INT32_MIN, high=INT32_MAX)
         count = (1 << self.output.width) - 1
         if levels.ndim != 2 or levels.shape[0] < 1 or levels.shape[1] != count:
-            raise ValueError(f"levels for {self.output} must have shape (channels, {count}), not {levels.shape}")
+            raise InvalidValueError(f"levels for {self.output} must have shape (channels, {count}), not {levels.shape}")
         falls = levels[:, 1:] < levels[:, :-1]
         if falls.any():
             channel, k = divmod(int(np.argmax(falls)), count - 1)
-            raise ValueError(
+            raise InvalidValueError(
                 f"levels must not decrease within a channel, but {levels[channel, k]} is followed by "
                 f"{levels[channel, k + 1]} at [{channel}, {k + 1}]"
             )
@@ -60,7 +61,7 @@ class Thresholds:
     def for_channels(self, channels: int, node: str) -> Thresholds:
         """Itself, if it is made for so many channels; :exc:`ValueError` naming the node otherwise."""
         if channels != self.channels:
-            raise ValueError(f"node '{node}' has {channels} channels, but its requantize has {self.channels}")
+            raise InvalidValueError(f"node '{node}' has {channels} channels, but its requantize has {self.channels}")
         return self
 
 
@@ -93,9 +94,9 @@ class ShiftRound:
         shift = check_array(self.shift, "shift", dtype=np.int32, low=0, high=MAX_SHIFT)
         for what, array in (("bias", bias), ("shift", shift)):
             if array.ndim > 1 or array.size < 1:
-                raise ValueError(f"{what} must be one integer or have shape (channels,), not {array.shape}")
+                raise InvalidValueError(f"{what} must be one integer or have shape (channels,), not {array.shape}")
         if bias.ndim and shift.ndim and len(bias) != len(shift):
-            raise ValueError(f"bias and shift must have one length, not {len(bias)} and {len(shift)}")
+            raise InvalidValueError(f"bias and shift must have one length, not {len(bias)} and {len(shift)}")
         if bias.ndim != shift.ndim:
             channels = max(bias.size, shift.size)
             bias, shift = _spread(bias, channels), _spread(shift, channels)
@@ -119,7 +120,7 @@ class ShiftRound:
                 output=self.output, bias=_spread(self.bias, channels), shift=_spread(self.shift, channels)
             )
         if channels != self.channels:
-            raise ValueError(f"node '{node}' has {channels} channels, but its requantize has {self.channels}")
+            raise InvalidValueError(f"node '{node}' has {channels} channels, but its requantize has {self.channels}")
         return self
 
 
@@ -128,7 +129,7 @@ Requantization = Thresholds | ShiftRound
 
 def _check_output(output: object) -> None:
     if not isinstance(output, ActivationType):
-        raise TypeError(f"output must be an ActivationType, not {output!r}")
+        raise InvalidTypeError(f"output must be an ActivationType, not {output!r}")
 
 
 def _spread(values: np.ndarray, channels: int) -> np.ndarray:

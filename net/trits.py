@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sterna.net.errors import InvalidValueError
+
 TRITS_PER_BYTE = 5
 _PLACES = 3 ** np.arange(TRITS_PER_BYTE)  # the first weight is the lowest digit
 _MAX = 3**TRITS_PER_BYTE - 1
@@ -39,10 +41,10 @@ def unpack_trits(packed: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     count = math.prod(shape)
     wanted = -(-count // TRITS_PER_BYTE)
     if packed.shape != (wanted,):
-        raise ValueError(f"must have shape ({wanted},) for {count} weights, not {packed.shape}")
+        raise InvalidValueError(f"must have shape ({wanted},) for {count} weights, not {packed.shape}")
     if packed.size and packed.max() > _MAX:
-        raise ValueError(f"must be bytes from 0 to {_MAX}, not {packed.max()}")
+        raise InvalidValueError(f"must be bytes from 0 to {_MAX}, not {packed.max()}")
     digits = (packed[:, None] // _PLACES % 3).astype(np.int8).reshape(-1) - np.int8(1)
     if digits[count:].any():
-        raise ValueError("must end in zeros")
+        raise InvalidValueError("must end in zeros")
     return digits[:count].reshape(tuple(shape))

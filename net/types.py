@@ -8,6 +8,7 @@ import numpy as np
 
 from sterna.net.arithmetic import bits_for_range
 from sterna.net.checks import check_integer
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ActivationType:
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", check_integer(self.width, "width", low=1, high=8))
         if not isinstance(self.signed, (bool, np.bool_)):
-            raise TypeError(f"signed must be True or False, not {self.signed!r}")
+            raise InvalidTypeError(f"signed must be True or False, not {self.signed!r}")
         object.__setattr__(self, "signed", bool(self.signed))
 
     @property
@@ -72,7 +73,7 @@ class AccumulatorType:
         object.__setattr__(self, "min", check_integer(self.min, "min"))
         object.__setattr__(self, "max", check_integer(self.max, "max"))
         if self.min > self.max:
-            raise ValueError(f"min must not exceed max, but {self.min} is above {self.max}")
+            raise InvalidValueError(f"min must not exceed max, but {self.min} is above {self.max}")
 
     @property
     def signed(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sterna.net.checks import check_pair
+from sterna.net.errors import InvalidValueError
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -16,14 +17,14 @@ def check_pool(name: str, kernel: object, stride: object, padding: object) -> di
     steps = sizes if stride is None else check_pair(stride, f"stride of node '{name}'", low=1)
     margins = check_pair(padding, f"padding of node '{name}'", low=0)
     if any(2 * margin > size for margin, size in zip(margins, sizes, strict=True)):
-        raise ValueError(f"padding of node '{name}' must be at most half its kernel {sizes}, not {margins}")
+        raise InvalidValueError(f"padding of node '{name}' must be at most half its kernel {sizes}, not {margins}")
     return {"kernel": sizes, "stride": steps, "padding": margins}
 
 
 def pool_shape(name: str, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Shape:
     """Output shape of a pool; :exc:`ValueError` naming the node if its input has no height and width."""
     if len(shape) != 3:
-        raise ValueError(f"node '{name}' takes inputs of shape (channels, height, width), not {shape}")
+        raise InvalidValueError(f"node '{name}' takes inputs of shape (channels, height, width), not {shape}")
     return (shape[0], *window_counts(name, shape, kernel, stride, padding))
 
 
@@ -31,7 +32,7 @@ def window_counts(name: str, shape: Shape, kernel: Pair, stride: Pair, padding: 
     """Windows down and across; :exc:`ValueError` naming the node if the padded input holds none."""
     sizes = [size + 2 * margin for size, margin in zip(shape[1:], padding, strict=True)]
     if any(size < extent for size, extent in zip(sizes, kernel, strict=True)):
-        raise ValueError(f"kernel {kernel} of node '{name}' does not fit its padded input {tuple(sizes)}")
+        raise InvalidValueError(f"kernel {kernel} of node '{name}' does not fit its padded input {tuple(sizes)}")
     vertical, horizontal = (
         (size - extent) // step + 1 for size, extent, step in zip(sizes, kernel, stride, strict=True)
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from sterna.net.errors import InvalidValueError, SternaError
 
-class ManifestError(ValueError):
+
+class ManifestError(InvalidValueError):
     """An accelerator's JSON file is missing, unreadable or inconsistent; names the file and the field."""
 
 
-class SimulationError(RuntimeError):
+class SimulationError(SternaError, RuntimeError):
     """The simulation did not end well: a build failed, the accelerator hung, broke the stream protocol or gave X."""
 
 
-class MismatchError(RuntimeError):
+class MismatchError(SternaError, RuntimeError):
     """The emitted Verilog and the golden model differ.
 
     Parameters

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from sterna.net.errors import InvalidTypeError
 from sterna.sim.rtl import RtlModel
 
 __all__ = ["GateLevelModel"]
@@ -21,7 +22,7 @@ class GateLevelModel(RtlModel):
     directory : path
         As for :class:`~sterna.sim.rtl.RtlModel`: what the streams carry.
     gates : path
-        The netlist as Verilog, with its cells but for ECP5's block RAM (:func:`sterna.hw.gate_level.write_gates`).
+        The netlist as Verilog, with its cells but for ECP5's block RAM (:func:`sterna.flow.gate_level.write_gates`).
     **options
         As for :class:`~sterna.sim.rtl.RtlModel`, but for ``trace``: a netlist has no units.
 
@@ -35,7 +36,7 @@ class GateLevelModel(RtlModel):
 
     def __init__(self, directory: str | Path, gates: str | Path, **options: Any) -> None:
         if options.get("trace"):
-            raise TypeError("a netlist cannot be traced: it has no units")
+            raise InvalidTypeError("a netlist cannot be traced: it has no units")
         self._gates = Path(gates)
         super().__init__(directory, **options)
 

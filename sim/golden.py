@@ -25,6 +25,7 @@ from sterna.net import (
     WeightNode,
 )
 from sterna.net import arithmetic as rules
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 _CHUNK_ELEMENTS = 1 << 23  # values of the widest array of a chunk of images: 64 MiB in int64
 
@@ -49,7 +50,7 @@ class GoldenModel:
 
     def __init__(self, network: Network) -> None:
         if not isinstance(network, Network):
-            raise TypeError(f"network must be a Network, not {network!r}")
+            raise InvalidTypeError(f"network must be a Network, not {network!r}")
         self._network = network
         self._matrices = {node.name: _matrix(node, network) for node in network.nodes if isinstance(node, WeightNode)}
         self._chunk = max(1, _CHUNK_ELEMENTS // max(_elements(node, network) for node in network.nodes))
@@ -95,7 +96,7 @@ class GoldenModel:
             If the network's output is not of shape (classes,), or as :meth:`predict`.
         """
         if len(self._network.output_shape) != 1:
-            raise ValueError(f"classify needs an output of shape (classes,), not {self._network.output_shape}")
+            raise InvalidValueError(f"classify needs an output of shape (classes,), not {self._network.output_shape}")
         return rules.argmax(self.predict(x))
 
     def _chunks(self, x: npt.ArrayLike) -> Iterator[dict[str, np.ndarray]]:
@@ -125,7 +126,7 @@ class GoldenModel:
                 shifted = [operand << shift for operand, shift in zip(operands, node.shifts, strict=True)]
                 acc = functools.reduce(np.add, shifted)
             case _:
-                raise TypeError(f"no rule for {type(node).__name__}")
+                raise InvalidTypeError(f"no rule for {type(node).__name__}")
         return _requantize(acc, node.requantize) if isinstance(node, SumNode) else acc
 
 

@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, cast
 
+from sterna.net.errors import InvalidValueError
 from sterna.sim.errors import ManifestError
 
 SCHEMA = "sterna-accelerator-1"
@@ -207,11 +208,15 @@ def _port(fields: Mapping[str, Any], name: str) -> StreamPort:
     )
     beats = port.rows * -(-(port.shape[-1] if port.shape else 1) // port.elements_per_beat)
     if port.beats != beats:
-        raise ValueError(f"the field '{name}.beats' must be {beats} for shape {list(port.shape)}, not {port.beats}")
+        raise InvalidValueError(
+            f"the field '{name}.beats' must be {beats} for shape {list(port.shape)}, not {port.beats}"
+        )
     if port.tdata_width != 8 * port.beat_bytes:
-        raise ValueError(f"the field '{name}.tdata_width' must be {8 * port.beat_bytes}, not {port.tdata_width}")
+        raise InvalidValueError(f"the field '{name}.tdata_width' must be {8 * port.beat_bytes}, not {port.tdata_width}")
     if not 1 <= port.element_width <= 8 * port.bytes_per_element <= 64:
-        raise ValueError(f"the field '{name}.bytes_per_element' does not fit elements of {port.element_width} bits")
+        raise InvalidValueError(
+            f"the field '{name}.bytes_per_element' does not fit elements of {port.element_width} bits"
+        )
     return port
 
 
@@ -223,7 +228,9 @@ def _unit(values: Mapping[str, Any]) -> Unit:
     known = {*order, *constants, *unused}
     shape = tuple(int(size) for size in output.get("shape", (1 + max(known),)))
     if len(known) != len(order) + len(constants) + len(unused) or known != set(range(shape[0])):
-        raise ValueError(f"the channels of unit {values['name']!r} must be in one list each, and all of them in one")
+        raise InvalidValueError(
+            f"the channels of unit {values['name']!r} must be in one list each, and all of them in one"
+        )
     return Unit(
         name=values["name"],
         node=values["node"],
@@ -242,5 +249,5 @@ def _unit(values: Mapping[str, Any]) -> Unit:
 def _path(value: object) -> tuple[str, ...]:
     parts = value if isinstance(value, list) else [value]
     if not parts or not all(isinstance(part, str) and part for part in parts):
-        raise ValueError(f"the field 'trace' must give lists of names, not {value!r}")
+        raise InvalidValueError(f"the field 'trace' must give lists of names, not {value!r}")
     return tuple(parts)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sterna.net import ActivationType, Linear, Network, Requantization, ShiftRound, Thresholds
+from sterna.net.errors import InvalidValueError
 
 # Shares of zeros, with few of those that leave little to compute.
 _ZEROS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -109,7 +110,7 @@ def extreme_frames(network: Network) -> np.ndarray:
     """
     node = network.nodes[0]
     if not isinstance(node, Linear):
-        raise ValueError(f"the first node must be a Linear, not a {type(node).__name__}")
+        raise InvalidValueError(f"the first node must be a Linear, not a {type(node).__name__}")
     low, high = network.input_type.min, network.input_type.max
     largest = np.where(node.weights > 0, high, low).astype(np.int64)
     smallest = np.where(node.weights > 0, low, high).astype(np.int64)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sterna.net.arithmetic import check_input
+from sterna.net.errors import InvalidTypeError
 from sterna.net.types import ActivationType
 from sterna.sim import streams
 from sterna.sim.errors import SimulationError
@@ -69,7 +70,7 @@ class RtlModel:
         self._stalls = {"input_stall": input_stall, "output_stall": output_stall}
         for name, stall in self._stalls.items():
             if stall is not None and not callable(getattr(stall, "cycles", None)):
-                raise TypeError(f"{name} must be a stall pattern or None, not {stall!r}")
+                raise InvalidTypeError(f"{name} must be a stall pattern or None, not {stall!r}")
         self._seed = seed
         self._waves = waves
         self._tracing = trace

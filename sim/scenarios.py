@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sterna.net.errors import InvalidValueError
+
 
 @dataclass(frozen=True)
 class Send:
@@ -75,16 +77,16 @@ def validate(scenario: Sequence[Event], *, frames: int, beats: int) -> None:
     """
     for position, event in enumerate(scenario):
         if isinstance(event, (Send, Early, Late, Partial)) and not 0 <= event.frame < frames:
-            raise ValueError(f"{event}: there are only {frames} frames")
+            raise InvalidValueError(f"{event}: there are only {frames} frames")
         if isinstance(event, (Early, Partial)) and not 1 <= event.beats < beats:
-            raise ValueError(f"{event}: beats must be from 1 to {beats - 1}")
+            raise InvalidValueError(f"{event}: beats must be from 1 to {beats - 1}")
         if isinstance(event, Late) and event.extra < 1:
-            raise ValueError(f"{event}: extra must be a positive integer")
+            raise InvalidValueError(f"{event}: extra must be a positive integer")
         if isinstance(event, (Reset, Wait)) and event.cycles < 1:
-            raise ValueError(f"{event}: cycles must be a positive integer")
+            raise InvalidValueError(f"{event}: cycles must be a positive integer")
         follower = next((later for later in scenario[position + 1 :] if not isinstance(later, Wait)), None)
         if isinstance(event, Partial) and not isinstance(follower, Reset):
-            raise ValueError(f"{event}: a reset must follow")
+            raise InvalidValueError(f"{event}: a reset must follow")
 
 
 def to_json(scenario: Sequence[Event]) -> list[dict[str, Any]]:

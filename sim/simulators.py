@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from sterna.net.errors import ToolError
+from sterna.net.errors import InvalidValueError, ToolError
 
 _OLDEST_VERILATOR = (5, 36)  # cocotb 2.1 asks for it
 
@@ -36,7 +36,7 @@ class Simulator(Enum):
             return cls(value)
         except ValueError:
             names = " or ".join(member.value for member in cls)
-            raise ValueError(f"simulator must be {names}, not {value!r}") from None
+            raise InvalidValueError(f"simulator must be {names}, not {value!r}") from None
 
 
 def environment(simulator: Simulator) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from sterna.net.errors import InvalidTypeError, InvalidValueError
+
 
 class Stall(Protocol):
     """A pattern of stalled cycles."""
@@ -17,17 +19,17 @@ class Stall(Protocol):
 
 def _share(value: float, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{what} must be a number, not {value!r}")
+        raise InvalidTypeError(f"{what} must be a number, not {value!r}")
     if not 0 <= value < 1:
-        raise ValueError(f"{what} must be at least 0 and below 1, not {value}")
+        raise InvalidValueError(f"{what} must be at least 0 and below 1, not {value}")
     return float(value)
 
 
 def _positive(value: int, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{what} must be a positive integer, not {value!r}")
+        raise InvalidTypeError(f"{what} must be a positive integer, not {value!r}")
     if value < 1:
-        raise ValueError(f"{what} must be a positive integer, not {value}")
+        raise InvalidValueError(f"{what} must be a positive integer, not {value}")
     return int(value)
 
 
@@ -101,9 +103,9 @@ class PeriodicStall:
         object.__setattr__(self, "period", _positive(self.period, "period"))
         object.__setattr__(self, "stalled", _positive(self.stalled, "stalled"))
         if self.stalled >= self.period:
-            raise ValueError(f"{self.stalled} stalled cycles leave none free in a period of {self.period}")
+            raise InvalidValueError(f"{self.stalled} stalled cycles leave none free in a period of {self.period}")
         if not isinstance(self.phase, int) or self.phase < 0:
-            raise ValueError(f"phase must be a non-negative integer, not {self.phase!r}")
+            raise InvalidValueError(f"phase must be a non-negative integer, not {self.phase!r}")
 
     def cycles(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """See :class:`Stall`."""

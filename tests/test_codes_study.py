@@ -15,8 +15,8 @@ import pytest
 from architectures import ARCHITECTURES, Architecture, Layer
 from low_entropy import Wanted
 
+from sterna.codes import CODES, encode
 from sterna.net import cost
-from sterna.net.codes import CODES, encode
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))

@@ -30,7 +30,7 @@ def test_every_line_is_there_once(mutants: ModuleType, tmp_path: Path) -> None:
     assert len(listed) >= 24
     for mutant in listed:
         copy = tmp_path / mutant.file
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / mutant.file, copy)
         mutant.apply(tmp_path)
         changed = copy.read_text()

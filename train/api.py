@@ -18,6 +18,7 @@ import torch
 
 from sterna.net import Network, arithmetic
 from sterna.net.container import write_text
+from sterna.net.errors import InvalidValueError
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.train.data import DataSet, load_data
@@ -107,9 +108,9 @@ def run(
     recipe = load_recipe(recipe_path)
     chosen_seed = recipe.seed if seed is None else seed
     if not 0 <= chosen_seed < 2**32:
-        raise ValueError(f"seed must be 0 to 2^32 - 1, not {chosen_seed}")
+        raise InvalidValueError(f"seed must be 0 to 2^32 - 1, not {chosen_seed}")
     if threads < 1:
-        raise ValueError(f"threads must be a positive integer, not {threads}")
+        raise InvalidValueError(f"threads must be a positive integer, not {threads}")
     folder = Path(output_dir)
     identity = {"recipe": recipe.as_dict(), "seed": chosen_seed}
     model_path = folder / f"{recipe.name}.safetensors"
@@ -221,7 +222,7 @@ def _device(name: str | None) -> torch.device | None:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+        raise InvalidValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
     return device
 
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sterna.net.errors import InvalidValueError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -38,7 +40,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must not be negative, not {value}")
+                raise InvalidValueError(f"{name} must not be negative, not {value}")
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -84,9 +86,11 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
 def _check_sizes(how: Augmentation, height: int, width: int) -> None:
     least = min(height, width)
     if how.crop >= least:  # a border wider than that has nothing to reflect
-        raise ValueError(f"crop must be below {least} for images of {height} x {width} pixels, not {how.crop}")
+        raise InvalidValueError(f"crop must be below {least} for images of {height} x {width} pixels, not {how.crop}")
     if how.cutout > least:
-        raise ValueError(f"cutout must be at most {least} for images of {height} x {width} pixels, not {how.cutout}")
+        raise InvalidValueError(
+            f"cutout must be at most {least} for images of {height} x {width} pixels, not {how.cutout}"
+        )
 
 
 def _deform(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

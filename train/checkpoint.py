@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sterna.net.container import replacing
+from sterna.net.errors import InvalidValueError
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InvalidValueError):
     """A checkpoint cannot be used; the message names the file and the remedy."""
 
 

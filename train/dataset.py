@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from sterna.net.errors import InvalidValueError
 
-class DataError(ValueError):
+
+class DataError(InvalidValueError):
     """A data set is missing or damaged; the message names the file and the remedy."""
 
 

@@ -12,6 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from sterna.net.errors import InvalidValueError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
@@ -84,7 +86,9 @@ def joined(device: torch.device | None) -> Iterator[Group]:
         return
     if device.type == "cuda":
         if local >= torch.cuda.device_count():
-            raise ValueError(f"process {local} has no GPU of its own: there are {torch.cuda.device_count()} here")
+            raise InvalidValueError(
+                f"process {local} has no GPU of its own: there are {torch.cuda.device_count()} here"
+            )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -34,6 +34,7 @@ from sterna.net import (
     WeightNode,
 )
 from sterna.net import arithmetic as rules
+from sterna.net.errors import InvalidValueError
 from sterna.net.file import save
 from sterna.sim.golden import GoldenModel
 from sterna.train.layers import AddLayer, HiddenLayer, ScoreLayer, SumPool, TernaryConv2d, TernaryLayer
@@ -47,7 +48,7 @@ _VALUES = 1 << 24  # values of the widest layer, for all images that are compare
 Describe = Callable[[Network], Mapping[str, Any]]
 
 
-class ExportError(ValueError):
+class ExportError(InvalidValueError):
     """A model cannot be exported exactly; the message names the layer."""
 
 

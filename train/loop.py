@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sterna.net import cost
+from sterna.net.errors import InvalidValueError
 from sterna.train import models
 from sterna.train.augment import augment
 from sterna.train.checkpoint import (
@@ -37,7 +38,7 @@ from sterna.train.topology import parse_topology
 EpochCallback = Callable[[dict[str, Any]], None]
 
 
-class DivergedError(ValueError):
+class DivergedError(InvalidValueError):
     """The loss is no number any more."""
 
 
@@ -68,12 +69,12 @@ class Trainer:
     ):
         held_out = recipe.data.validation
         if held_out + recipe.training.batch > len(data.train_images):
-            raise ValueError(
+            raise InvalidValueError(
                 f"data.validation of {held_out} images leaves no batch of {recipe.training.batch} "
                 f"of the {len(data.train_images)} training images of {data.name}"
             )
         if recipe.training.batch % group.size or recipe.training.batch // group.size < 2:
-            raise ValueError(
+            raise InvalidValueError(
                 f"training.batch of {recipe.training.batch} cannot be shared by {group.size} processes: "
                 "it must be a multiple of their number, and at least twice that"
             )

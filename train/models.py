@@ -8,6 +8,7 @@ from enum import Enum
 import torch
 from torch import Tensor, nn
 
+from sterna.net.errors import InvalidValueError
 from sterna.net.nodes import INPUT
 from sterna.train.layers import (
     AddLayer,
@@ -184,7 +185,9 @@ class _Builder:
         channels, *size = self._maps()
         height, width = ((n + 2 * layer.padding - layer.kernel) // layer.stride + 1 for n in size)
         if height < 1 or width < 1:
-            raise ValueError(f"topology: a kernel of {layer.kernel} does not fit into maps of {size[0]} x {size[1]}")
+            raise InvalidValueError(
+                f"topology: a kernel of {layer.kernel} does not fit into maps of {size[0]} x {size[1]}"
+            )
         conv = TernaryConv2d(
             inputs=channels,
             outputs=layer.outputs,
@@ -199,12 +202,12 @@ class _Builder:
     def _pooled(self, kernel: int) -> Shape:
         channels, height, width = self._maps()
         if kernel > min(height, width):
-            raise ValueError(f"topology: a window of {kernel} does not fit into maps of {height} x {width}")
+            raise InvalidValueError(f"topology: a window of {kernel} does not fit into maps of {height} x {width}")
         return channels, height // kernel, width // kernel
 
     def _maps(self) -> Shape:
         if len(self.shape) != 3:
-            raise ValueError(f"topology: convolutions and pools need images, not {self.shape[0]} features")
+            raise InvalidValueError(f"topology: convolutions and pools need images, not {self.shape[0]} features")
         return self.shape
 
     def _hidden(self, linear: TernaryLayer, batch_norm: nn.Module) -> HiddenLayer:
@@ -254,7 +257,9 @@ def build(
         If layers do not fit the shapes, or ``learned_step`` is asked for with shifts.
     """
     if learned_step and requantize is Requantize.SHIFT:
-        raise ValueError('a learned activation step cannot be folded into a shift: use requantize = "thresholds"')
+        raise InvalidValueError(
+            'a learned activation step cannot be folded into a shift: use requantize = "thresholds"'
+        )
     flat = not topology or isinstance(topology[0], Dense)
     input_shape = (torch.Size(image_shape).numel(),) if flat else image_shape
     builder = _Builder(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sterna.net.errors import InvalidValueError
 from sterna.train import straight_through
 
 SHIFT_MAX = 31  # docs/arithmetic.md, ShiftRound
@@ -57,7 +58,7 @@ class PowerOfTwoNorm(nn.Module):
     def __init__(self, *, channels: int, step: float, momentum: float = 0.1):
         super().__init__()
         if not step > 0:
-            raise ValueError(f"step must be positive, not {step}")
+            raise InvalidValueError(f"step must be positive, not {step}")
         self.step = float(step)
         self.frozen = False
         self._momentum = momentum

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sterna.net.container import replacing
+from sterna.net.errors import InvalidValueError
 from sterna.train.loop import HISTOGRAM_LIMIT
 from sterna.train.run_log import RunLog, load_run
 
@@ -56,11 +57,11 @@ class StudyPoint:
     def __post_init__(self) -> None:
         for name in ("zeros_mean", "accuracy_mean"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be a share in [0, 1], not {getattr(self, name)}")
+                raise InvalidValueError(f"{name} must be a share in [0, 1], not {getattr(self, name)}")
         if not self.accuracy_deviation >= 0:
-            raise ValueError(f"accuracy_deviation must not be negative, and is {self.accuracy_deviation}")
+            raise InvalidValueError(f"accuracy_deviation must not be negative, and is {self.accuracy_deviation}")
         if self.seeds < 1:
-            raise ValueError(f"seeds must be a positive integer, not {self.seeds}")
+            raise InvalidValueError(f"seeds must be a positive integer, not {self.seeds}")
 
 
 def plot_run(folder: str | Path, output: str | Path | None = None) -> tuple[Path, ...]:
@@ -216,7 +217,7 @@ def weights_figure(run: RunLog) -> Figure:
 def study_figure(points: Sequence[StudyPoint]) -> Figure:
     """Accuracy against zeros with its deviation over seeds: a panel a network, a line a method."""
     if not points:
-        raise ValueError("a study needs at least one point")
+        raise InvalidValueError("a study needs at least one point")
     networks = list(dict.fromkeys(point.network for point in points))
     methods = list(dict.fromkeys(point.method for point in points))
     columns = min(len(networks), 3)

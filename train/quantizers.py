@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from sterna.net.errors import InvalidValueError
 from sterna.train import functional, straight_through
 
 
@@ -64,7 +65,7 @@ class TernaryQuantizer(WeightQuantizer):
     def __init__(self, *, shape: tuple[int, ...], basis: ThresholdBasis = ThresholdBasis.MEAN, factor: float = 0.7):
         super().__init__()
         if not factor > 0:
-            raise ValueError(f"factor must be positive, not {factor}")
+            raise InvalidValueError(f"factor must be positive, not {factor}")
         self._basis = basis
         self.log_factor = nn.Parameter(torch.tensor(math.log(factor)))
         self.register_buffer("mask", torch.ones(shape))
@@ -119,9 +120,9 @@ class ActivationQuantizer(nn.Module):
     def __init__(self, *, width: int, step: float, learned: bool = False):
         super().__init__()
         if not 1 <= width <= 8:
-            raise ValueError(f"width must be 1 to 8 bits, not {width}")
+            raise InvalidValueError(f"width must be 1 to 8 bits, not {width}")
         if not step > 0:
-            raise ValueError(f"step must be positive, not {step}")
+            raise InvalidValueError(f"step must be positive, not {step}")
         self.width = width
         if learned:
             self.step = nn.Parameter(torch.tensor(float(step)))
@@ -149,9 +150,9 @@ class InputQuantizer(nn.Module):
     def __init__(self, *, width: int, scale: float, mean: Tensor | None = None, deviation: Tensor | None = None):
         super().__init__()
         if not 1 <= width <= 8:
-            raise ValueError(f"width must be 1 to 8 bits, not {width}")
+            raise InvalidValueError(f"width must be 1 to 8 bits, not {width}")
         if not scale > 0:
-            raise ValueError(f"scale must be positive, not {scale}")
+            raise InvalidValueError(f"scale must be positive, not {scale}")
         self.width = width
         self.scale = float(scale)
         self.register_buffer("mean", mean)

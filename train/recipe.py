@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sterna.net.errors import InvalidValueError
 from sterna.train.augment import Augmentation
 from sterna.train.methods import METHODS, Method, MethodOptions, Schedule, Target
 from sterna.train.models import Requantize
@@ -19,7 +20,7 @@ from sterna.train.topology import parse_topology
 T = TypeVar("T")
 
 
-class RecipeError(ValueError):
+class RecipeError(InvalidValueError):
     """A recipe cannot be used; the message names the file and the key."""
 
 
@@ -40,7 +41,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if self.validation < 1:
-            raise ValueError(f"validation must be a positive number of images, not {self.validation}")
+            raise InvalidValueError(f"validation must be a positive number of images, not {self.validation}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,9 @@ class ModelConfig:
         parse_topology(self.topology)
         for name, width in (("input_width", self.input_width), ("activation_width", self.activation_width)):
             if not 1 <= width <= 8:
-                raise ValueError(f"{name} must be 1 to 8 bits, not {width}")
+                raise InvalidValueError(f"{name} must be 1 to 8 bits, not {width}")
         if self.learned_step and self.requantize is Requantize.SHIFT:
-            raise ValueError(
+            raise InvalidValueError(
                 'learned_step needs requantize = "thresholds": a learned step cannot be folded into a shift'
             )
 
@@ -85,9 +86,11 @@ class TrainingConfig(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch < 2:
-            raise ValueError(f"batch must be at least 2, not {self.batch}: batch normalization needs a deviation")
+            raise InvalidValueError(
+                f"batch must be at least 2, not {self.batch}: batch normalization needs a deviation"
+            )
         if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), not {self.label_smoothing}")
+            raise InvalidValueError(f"label_smoothing must be in [0, 1), not {self.label_smoothing}")
 
 
 @dataclass(frozen=True, kw_only=True)

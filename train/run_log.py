@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sterna.net.errors import InvalidValueError
 from sterna.train.topology import Conv, Dense, Residual, parse_topology
 
 _KEYS = ("epoch", "stage", "validation_accuracy", "zeros", "layer_zeros", "index_bits", "lane_cycles", "histogram")
@@ -70,7 +71,9 @@ def load_run(folder: str | Path) -> RunLog:
     """
     recipe_path, log_path = Path(folder) / "recipe.json", Path(folder) / "log.jsonl"
     if not recipe_path.is_file() or not log_path.is_file():
-        raise ValueError(f"{folder}: not a run folder, which has recipe.json and log.jsonl; `sterna train` makes them")
+        raise InvalidValueError(
+            f"{folder}: not a run folder, which has recipe.json and log.jsonl; `sterna train` makes them"
+        )
     log = log_path.read_bytes()
     records = _records(log_path, log)
     columns = {key: np.array([record[key] for record in records]) for key in _KEYS}
@@ -80,7 +83,7 @@ def load_run(folder: str | Path) -> RunLog:
         facts = {"name": recipe["name"], "seed": identity["seed"], "target": recipe["method"].get("zeros")}
         topology = recipe["model"]["topology"]
     except KeyError as error:
-        raise ValueError(f"{recipe_path}: has no {error}: of another version; train again") from error
+        raise InvalidValueError(f"{recipe_path}: has no {error}: of another version; train again") from error
     return RunLog(
         **facts,
         layers=_layer_names(topology, columns["layer_zeros"].shape[1]),
@@ -104,13 +107,13 @@ def _records(path: Path, log: bytes) -> list[dict[str, Any]]:
         except ValueError as error:
             if not line.endswith(b"\n"):
                 break
-            raise ValueError(f"{path}: line {number} is damaged: {error}") from error
+            raise InvalidValueError(f"{path}: line {number} is damaged: {error}") from error
         for key in _KEYS:
             if key not in record:
-                raise ValueError(f"{path}: line {number} has no {key!r}: of another version; train again")
+                raise InvalidValueError(f"{path}: line {number} has no {key!r}: of another version; train again")
         records.append(record)
     if not records:
-        raise ValueError(f"{path}: nothing to show yet: no epoch is over")
+        raise InvalidValueError(f"{path}: nothing to show yet: no epoch is over")
     return records
 
 
@@ -118,7 +121,7 @@ def _object(path: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path}: damaged: {error}") from error
+        raise InvalidValueError(f"{path}: damaged: {error}") from error
     return content
 
 

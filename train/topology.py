@@ -16,6 +16,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sterna.net.errors import InvalidValueError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
@@ -80,7 +82,7 @@ def parse_topology(text: str) -> tuple[Layer, ...]:
     dense = False
     for part, layer in zip(parts, layers, strict=True):
         if dense and not isinstance(layer, Dense):
-            raise ValueError(f"topology: {part} cannot follow a fully connected layer")
+            raise InvalidValueError(f"topology: {part} cannot follow a fully connected layer")
         dense = isinstance(layer, Dense)
     return layers
 
@@ -91,6 +93,6 @@ def _parse(part: str) -> Layer:
             values = {name: int(value) for name, value in match.groupdict().items() if value is not None}
             for name, value in values.items():
                 if value < 1 and name != "padding":
-                    raise ValueError(f"topology: {name} of {part} must be positive")
+                    raise InvalidValueError(f"topology: {name} of {part} must be positive")
             return kind(**values)
-    raise ValueError(f"topology: {part!r} is none of 256, 20C5, 64C3s2p1, MP2, AP8, R16, R32s2")
+    raise InvalidValueError(f"topology: {part!r} is none of 256, 20C5, 64C3s2p1, MP2, AP8, R16, R32s2")

@@ -16,8 +16,7 @@ from rich.cells import cell_len
 
 from sterna.cli import plane as picture
 from sterna.cli.codes import _energy
-from sterna.net import ActivationType, Conv2d, Flatten, Network
-from sterna.net.codes import (
+from sterna.codes import (
     CODES,
     Measure,
     compute_plane,
@@ -28,6 +27,7 @@ from sterna.net.codes import (
     save_code,
     total,
 )
+from sterna.net import ActivationType, Conv2d, Flatten, Network
 from sterna.net.cost import matrix_statistics
 from sterna.net.file import load, save
 

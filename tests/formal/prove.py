@@ -14,7 +14,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.hdl import ClockDomain, Module, Signal, Value, ValueLike
 
-from sterna.hw.toolchain import Tool, find_tool
+from sterna.flow.toolchain import Tool, find_tool
 
 SUCCESSES = ("no model found: SUCCESS!", "Induction step proven: SUCCESS!")
 FAILURES = ("model found: FAIL!", "model found for base case: FAIL!")

@@ -11,11 +11,8 @@ import pytest
 from amaranth.hdl import Array, Assert, Assume, Const, Module, Mux, Signal, Value, signed, unsigned
 from prove import RefutedError, clocked, past, prove_always, prove_bounded, prove_inductive
 
-from sterna.hw.columns import Window
-from sterna.hw.dense import ISSUE_TO_END
-from sterna.hw.lane import Lane
-from sterna.hw.requantize import clamped, requantizer
-from sterna.hw.tables import (
+from sterna.hw.parts.requantize import clamped, requantizer
+from sterna.hw.parts.tables import (
     LevelTables,
     LineTables,
     ScoreTables,
@@ -28,7 +25,10 @@ from sterna.hw.tables import (
     line_tables,
     plan_tables,
 )
-from sterna.hw.walk import WordFormat
+from sterna.hw.units.dense.columns import Window
+from sterna.hw.units.dense.dense import ISSUE_TO_END
+from sterna.hw.units.dense.lane import Lane
+from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType, ShiftRound, Thresholds
 
 U1, U2, U3 = (ActivationType(width, False) for width in (1, 2, 3))
@@ -208,7 +208,7 @@ def lane_spec(
 ) -> tuple[Module, list[Signal]]:
     """Any codes, then any words with any pauses: every row's sum, when it must be there.
 
-    Positions are 4 to 7; the model adds where hw/schedule.py says that a word leads, and forgets what does not fit.
+    Positions are 4 to 7; the model adds where schedule.py says that a word leads, and forgets what does not fit.
     """
     m, clock = clocked()
     layout = Window(address_width=3, offset=4, elements=1, stride=1, live=(True,) * 4)

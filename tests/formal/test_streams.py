@@ -11,14 +11,14 @@ from amaranth.hdl import Array, Assert, Assume, Cat, Module, Mux, Signal, Value,
 from amaranth.lib.memory import Memory
 from prove import RefutedError, clocked, past, prove_bounded, prove_inductive
 
-from sterna.hw.argmax import Argmax
-from sterna.hw.columns import Window
-from sterna.hw.dense import DenseUnit, plan_dense
-from sterna.hw.escapes import READ_AHEAD, Escapes
-from sterna.hw.fifo import ResultFifo
-from sterna.hw.lower import lower
-from sterna.hw.sequencer import Loader
-from sterna.hw.walk import WordFormat
+from sterna.hw.graph.lower import lower
+from sterna.hw.parts.argmax import Argmax
+from sterna.hw.parts.fifo import ResultFifo
+from sterna.hw.units.dense.columns import Window
+from sterna.hw.units.dense.dense import DenseUnit, plan_dense
+from sterna.hw.units.dense.escapes import READ_AHEAD, Escapes
+from sterna.hw.units.dense.sequencer import Loader
+from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType, Linear, Network, ShiftRound
 
 

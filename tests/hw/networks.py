@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from bench import Port, Record, drive, random_codes, random_weights
 
-from sterna.hw.accelerator import Accelerator, byte_width
 from sterna.hw.config import AcceleratorConfig
-from sterna.hw.lower import lower
-from sterna.hw.plan import AcceleratorPlan, plan_accelerator
+from sterna.hw.emit.accelerator import Accelerator, byte_width
+from sterna.hw.graph.lower import lower
+from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import ActivationType, Linear, Network, Requantization, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
 

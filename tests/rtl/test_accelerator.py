@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sterna.hw import AcceleratorConfig, generate
-from sterna.hw.lower import lower
+from sterna.hw.graph.lower import lower
 from sterna.net import ActivationType, Flatten, Linear, Network, ShiftRound, Thresholds
 from sterna.sim.compare import compare
 from sterna.sim.errors import MismatchError

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from sterna.net.errors import InvalidValueError
 from sterna.train.methods.targets import Balance, ZerosScope
 from sterna.train.quantizers import WeightQuantizer
 
@@ -31,7 +32,7 @@ class Target:
 
     def __post_init__(self) -> None:
         if self.zeros is not None and not 0 <= self.zeros < 1:
-            raise ValueError(f"zeros must be in [0, 1), not {self.zeros}")
+            raise InvalidValueError(f"zeros must be in [0, 1), not {self.zeros}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +50,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.epochs < 2:
-            raise ValueError(f"epochs must be at least 2, not {self.epochs}")
+            raise InvalidValueError(f"epochs must be at least 2, not {self.epochs}")
         if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, not {self.learning_rate}")
+            raise InvalidValueError(f"learning_rate must be positive, not {self.learning_rate}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,9 @@ class Method(ABC):
 
     def _check(self) -> None:
         if self.controlled and self._target.zeros is None:
-            raise ValueError(f"method.zeros is missing: {self.name} needs to know the share of zeros that is wanted")
+            raise InvalidValueError(
+                f"method.zeros is missing: {self.name} needs to know the share of zeros that is wanted"
+            )
 
     @property
     def schedule(self) -> Schedule:
@@ -172,11 +175,11 @@ def split(schedule: Schedule, share: float) -> tuple[int, int]:
 def check_share(name: str, value: float) -> None:
     """Raise :exc:`ValueError` unless ``value`` lies in (0, 1]."""
     if not 0 < value <= 1:
-        raise ValueError(f"{name} must be in (0, 1], not {value}")
+        raise InvalidValueError(f"{name} must be in (0, 1], not {value}")
 
 
 def check_positive(options: MethodOptions, *names: str) -> None:
     """Raise :exc:`ValueError` unless these options are positive."""
     for name in names:
         if not getattr(options, name) > 0:
-            raise ValueError(f"{name} must be positive, not {getattr(options, name)}")
+            raise InvalidValueError(f"{name} must be positive, not {getattr(options, name)}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sterna.net.errors import InvalidValueError
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
@@ -37,9 +38,9 @@ class MagnitudeOptions(MethodOptions):
         check_share("settle", self.settle)
         check_positive(self, "settle_rate")
         if not 0 <= self.start < 1:
-            raise ValueError(f"start must be in [0, 1), not {self.start}")
+            raise InvalidValueError(f"start must be in [0, 1), not {self.start}")
         if self.l2 < 0:
-            raise ValueError(f"l2 must not be negative, not {self.l2}")
+            raise InvalidValueError(f"l2 must not be negative, not {self.l2}")
 
 
 class Magnitude(Method):

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sterna.net.errors import InvalidValueError
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
@@ -53,9 +54,9 @@ class ScaOptions(MethodOptions):
         check_share("hold", self.hold)
         check_share("ramp", self.ramp)
         if not 0 <= self.reach <= 1:
-            raise ValueError(f"reach must be in [0, 1], not {self.reach}")
+            raise InvalidValueError(f"reach must be in [0, 1], not {self.reach}")
         if self.alpha is not None and not 0 < self.alpha < 2:
-            raise ValueError(f"alpha must be in (0, 2), not {self.alpha}: from 2 on every weight falls to zero")
+            raise InvalidValueError(f"alpha must be in (0, 2), not {self.alpha}: from 2 on every weight falls to zero")
 
 
 class ScaQuantizer(WeightQuantizer):
@@ -143,7 +144,7 @@ class Sca(Method):
 
     def _check(self) -> None:
         if (self._target.zeros is None) == (self._options.alpha is None):
-            raise ValueError("sca needs either method.zeros or method.sca.alpha, and not both")
+            raise InvalidValueError("sca needs either method.zeros or method.sca.alpha, and not both")
 
     def stages(self) -> tuple[Stage, ...]:
         o, rate = self._options, self._schedule.learning_rate

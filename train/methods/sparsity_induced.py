@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sterna.net import cost as costs
+from sterna.net.errors import InvalidValueError
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
@@ -66,7 +67,7 @@ class SparsityInducedOptions(MethodOptions):
         check_share("retrain", self.retrain)
         check_positive(self, "threshold_factor", "threshold_rate", "retrain_rate", "retrain_threshold")
         if self.l2 < 0:
-            raise ValueError(f"l2 must not be negative, not {self.l2}")
+            raise InvalidValueError(f"l2 must not be negative, not {self.l2}")
 
 
 class SparsityInduced(Method):

@@ -1,0 +1,1 @@
+"""Components that units of several kinds are made of: memories, FIFO, requantizers, argmax."""

@@ -1,0 +1,1 @@
+"""Units: what a network's nodes become in hardware, one folder a kind."""

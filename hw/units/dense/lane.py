@@ -1,0 +1,261 @@
+"""One lane: walks over the nonzero weights of its rows and adds or subtracts the activations found there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.hw.parts.rom import NO_COLLISION
+from sterna.hw.units.dense.columns import Window, carry_width
+from sterna.hw.units.dense.walk import WordFormat
+from sterna.net import ActivationType
+
+
+class LaneControl(wiring.Signature):
+    """What the lanes of a unit share: which pipeline stages hold a step, and where frames begin and end.
+
+    Members
+    -------
+    position, activation : In(1)
+        A step is in the stage that moves the position (3), or that reads the activation (5).
+    entering : In(1)
+        The step in stage 3 leads into a frame: its carry ends no row.
+    finish : In(1)
+        The step in stage 7 is the frame's last: every lane's row ends.
+    bank : In(1)
+        Which of the two input buffers the step in stage 4 reads.
+    write, write_bank, write_address, write_data :
+        The input buffers' common write port.
+    """
+
+    def __init__(self, address_width: int, word_width: int) -> None:
+        super().__init__(
+            {
+                "position": Out(1),
+                "activation": Out(1),
+                "entering": Out(1),
+                "finish": Out(1),
+                "bank": Out(1),
+                "write": Out(1),
+                "write_bank": Out(1),
+                "write_address": Out(address_width),
+                "write_data": Out(word_width),
+            }
+        )
+
+
+class Lane(wiring.Component):
+    """Adds and subtracts the activations at a schedule's positions.
+
+    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 7, and a row's
+    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 6. Exact:
+    docs/arithmetic.md; partial sums may wrap, the sum does not.
+
+    Cost: one ``address_width``-bit and one ``acc_width + 1``-bit adder, and the two input buffers in one memory; no
+    multiplier.
+
+    Parameters
+    ----------
+    word_format : :class:`WordFormat`
+        Layout of an index word.
+    window : :class:`Window`
+        Layout of the address space.
+    start : :class:`int`
+        Position before the first step.
+    activation : :class:`ActivationType`
+        Type of the input codes.
+    elements : :class:`int`
+        Input elements in a memory word, a power of two.
+    acc_width : :class:`int`
+        Width of a sum, in bits.
+
+    Members
+    -------
+    control : ``In(LaneControl)``
+        What all lanes share.
+    word : ``In(word_format.lane_width)``
+        Distance, and on top a bit that is 1 for a weight of +1.
+    escapes : ``Out(1)``
+        The word's distance escapes.
+    high : ``In(word_format.high_width)``; filler : ``In(1)``
+        The escape that it then takes (see :class:`Escapes`).
+    sum : ``Out(signed(acc_width))``
+        The last complete row's sum, until the next one is complete.
+    ended : ``Out(1)``
+        A row ends in this cycle; ``sum`` is valid from the next.
+    """
+
+    control: Any  # the members of LaneControl
+    word: Signal
+    escapes: Signal
+    high: Signal
+    filler: Signal
+    sum: Signal
+    ended: Signal
+
+    def __init__(
+        self,
+        *,
+        word_format: WordFormat,
+        window: Window,
+        start: int,
+        activation: ActivationType,
+        elements: int,
+        acc_width: int,
+    ) -> None:
+        self._format = word_format
+        self._window = window
+        self._start = start
+        self._activation = activation
+        self._elements = elements
+        self._select_width = elements.bit_length() - 1
+        self._word_width = elements * activation.width
+        self._acc_width = acc_width
+        super().__init__(
+            {
+                "control": In(LaneControl(window.address_width - self._select_width, self._word_width)),
+                "word": In(word_format.lane_width),
+                "escapes": Out(1),
+                "high": In(word_format.high_width),
+                "filler": In(1),
+                "sum": Out(signed(acc_width)),
+                "ended": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # a bank is written while the other is read, so no address ever is both at once
+        buffer: Memory = Memory(
+            shape=unsigned(self._word_width),
+            depth=2 << (self._window.address_width - self._select_width),
+            init=[],
+            attrs=NO_COLLISION,
+        )
+        m.submodules.buffer = buffer
+        write = buffer.write_port()
+        read = buffer.read_port()
+        m.d.comb += [
+            write.en.eq(self.control.write),
+            write.addr.eq(Cat(self.control.write_address, self.control.write_bank)),
+            write.data.eq(self.control.write_data),
+        ]
+
+        position, adds, plus, first = self._walk(m, *self._distance(m))
+        m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
+
+        adds_5, plus_5, first_5 = Signal(), Signal(), Signal()
+        adds_6, plus_6 = Signal(), Signal()
+        select_5, select_6 = Signal(self._select_width), Signal(self._select_width)
+        # without reset or enable, so that it can become the memory's own output register
+        fetched = Signal(self._word_width, reset_less=True)
+        m.d.sync += [
+            adds_5.eq(adds),
+            plus_5.eq(plus),
+            first_5.eq(first),
+            select_5.eq(position[: self._select_width]),
+            fetched.eq(read.data),
+            adds_6.eq(adds_5),
+            plus_6.eq(plus_5),
+            select_6.eq(select_5),
+        ]
+        with m.If(~self.control.activation):  # a register that is cleared costs no logic
+            m.d.sync += adds_6.eq(0)
+
+        # stage 6 chooses, masks and inverts the code; stage 7 subtracts what it is now from the sum
+        operand = Signal(self._activation.width)
+        plus_7, first_6 = Signal(), Signal()
+        masked = _chosen(fetched, select_6) & adds_6.replicate(len(operand))
+        m.d.sync += [
+            operand.eq(masked ^ plus_6.replicate(len(operand))),
+            plus_7.eq(plus_6),
+            first_6.eq(first_5),
+        ]
+        acc = Signal(signed(self._acc_width))
+        total = Signal(signed(self._acc_width))
+        m.d.comb += [
+            total.eq(self._add(acc, operand, plus_7)),
+            self.ended.eq(first_6 | self.control.finish),
+        ]
+        m.d.sync += acc.eq(total)
+        with m.If(self.ended):
+            m.d.sync += [acc.eq(0), self.sum.eq(total)]
+        return m
+
+    def _distance(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Stage 2: the distance, an escape in place of its mark, the sign, and whether a code is added.
+
+        A filler of the plain format has no sign, which would move it one place further.
+        """
+        fmt = self._format
+        run, plus = self.word[: fmt.run_width], self.word[fmt.run_width]
+        whole: Value = run
+        if not fmt.escape_width:
+            filler = self.word.all()
+            plus = plus & ~filler
+            silent = filler | ~self.word.any()
+        else:
+            low, marked = run[: fmt.low_width], run[fmt.low_width :]
+            # bit by bit: a table of four inputs each, the mark and the bit of the escape
+            escaping = marked.all().replicate(fmt.high_width)
+            whole = Cat(low, marked & ~escaping[: fmt.mark_width] | self.high & escaping)
+            # a wait's leading bits are all 0, a filler's all 1: whether they are equal is seen once for both
+            equal = Signal()
+            m.d.comb += [equal.eq(marked.all() | ~marked.any()), self.escapes.eq(equal & marked[0])]
+            silent = equal & Mux(marked[0], self.filler, ~plus & ~low.any())
+        distance = Signal(len(whole))
+        sign, adds = Signal(), Signal()
+        m.d.sync += [distance.eq(whole), sign.eq(plus), adds.eq(~silent)]
+        return distance, sign, adds
+
+    def _walk(self, m: Module, distance: Signal, plus: Signal, adds: Signal) -> tuple[Signal, ...]:
+        """Stage 3: the next position, and (registered) whether its code is added, the sign, and if it begins a row."""
+        size = self._window.address_width
+        position = Signal(size, init=self._start)
+        adds_4, plus_4, first = Signal(), Signal(), Signal()
+        moved = Signal(size + 1)
+        # a positive weight is one place further, which is the adder's carry
+        m.d.comb += moved.eq((Cat(1, position) + Cat(plus, distance))[1:])
+        with m.If(self.control.position):
+            m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
+        m.d.sync += [adds_4.eq(adds), plus_4.eq(plus), first.eq(moved[size])]
+        with m.If(~self.control.position | self.control.entering):
+            m.d.sync += first.eq(0)
+        return position, adds_4, plus_4, first
+
+    def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
+        """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""
+        size, offset = self._window.address_width, self._window.offset
+        if not offset:
+            return moved
+        low = (offset & -offset).bit_length() - 1
+        high = min(carry_width(self._format.run_width), size)
+        placed = Signal(size)
+        m.d.comb += placed.eq(moved)
+        with m.If(carry):
+            if high <= low:
+                m.d.comb += placed[low:].eq(offset >> low)
+            else:
+                with m.Switch(moved[low:high]):
+                    for key in range(1 << (high - low)):
+                        with m.Case(key):
+                            m.d.comb += placed[low:].eq((offset >> low) + key)
+        return placed
+
+    def _add(self, acc: Signal, operand: Signal, plus: Signal) -> Value:
+        """``acc + code`` or ``acc - code`` by one subtractor: to be added, a code is inverted, and 1 is borrowed."""
+        sign = operand[-1] if self._activation.signed else plus
+        extended = Cat(operand, sign.replicate(max(self._acc_width - len(operand), 0)))[: self._acc_width]
+        return (Cat(0, acc) - Cat(plus, extended))[1 : self._acc_width + 1].as_signed()
+
+
+def _chosen(word: Value, select: Value) -> Value:
+    """One of a word's elements, by multiplexers alone: ``word_select`` would multiply the index by the width."""
+    for bit in reversed(range(len(select))):
+        half = len(word) // 2
+        word = Mux(select[bit], word[half:], word[:half])
+    return word

@@ -1,0 +1,297 @@
+"""Compiles a sparse ternary matrix into one stream of index words, and few of escapes, for lanes in lockstep.
+
+A word moves a lane's position forward and names the sign of the weight found there, so zeros are neither stored nor
+visited. Positions run through a window ``[offset, 2**n)``; a step that carries out of ``n`` bits ends the row, and
+the next row begins at ``offset`` plus what is left: row ends cost no bit and, where the distance fits, no cycle.
+
+All lanes share one program counter. A step's word holds, for each lane, ``run_width`` bits of distance and a sign. A
+positive weight is one place further than its distance says (its sign bit, 1, carries into the adder), so that a single
+bit pattern is spent on the distance 0, which no weight has: that of only zeros is a *wait*, which does nothing. A gap
+that is too long takes several steps, of which all but the last are *fillers*: the position moves, nothing is added.
+
+In the plain format, the word of only ones is the filler, and moves by its distance. In the other one, a distance whose
+leading bits (``MARK_WIDTH``, or all) are ones *escapes*: instead of that mark, it has a value that is as high or
+higher, whose lowest bits are the next entry of a second stream; the entry for ``mark - 1`` makes the word a filler.
+The lanes form groups of neighbours with a stream each. In a step, one lane of a group may escape; the schedule lets any
+other wait, and picks rows so that lanes escape at different times.
+
+Rows are dealt in rounds: the k-th row of every lane belongs to round k, and the collector takes sums round by round,
+lane by lane. The order of results is thus a constant that costs no memory, and no stall can change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sterna.hw.units.dense.columns import Window, place_columns, walk_gaps
+from sterna.hw.units.dense.walk import Walk, Walker, WordFormat
+from sterna.net.errors import InvalidValueError
+
+#: Share of a layer's steps that may be given for fewer index bits.
+SLACK = 0.005
+#: Rows that a lane chooses its next one from.
+CHOICES = 8
+#: Widest distance that is tried.
+MAX_RUN_WIDTH = 10
+#: Widths of an escape that are tried.
+ESCAPE_WIDTHS = (2, 3, 4, 5)
+#: Formats that are tried by either estimate, and by how much one may be too low.
+MAX_TRIED, ESTIMATED = 10, 0.02
+#: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
+ESCAPE_PRICE = 384
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Schedule:
+    """A layer's compiled index stream.
+
+    Attributes
+    ----------
+    format, window : the word's and the address space's layout.
+    rows : tuple of tuples of int
+        Rows of each lane, in order.
+    words : int64, (steps, lanes)
+        ``distance << 1 | negative`` of each lane.
+    escapes : tuple of tuples of int
+        Entries of each group, in the order in which its lanes take them.
+    entry : int
+        Steps at the frame's start in which a carry only leads a lane into its first row, and ends none.
+    start : tuple of int
+        Position of each lane before step 0 (and, since frames repeat, after the last).
+    ends : int64, (rows,)
+        For the k-th result, the step *after* the row's last one: the step at whose time its sum is complete.
+    nonzeros : int
+        Weights added or subtracted in a frame.
+    """
+
+    format: WordFormat
+    window: Window
+    rows: tuple[tuple[int, ...], ...]
+    words: np.ndarray
+    escapes: tuple[tuple[int, ...], ...]
+    entry: int
+    start: tuple[int, ...]
+    ends: np.ndarray
+    nonzeros: int
+
+    @property
+    def lanes(self) -> int:
+        """Lanes in lockstep."""
+        return self.format.lanes
+
+    @property
+    def steps(self) -> int:
+        """Cycles of one frame."""
+        return len(self.words)
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Row of each result, in the order in which results leave."""
+        return tuple(collect_order(self.rows))
+
+    @property
+    def bits(self) -> int:
+        """Stored index bits: fillers, waits, row ends, escapes and the columns' map counted."""
+        escapes = sum(len(group) for group in self.escapes)
+        return self.steps * self.format.width + escapes * self.format.escape_width + self.window.map_bits
+
+    @property
+    def utilization(self) -> float:
+        """Weights over lane cycles."""
+        return self.nonzeros / (self.lanes * self.steps)
+
+    @cached_property
+    def taken(self) -> np.ndarray:
+        """int64, (rows,): time, in steps from the frame's first, at which the collector takes each sum, unstalled."""
+        taken = np.empty(len(self.ends), np.int64)
+        last = int(self.ends[-1]) - self.steps
+        for _ in range(2):  # the second frame is the steady state
+            for k, end in enumerate(self.ends):
+                last = max(last + 1, int(end) + 1)
+                taken[k] = last
+            last -= self.steps
+        return taken
+
+    def packed(self) -> list[int]:
+        """Each step's word as one integer: lane 0 in the low bits; above a distance, 1 for a weight of +1."""
+        width = self.format.lane_width
+        run = self.format.run_width
+        packed = []
+        for step in self.words.tolist():
+            word = 0
+            for lane, value in enumerate(step):
+                word |= ((value >> 1) | (~value & 1) << run) << (lane * width)
+            packed.append(word)
+        return packed
+
+
+def collect_order(rows: Sequence[Sequence[int]]) -> list[int]:
+    """Rows in the collector's order: round by round, lane by lane."""
+    rounds = max(len(lane) for lane in rows)
+    return [lane[r] for r in range(rounds) for lane in rows if r < len(lane)]
+
+
+def deal_rows(work: Sequence[int], lanes: int, *, natural: bool = False) -> tuple[tuple[int, ...], ...]:
+    """Deals rows to lanes so that every lane has the same work.
+
+    Rows go longest first, a round of ``lanes`` rows of like length at a time, the longest of a round to the lane with
+    the least so far: like lengths in a round keep the lanes in step with the collector.
+
+    Parameters
+    ----------
+    work : sequence of int
+        Steps of each row.
+    lanes : int
+        At most as many as there are rows.
+    natural : bool
+        Keep the rows' own order in the results.
+    """
+    if natural:
+        return tuple(tuple(range(lane, len(work), lanes)) for lane in range(lanes))
+    by_length = sorted(range(len(work)), key=lambda row: (-work[row], row))
+    dealt: list[list[int]] = [[] for _ in range(lanes)]
+    load = [0] * lanes
+    for first in range(0, len(by_length), lanes):
+        round_rows = by_length[first : first + lanes]
+        # a last, partial round must fill the first lanes: the collector counts them from 0
+        free = sorted(range(len(round_rows)), key=lambda lane: (load[lane], lane))
+        for lane, row in zip(free, round_rows, strict=True):
+            dealt[lane].append(row)
+            load[lane] += work[row]
+    return tuple(tuple(lane) for lane in dealt)
+
+
+def _targets(weights: np.ndarray, window: Window) -> list[list[tuple[int, int]]]:
+    """(position, negative) of each row's nonzeros; an empty row visits the vacant position."""
+    positions = window.positions()
+    targets = []
+    for row in weights:
+        columns = np.flatnonzero(row)
+        targets.append(sorted((int(positions[c]), int(row[c] < 0)) for c in columns))
+    return [target or [(window.vacant, 0)] for target in targets]
+
+
+def compile_format(
+    weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool = False, choices: int = CHOICES
+) -> Schedule:
+    """Compiles a matrix to words of a format; see :func:`compile_schedule`."""
+    targets = _targets(weights, window)
+    work = [len(row) + int(_fillers(fmt, np.diff([place for place, _ in row])).sum()) for row in targets]
+    rows = deal_rows(work, fmt.lanes, natural=natural)
+    held = [lane + 1 for lane in range(fmt.lanes)]
+    for _ in range(16):
+        walk = Walk(fmt, window, [Walker(lane, targets) for lane in rows], held, 1 if natural else choices)
+        walk.run()
+        after = walk.collector.still_held(walk.steps)
+        if all(a <= b for a, b in zip(after, held, strict=True)):
+            break
+        held = [max(a, b) for a, b in zip(after, held, strict=True)]
+    else:
+        raise RuntimeError("the schedule's collector did not settle")
+    return Schedule(
+        format=fmt,
+        window=window,
+        rows=tuple(tuple(lane.order) for lane in walk.lanes),
+        words=np.array(walk.words, np.int64),
+        escapes=tuple(tuple(group) for group in walk.escapes),
+        entry=walk.entry,
+        start=tuple(targets[lane[-1]][-1][0] for lane in rows),
+        ends=np.array(walk.collector.ends, np.int64),
+        nonzeros=int(np.count_nonzero(weights)),
+    )
+
+
+def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
+    """Fillers that gaps take."""
+    return np.maximum(0, -((fmt.limit - gaps) // fmt.filler_move))
+
+
+def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float, float]:
+    """Steps and bits that a walk with these gaps will about take, escapes coming at random; each row takes a step."""
+    fillers = int(_fillers(fmt, gaps).sum())
+    escapes = int((gaps > fmt.direct).sum()) + fillers if fmt.escape_width else 0
+    moves = len(gaps) + 1 + fillers
+    lanes, share = fmt.lanes / fmt.groups, escapes / moves
+    refused = (lanes * share - 1 + (1 - share) ** lanes) / lanes
+    steps = max(moves * (1 + refused) / fmt.lanes, float(rows))
+    return steps, steps * fmt.width + escapes * fmt.escape_width
+
+
+def formats(
+    lanes: int, weights: np.ndarray, *, elements: int, slack: float, escape_price: int = ESCAPE_PRICE
+) -> list[tuple[WordFormat, Window]]:
+    """Word formats worth trying for a matrix, and its window with each: the cheapest by their estimates."""
+    used = weights != 0
+    places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
+    least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
+    found = []
+    for run_width in range(least, min(least + 3, MAX_RUN_WIDTH) + 1):
+        window = place_columns(weights, elements=elements, run_width=run_width)
+        gaps = walk_gaps(used, window)
+        tried = [WordFormat(lanes=lanes, run_width=run_width)] + [
+            WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
+            for escape_width in ESCAPE_WIDTHS
+            for k in range(lanes.bit_length())
+        ]
+        found += [(fmt, window, gaps) for fmt in tried]
+    chosen: dict[WordFormat, Window] = {}
+    # where sums set the pace, it is not sure that the smallest formats keep it: half are chosen as if they did not
+    for rows in (1, len(weights)):
+        estimates = [(*estimate(fmt, gaps, rows=rows), fmt, window) for fmt, window, gaps in found]
+        fewest = min(steps for steps, *_ in estimates)
+        near = [case for case in estimates if case[0] <= fewest * (1 + slack + ESTIMATED)]
+        near.sort(key=lambda case: case[1] + escape_price * case[2].memories)
+        chosen |= {fmt: window for _, _, fmt, window in near[:MAX_TRIED]}
+    return list(chosen.items())
+
+
+def compile_schedule(
+    weights: np.ndarray,
+    *,
+    lanes: int,
+    elements: int = 1,
+    natural: bool = False,
+    choices: int = CHOICES,
+    slack: float = SLACK,
+    escape_price: int = ESCAPE_PRICE,
+) -> Schedule:
+    """Compiles a matrix, choosing the word format.
+
+    Of all formats, the one with the fewest stored bits among those within ``slack`` of the fewest steps, where a stream
+    of escapes counts as ``escape_price`` bits more.
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns), in {-1, 0, 1}
+    lanes : int
+        Lanes in lockstep, 1 to the number of rows.
+    elements : int
+        Columns in an input beat, a power of two.
+    natural : bool
+        Results leave in the rows' own order.
+    choices : int
+        Rows that a lane chooses its next one from.
+    slack : float
+        Share of the steps that may be given for fewer bits.
+    escape_price : int
+        Bits that a stream of escapes has to save to be worth its logic.
+
+    Raises
+    ------
+    ValueError
+        If ``lanes`` is out of range.
+    """
+    rows = len(weights)
+    if not 1 <= lanes <= rows:
+        raise InvalidValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
+    tried = [
+        compile_format(weights, fmt, window, natural=natural, choices=choices)
+        for fmt, window in formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price)
+    ]
+    fewest = min(schedule.steps for schedule in tried)
+    near = [schedule for schedule in tried if schedule.steps <= fewest + max(fewest * slack, 1)]
+    return min(near, key=lambda schedule: (schedule.bits + escape_price * schedule.format.memories, schedule.steps))

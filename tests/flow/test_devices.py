@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sterna.flow.devices import DEVICES, Device, Family, Resource, find_device
+from sterna.flow.synth import _BUDGETS
+from sterna.flow.toolchain import Tool, run_tool
+
+
+@pytest.mark.parametrize("name", ["25f", "25F", "ecp5-25f", "LFE5U-25F"])
+def test_find_device_spellings(name: str) -> None:
+    assert find_device(name) is DEVICES["25f"][0]
+
+
+def test_find_device_speed() -> None:
+    assert find_device("85f", speed=8).speed == 8
+    assert str(find_device("85f")) == "LFE5U-85F speed 6"
+    assert str(find_device("up5k")) == "iCE40UP5K"
+
+
+def test_unknown_device() -> None:
+    with pytest.raises(ValueError, match=r"^unknown device 'up6k'; choose one of up5k, hx8k, 25f, 45f, 85f$"):
+        find_device("up6k")
+
+
+def test_unknown_speed() -> None:
+    with pytest.raises(ValueError, match=r"^25f has no speed grade 5; it is made in 6, 7, 8$"):
+        find_device("25f", speed=5)
+    with pytest.raises(ValueError, match=r"^hx8k has one speed grade only$"):
+        find_device("hx8k", speed=6)
+
+
+@pytest.mark.parametrize("device", [grades[0] for grades in DEVICES.values()], ids=lambda device: device.name)
+def test_budget_is_nextpnrs(device: Device, tmp_path: Path) -> None:
+    ice40 = device.family is Family.ICE40
+    # One flip-flop is the smallest design that both families pack.
+    cell = {
+        "hide_name": 0,
+        "type": "SB_DFF" if ice40 else "TRELLIS_FF",
+        "parameters": {},
+        "attributes": {},
+        "port_directions": {"C" if ice40 else "CLK": "input"},
+        "connections": {"C" if ice40 else "CLK": [2]},
+    }
+    ports = {"clk": {"direction": "input", "bits": [2]}}
+    module = {"attributes": {"top": "1"}, "ports": ports, "cells": {"ff": cell}, "netnames": {}}
+    (tmp_path / "one.json").write_text(json.dumps({"modules": {"top": module}}))
+    options = ["-q", "--json", "one.json", device.option, "--package", device.package]
+    options += ["--pcf-allow-unconstrained"] if ice40 else ["--lpf-allow-unconstrained", "--speed", str(device.speed)]
+    run_tool(
+        Tool.NEXTPNR_ICE40 if ice40 else Tool.NEXTPNR_ECP5,
+        [*options, "--pack-only", "--report", "report.json"],
+        cwd=tmp_path,
+        log="log",
+    )
+    utilization = json.loads((tmp_path / "report.json").read_text())["utilization"]
+    for resource, name in _BUDGETS[device.family].items():
+        assert device.budget[resource] == utilization.get(name, {"available": 0})["available"], resource
+    assert device.budget[Resource.FLIP_FLOPS] == device.slots

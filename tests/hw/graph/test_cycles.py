@@ -1,0 +1,92 @@
+"""Computed latency and interval against those that simulation measures: equal, to the cycle."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from bench import U4
+from networks import check_accelerator, random_frames, random_plan
+
+from sterna.hw.config import AcceleratorConfig
+from sterna.hw.graph.cycles import SETTLED_FRAME, compute_timing
+from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
+from sterna.net import Linear, Network, ShiftRound
+
+
+def check(plan: AcceleratorPlan) -> None:
+    """Latency of a first frame, interval of a late one; and every result."""
+    frames = SETTLED_FRAME + 3
+    record = check_accelerator(plan, random_frames(plan, frames))
+    last = record.received[plan.output_beats - 1 :: plan.output_beats]
+    timing = compute_timing(plan)
+    assert (last[0] - record.sent[0], last[SETTLED_FRAME] - last[SETTLED_FRAME - 1]) == (
+        timing.latency,
+        timing.interval,
+    )
+
+
+@pytest.mark.parametrize("seed", range(28))
+def test_random_networks(seed: int) -> None:
+    check(random_plan(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(28, 200))
+def test_two_hundred_random_networks(seed: int) -> None:
+    check(random_plan(seed))
+
+
+def chain(*sizes: int, lanes: list[int], ones: float = 1.0, **config: object) -> AcceleratorPlan:
+    """Layers whose results depend on their inputs, so that nothing is left out; a share of ones in each row."""
+    nodes = []
+    for k, (columns, rows) in enumerate(itertools.pairwise(sizes)):
+        weights = np.zeros((rows, columns), np.int8)
+        for row in range(rows):
+            used = (row + np.arange(max(1, round(columns * ones)))) % columns
+            weights[row, used] = 1
+        for column in np.flatnonzero(~weights.any(axis=0)):
+            weights[column % rows, column] = 1
+        requantize = None if k == len(sizes) - 2 else ShiftRound(output=U4, bias=0, shift=3)
+        nodes.append(Linear(name=f"fc{k}", weights=weights, requantize=requantize))
+    network = Network(input_shape=(sizes[0],), input_type=U4, input_scale=1.0, nodes=nodes)
+    return plan_accelerator(network, AcceleratorConfig(lanes=lanes, **config))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        chain(1, 1, lanes=[1]),
+        chain(1, 1, 1, 1, lanes=[1, 1, 1]),
+        chain(3, 3, lanes=[3]),  # fewer steps than stages
+        chain(2, 5, 2, lanes=[5, 2]),
+        chain(12, 12, lanes=[12]),  # as many lanes as rows
+        chain(16, 24, lanes=[1]),
+        chain(40, 8, 8, 8, lanes=[1, 8, 8]),  # the first layer is the slowest
+        chain(8, 8, 24, 8, lanes=[8, 1, 8]),
+        chain(8, 8, 8, 24, lanes=[8, 8, 1]),
+        chain(60, 4, 4, lanes=[4, 4]),  # the input is
+        chain(60, 4, 4, lanes=[4, 4], elements_per_beat=4),
+        chain(6, 30, 30, 6, lanes=[30, 30, 6], ones=0.1),  # results and beats are
+        chain(9, 20, 3, lanes=[20, 1], ones=0.3),
+        chain(9, 20, 3, lanes=[20, 1], ones=0.3, argmax=True),
+    ],
+    ids=lambda plan: "-".join(
+        f"{unit.results}x{unit.layer.weights.shape[1]}:{unit.schedule.lanes}" for unit in plan.units
+    ),
+)
+def test_corners(plan: AcceleratorPlan) -> None:
+    check(plan)
+
+
+def test_a_unit_alone_is_never_slower_than_in_a_chain() -> None:
+    for seed in range(12):
+        timing = compute_timing(random_plan(seed))
+        assert timing.interval >= max(timing.unit_intervals)
+
+
+def test_cycles_follow_the_nonzeros() -> None:
+    half, full = (chain(64, 16, lanes=[2], ones=share, elements_per_beat=8) for share in (0.5, 1.0))
+    assert compute_timing(full).interval == 64 * 16 // 2
+    assert compute_timing(half).interval <= 64 * 16 // 4 + 16  # a filler a row

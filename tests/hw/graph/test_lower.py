@@ -1,0 +1,226 @@
+"""Lowering: whatever is left out changes no code, for any input."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from bench import S1, S2, U1, U2, U4, random_codes, random_weights
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sterna.hw.graph.lower import DenseLayer, UnsupportedError, lower
+from sterna.net import (
+    ActivationType,
+    Add,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Network,
+    Requantization,
+    ShiftRound,
+    Thresholds,
+)
+from sterna.sim.golden import GoldenModel
+
+
+def code_by_definition(requantize: Requantization | None, row: int, acc: int) -> int:
+    """Rules 7 and 8 in plain integers."""
+    if requantize is None:
+        return acc
+    output = requantize.output
+    if isinstance(requantize, Thresholds):
+        return output.min + sum(acc >= int(level) for level in requantize.levels[row])
+    shift = int(requantize.shift[row])
+    rounded = (acc + int(requantize.bias[row]) + (2**shift // 2)) // 2**shift
+    return min(max(rounded, output.min), output.max)
+
+
+def evaluate(layer: DenseLayer, values: dict[int, int]) -> dict[int, int]:
+    """Codes of the rows that are kept, by network channel."""
+    column = np.array([values[int(i)] for i in layer.inputs])
+    sums = layer.weights.astype(np.int64) @ column + layer.offset
+    low, high = layer.bounds
+    assert (low <= sums - layer.offset).all()
+    assert (sums - layer.offset <= high).all()
+    return {int(c): code_by_definition(layer.requantize, r, int(sums[r])) for r, c in enumerate(layer.channels)}
+
+
+def check(network: Network, inputs: np.ndarray) -> list[DenseLayer]:
+    """The lowered layers give every kept channel's code, and the constants are what the others always have."""
+    layers = lower(network)
+    golden = GoldenModel(network).trace(inputs)
+    flat = inputs.reshape(len(inputs), -1)
+    for n in range(len(inputs)):
+        values = dict(enumerate(flat[n].tolist()))
+        for layer in layers:
+            values = evaluate(layer, values)
+            traced = golden[layer.name][n]
+            assert values == {c: int(traced[c]) for c in values}
+            assert all(int(traced[c]) == code for c, code in layer.constants.items())
+            left_out = set(layer.constants) | set(layer.unused)
+            assert left_out.isdisjoint(values)
+            assert left_out | set(values) == set(range(len(traced)))
+    assert set(values) == set(range(network.output_shape[0]))
+    return layers
+
+
+def every_code(code: ActivationType, count: int) -> np.ndarray:
+    return np.array(list(itertools.product(range(code.min, code.max + 1), repeat=count)), np.int64)
+
+
+def draw_requantize(data: st.DataObject, rng: np.random.Generator, rows: int) -> Requantization:
+    output = data.draw(st.sampled_from([U1, S1, U2, S2]))
+    if data.draw(st.booleans()):
+        return ShiftRound(output=output, bias=rng.integers(-9, 10, rows), shift=rng.integers(0, 4, rows))
+    levels = np.sort(rng.integers(-8, 9, (rows, (1 << output.width) - 1)), axis=1)
+    return Thresholds(output=output, levels=levels)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.data())
+def test_nothing_changes(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    code = data.draw(st.sampled_from([U1, S1, U2]))
+    sizes = [3, *data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))]
+    nodes = []
+    for k, (columns, rows) in enumerate(itertools.pairwise(sizes)):
+        weights = random_weights(rng, rows, columns, data.draw(st.sampled_from([0.0, 0.4, 0.8, 1.0])))
+        last = k == len(sizes) - 2
+        nodes.append(
+            Linear(
+                name=f"fc{k}",
+                weights=weights,
+                bias=rng.integers(-3, 4, rows) if data.draw(st.booleans()) else None,
+                requantize=None if last and data.draw(st.booleans()) else draw_requantize(data, rng, rows),
+            )
+        )
+    check(Network(input_shape=(3,), input_type=code, input_scale=1.0, nodes=nodes), every_code(code, 3))
+
+
+def two_layers(first: list[list[int]], levels: list[list[int]], second: list[list[int]]) -> Network:
+    nodes = [
+        Linear(name="a", weights=np.array(first, np.int8), requantize=Thresholds(output=U2, levels=np.array(levels))),
+        Linear(name="b", weights=np.array(second, np.int8), bias=np.array([5] * len(second))),
+    ]
+    return Network(input_shape=(len(first[0]),), input_type=U2, input_scale=1.0, nodes=nodes)
+
+
+def test_constants_move_into_the_next_offset() -> None:
+    always_two = [-4, -3, 4]  # sums lie from -3 to 3
+    network = two_layers([[1, -1], [1, -1], [0, 0]], [[-1, 0, 1], always_two, [0, 1, 2]], [[1, -1, 1], [0, 1, 1]])
+    first, second = check(network, every_code(U2, 2))
+    assert dict(first.constants) == {1: 2, 2: 1}
+    assert first.unused == ()
+    assert first.channels.tolist() == [0]
+    assert second.inputs.tolist() == [0]
+    assert second.offset.tolist() == [5 - 2 + 1, 5 + 2 + 1]
+    assert second.weights.tolist() == [[1], [0]]
+
+
+def test_a_level_at_either_extreme_makes_no_constant() -> None:
+    network = two_layers([[1, 1], [1, 1]], [[6, 7, 7], [-1, 0, 1]], [[1, 1]])  # sums lie from 0 to 6
+    first, _ = check(network, every_code(U2, 2))
+    assert dict(first.constants) == {}
+    assert first.channels.tolist() == [0, 1]
+
+
+def test_unread_channels_are_left_out_all_the_way_back() -> None:
+    rng = np.random.default_rng(0)
+    requantize = Thresholds(output=U2, levels=np.tile([-1, 1, 2], (3, 1)))
+    nodes = [
+        Linear(name="a", weights=np.array([[1, 1], [1, -1], [-1, 1]], np.int8), requantize=requantize),
+        Linear(name="b", weights=np.array([[1, 0, 0], [0, 1, 1], [1, 0, 1]], np.int8), requantize=requantize),
+        Linear(name="c", weights=np.array([[1, 0, 0], [-1, 0, 0]], np.int8)),
+    ]
+    network = Network(input_shape=(2,), input_type=U4, input_scale=1.0, nodes=nodes)
+    first, second, third = check(network, random_codes(rng, U4, 50, 2))
+    assert second.unused == (1, 2)
+    assert first.unused == (1, 2)  # channel 2 was read by channel 2 of b alone
+    assert third.inputs.tolist() == [0]
+
+
+def test_a_layer_keeps_a_channel_though_nothing_changes() -> None:
+    constant = two_layers([[1, 1], [1, 0]], [[-9, -8, 20], [-9, 20, 20]], [[1, 1]])
+    first, second = check(constant, every_code(U2, 2))
+    assert first.channels.tolist() == [0]
+    assert dict(first.constants) == {1: 1}
+    assert second.offset.tolist() == [6]
+    unread = two_layers([[1, 1], [1, 0]], [[1, 2, 3], [1, 2, 3]], [[0, 0], [0, 0]])
+    first, _ = check(unread, every_code(U2, 2))
+    assert first.channels.tolist() == [0]
+    assert first.unused == (1,)
+
+
+def test_the_last_layer_keeps_its_constants() -> None:
+    weights = np.array([[1, 0], [0, 0]], np.int8)
+    network = Network(
+        input_shape=(2,),
+        input_type=U2,
+        input_scale=1.0,
+        nodes=[Linear(name="a", weights=weights, requantize=ShiftRound(output=U2, bias=[0, 7], shift=1))],
+    )
+    (layer,) = check(network, every_code(U2, 2))
+    assert layer.channels.tolist() == [0, 1]
+
+
+def test_a_feature_map_streams_by_row_channel_pixel() -> None:
+    rng = np.random.default_rng(1)
+    weights = random_weights(rng, 4, 12, 0.3)
+    network = Network(
+        input_shape=(2, 3, 2),
+        input_type=U4,
+        input_scale=1.0,
+        nodes=[Flatten(name="flat"), Linear(name="fc", weights=weights)],
+    )
+    (layer,) = check(network, random_codes(rng, U4, 20, 2, 3, 2))
+    assert layer.inputs.tolist() == [0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]
+    assert layer.weights.tolist() == weights[:, layer.inputs].tolist()
+
+
+def chain_of(*nodes: object, shape: tuple[int, ...] = (2,)) -> Network:
+    return Network(input_shape=shape, input_type=U4, input_scale=1.0, nodes=nodes)
+
+
+ONES = np.ones((2, 2), np.int8)
+SHIFT = ShiftRound(output=U4, bias=0, shift=1)
+NO_HARDWARE = r" has no hardware yet: it is made for chains of Linear nodes \(a Flatten may come first\)$"
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            chain_of(Conv2d(name="conv", weights=np.ones((1, 1, 2, 2), np.int8)), shape=(1, 2, 2)),
+            r"^node 'conv' \(Conv2d of input\)" + NO_HARDWARE,
+        ),
+        (
+            chain_of(MaxPool2d(name="pool", kernel=1), shape=(1, 2, 2)),
+            r"^node 'pool' \(MaxPool2d of input\)" + NO_HARDWARE,
+        ),
+        (
+            chain_of(
+                Linear(name="a", weights=ONES, requantize=SHIFT),
+                Linear(name="b", weights=ONES, requantize=SHIFT, inputs=("input",)),
+                Add(name="sum", shifts=(0, 0), inputs=("a", "b")),
+            ),
+            r"^node 'b' \(Linear of input\)" + NO_HARDWARE,
+        ),
+        (
+            chain_of(
+                Linear(name="a", weights=ONES, requantize=SHIFT),
+                Add(name="sum", shifts=(0, 0), inputs=("a", "a")),
+            ),
+            r"^node 'sum' \(Add of a, a\)" + NO_HARDWARE,
+        ),
+        (
+            chain_of(Flatten(name="flat"), shape=(1, 2, 2)),
+            "^the network has no Linear node: there is nothing to make hardware for$",
+        ),
+    ],
+)
+def test_unsupported_networks(network: Network, message: str) -> None:
+    with pytest.raises(UnsupportedError, match=message):
+        lower(network)
