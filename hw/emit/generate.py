@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import Linear, Network, entropy
 from sterna.net.container import write_text
 
-SCHEMA = "sterna-accelerator-1"
+SCHEMA = "sterna-accelerator-2"
 
 
 def generate(network: Network, directory: str | os.PathLike[str], *, config: AcceleratorConfig | None = None) -> Path:
@@ -48,7 +50,7 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     """
     plan = plan_accelerator(network, config or AcceleratorConfig())
     text = emit_verilog(plan)
-    description = describe(plan)
+    description = describe(plan, verilog_sha256=hashlib.sha256(text.encode()).hexdigest())
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / f"{plan.name}.v", text)
@@ -67,7 +69,7 @@ def emit_verilog(plan: AcceleratorPlan) -> str:
     return header + text
 
 
-def describe(plan: AcceleratorPlan) -> dict[str, Any]:
+def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:
     """What NAME.json says (docs/hardware.md)."""
     first = plan.units[0]
     element = first.layer.input_type
@@ -78,6 +80,7 @@ def describe(plan: AcceleratorPlan) -> dict[str, Any]:
         "schema": SCHEMA,
         "name": plan.name,
         "network_digest": plan.network.digest,
+        "verilog_sha256": verilog_sha256,
         "config": plan.config.as_json(),
         "tools": {tool: importlib.metadata.version(tool) for tool in ("sterna", "amaranth")},
         "clock": "clk",
@@ -104,7 +107,14 @@ def describe(plan: AcceleratorPlan) -> dict[str, Any]:
             "argmax": plan.config.argmax,
         },
         "units": [_describe_unit(plan, k, timing) for k in range(len(plan.units))],
-        "timing": {"latency_cycles": timing.latency, "interval_cycles": timing.interval},
+        "timing": {
+            "latency_cycles": timing.latency,
+            "interval_cycles": _number(timing.interval),
+            "period_cycles": timing.period_cycles,
+            "period_frames": timing.period_frames,
+            "settled_frames": timing.settled_frames,
+            "largest_gap_cycles": timing.largest_gap,
+        },
         "weights": _describe_weights(plan),
     }
 
@@ -118,7 +128,7 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
         "kind": "dense",
         "lanes": schedule.lanes,
         "cycles": schedule.steps,
-        "interval_cycles": timing.unit_intervals[k],
+        "interval_cycles": _number(timing.unit_intervals[k]),
         "rows": unit.results,
         "columns": unit.layer.weights.shape[1],
         "nonzeros": schedule.nonzeros,
@@ -139,6 +149,11 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
         "output": {"element_width": shape.width, "signed": shape.signed},
         "trace": {"transfer": [name, "transfer"], "payload": [name, "o__payload"]},
     }
+
+
+def _number(interval: Fraction) -> int | float:
+    """An interval as JSON has it: whole where it is, else as near as a float comes."""
+    return interval.numerator if interval.denominator == 1 else float(interval)
 
 
 def _describe_weights(plan: AcceleratorPlan) -> dict[str, Any]:

@@ -8,8 +8,11 @@ FIFO holds more than ``fifo_ahead`` results.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from sterna.hw.graph.plan import AcceleratorPlan
 from sterna.hw.parts.argmax import ARGMAX_LATENCY
@@ -17,27 +20,36 @@ from sterna.hw.parts.fifo import FIFO_LATENCY
 from sterna.hw.units.dense.dense import ISSUE_TO_END, ISSUE_TO_RELEASE, LEVEL_TO_STALL, TAKE_TO_SUM, DensePlan
 from sterna.hw.units.dense.sequencer import ACCEPT_TO_ISSUE
 
-#: The interval is that between this frame's last output transfer and the one before it (docs/hardware.md).
-SETTLED_FRAME = 9
-
 
 @dataclass(frozen=True)
 class Timing:
-    """Cycles of an accelerator.
+    """Cycles of an accelerator whose source and sink never stall.
 
     Attributes
     ----------
     latency : int
         From the first input transfer of a frame to its last output transfer, the accelerator being empty.
-    interval : int
-        Between the last output transfers of consecutive frames, after 8 frames.
-    unit_intervals : tuple of int
-        The same for each unit alone.
+    period_frames, period_cycles : int
+        In the steady state, output repeats after so many frames, so many cycles later.
+    settled_frames : int
+        Frames before the steady state.
+    largest_gap : int
+        Most cycles between the last output transfers of two successive frames, in the steady state.
+    unit_intervals : tuple of Fraction
+        The interval of each unit alone.
     """
 
     latency: int
-    interval: int
-    unit_intervals: tuple[int, ...]
+    period_frames: int
+    period_cycles: int
+    settled_frames: int
+    largest_gap: int
+    unit_intervals: tuple[Fraction, ...]
+
+    @property
+    def interval(self) -> Fraction:
+        """Mean cycles from a frame's last output transfer to the next one's, in the steady state."""
+        return Fraction(self.period_cycles, self.period_frames)
 
 
 @dataclass
@@ -52,6 +64,14 @@ class _Unit:
     releases: list[int] = field(default_factory=list)
     pops: deque[int] = field(default_factory=deque)
     blocked: deque[tuple[int, int]] = field(default_factory=deque)
+
+    def state(self, now: int) -> tuple[object, ...]:
+        """All that decides about later frames, as seen in cycle ``now``."""
+        while self.blocked and self.blocked[0][1] <= self.last_issue:
+            self.blocked.popleft()
+        last = (self.last_issue, self.last_take, self.last_pop, self.last_transfer, *self.releases[-2:])
+        blocked = tuple((begin - now, end - now) for begin, end in self.blocked)
+        return (*(time - now for time in last), tuple(time - now for time in self.pops), blocked)
 
     def ready(self, frame: int) -> int:
         """First cycle in which a beat of a frame can be taken."""
@@ -113,31 +133,59 @@ class _Unit:
         return self.last_transfer
 
 
-def _run(units: list[_Unit], frames: int) -> tuple[int, list[int]]:
-    """(first input transfer, each frame's last output transfer)."""
-    outputs = []
+def _run(units: list[_Unit], frame: int, accepted: int) -> tuple[int, int]:
+    """(last input transfer, last output transfer) of a frame, the one before having been accepted in ``accepted``."""
+    accepted = max(accepted + 1, units[0].ready(frame)) + units[0].plan.beats - 1
+    last = accepted
+    for k, unit in enumerate(units):
+        sink_ready = units[k + 1].ready(frame) if k + 1 < len(units) else 0
+        last = unit.compute(last, sink_ready)[-1]
+    return accepted, last
+
+
+@dataclass(frozen=True)
+class _Steady:
+    """The steady state of a chain: what repeats, from when on, and the frames' last output transfers until then."""
+
+    settled: int
+    frames: int
+    outputs: tuple[int, ...]
+
+    @property
+    def cycles(self) -> int:
+        return self.outputs[self.settled + self.frames] - self.outputs[self.settled]
+
+    @property
+    def largest_gap(self) -> int:
+        steady = self.outputs[self.settled :]
+        return max(b - a for a, b in itertools.pairwise(steady))
+
+
+def _settle(plans: Sequence[DensePlan]) -> _Steady:
+    """Runs frames until the units' state is one that was there before: from then on, everything repeats."""
+    units = [_Unit(plan) for plan in plans]
+    seen: dict[tuple[object, ...], int] = {}
+    outputs: list[int] = []
     accepted = -1
-    for frame in range(frames):
-        accepted = max(accepted + 1, units[0].ready(frame)) + units[0].plan.beats - 1
-        last = accepted
-        for k, unit in enumerate(units):
-            sink_ready = units[k + 1].ready(frame) if k + 1 < len(units) else 0
-            last = unit.compute(last, sink_ready)[-1]
+    while True:
+        accepted, last = _run(units, len(outputs), accepted)
         outputs.append(last)
-    return 0, outputs
-
-
-def _interval(plans: list[DensePlan]) -> int:
-    _, outputs = _run([_Unit(plan) for plan in plans], SETTLED_FRAME + 1)
-    return outputs[SETTLED_FRAME] - outputs[SETTLED_FRAME - 1]
+        state = (accepted - last, *(unit.state(last) for unit in units))
+        frame = len(outputs) - 1
+        if state in seen:
+            return _Steady(seen[state], frame - seen[state], tuple(outputs))
+        seen[state] = frame
 
 
 def compute_timing(plan: AcceleratorPlan) -> Timing:
     """Latency and interval of an accelerator, and each unit's own interval."""
-    units = list(plan.units)
-    first, outputs = _run([_Unit(unit) for unit in units], 1)
+    steady = _settle(plan.units)
+    alone = [_settle([unit]) for unit in plan.units]
     return Timing(
-        latency=outputs[0] - first + (ARGMAX_LATENCY if plan.config.argmax else 0),
-        interval=_interval(units),
-        unit_intervals=tuple(_interval([unit]) for unit in units),
+        latency=steady.outputs[0] + (ARGMAX_LATENCY if plan.config.argmax else 0),
+        period_frames=steady.frames,
+        period_cycles=steady.cycles,
+        settled_frames=steady.settled,
+        largest_gap=steady.largest_gap,
+        unit_intervals=tuple(Fraction(unit.cycles, unit.frames) for unit in alone),
     )
