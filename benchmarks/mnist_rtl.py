@@ -24,9 +24,10 @@ from common import MODELS, parser, write
 
 from sterna.cli.simulate import test_set
 from sterna.hw import AcceleratorConfig, generate
-from sterna.hw.emit.generate import describe, emit_verilog
+from sterna.hw.emit.describe import describe
+from sterna.hw.emit.verilog import emit_verilog
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
-from sterna.hw.units.dense.dense import DensePlan
+from sterna.hw.units.dense.plan import DensePlan
 from sterna.net import Linear, Network, entropy, load
 from sterna.sim.compare import compare
 from sterna.sim.golden import GoldenModel

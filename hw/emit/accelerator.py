@@ -1,14 +1,14 @@
-"""The accelerator: units in a chain between two AXI4-Streams."""
+"""The accelerator: a graph of units between two AXI4-Streams."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.graph.plan import AcceleratorPlan
-from sterna.hw.parts.argmax import Argmax
-from sterna.hw.units.dense.dense import DenseUnit
 
 
 def byte_width(width: int) -> int:
@@ -22,7 +22,7 @@ class Accelerator(wiring.Component):
     ``tdata`` holds whole bytes an element, element 0 in the low bits; upper bits of an input element are ignored,
     those of an output element extend it. ``s_axis_tlast`` must come with a frame's last beat; a frame where it comes
     early is dropped, one where it does not come is dropped up to and including the next ``tlast``; either way
-    ``frame_error`` is high for a cycle. Latency and interval: ``cycles.py``.
+    ``frame_error`` is high for a cycle. Latency and interval: ``graph/timing.py``.
 
     Parameters
     ----------
@@ -51,12 +51,11 @@ class Accelerator(wiring.Component):
 
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
-        self._element_width = plan.units[0].layer.input_type.width
-        self._input_lane = byte_width(self._element_width)
-        self._output_width = byte_width(plan.output_shape.width)
+        self._input_lane = byte_width(plan.input.element.width)
+        self._output_width = byte_width(plan.output.element.width)
         super().__init__(
             {
-                "s_axis_tdata": In(self._input_lane * plan.units[0].elements),
+                "s_axis_tdata": In(self._input_lane * plan.input.elements),
                 "s_axis_tvalid": In(1),
                 "s_axis_tready": Out(1),
                 "s_axis_tlast": In(1),
@@ -71,52 +70,59 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self._plan
-        previous = None
-        for k, (name, unit_plan) in enumerate(zip(plan.unit_names, plan.units, strict=True)):
-            unit = DenseUnit(unit_plan, framed=k == 0)
-            m.submodules[name] = unit
-            if previous is None:
-                self._connect_input(m, unit)
-            else:
-                m.d.comb += [
-                    unit.i.valid.eq(previous.o.valid),
-                    unit.i.payload[0].eq(previous.o.payload),
-                    previous.o.ready.eq(unit.i.ready),
-                ]
-            previous = unit
-        assert previous is not None
-        last = previous.o
-        if plan.config.argmax:
-            m.submodules.argmax = argmax = Argmax(count=plan.units[-1].results, shape=plan.score_shape)
-            wiring.connect(m, last, argmax.i)
-            last = argmax.o
+        parts: list[Any] = []
+        for name, unit, sources in zip(plan.unit_names, plan.units, plan.sources, strict=True):
+            part: Any = unit.component(framed=-1 in sources)
+            m.submodules[name] = part
+            for port, source in zip(input_ports(part, len(sources)), sources, strict=True):
+                if source < 0:
+                    self._connect_input(m, part, port)
+                else:
+                    _connect(m, parts[source].o, port)
+            parts.append(part)
+        last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
-            self.m_axis_tdata.eq(_extended(last.payload, plan.output_shape, self._output_width)),
+            self.m_axis_tdata.eq(_extended(last.payload, plan.output.element, self._output_width)),
             last.ready.eq(self.m_axis_tready),
         ]
         self._mark_last(m)
         return m
 
-    def _connect_input(self, m: Module, unit: DenseUnit) -> None:
-        codes = [
-            self.s_axis_tdata.word_select(k, self._input_lane)[: self._element_width]
-            for k in range(self._plan.units[0].elements)
-        ]
+    def _connect_input(self, m: Module, unit: Any, port: stream.Interface) -> None:
+        element = self._plan.input.element.width
+        codes = [self.s_axis_tdata.word_select(k, self._input_lane)[:element] for k in range(self._plan.input.elements)]
         m.d.comb += [
-            unit.i.valid.eq(self.s_axis_tvalid),
-            unit.i.payload.as_value().eq(Cat(*codes)),
+            port.valid.eq(self.s_axis_tvalid),
+            Value.cast(port.payload).eq(Cat(*codes)),
             unit.i_last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(unit.i.ready),
+            self.s_axis_tready.eq(port.ready),
             self.frame_error.eq(unit.error),
         ]
 
     def _mark_last(self, m: Module) -> None:
-        beats = self._plan.output_beats
+        beats = self._plan.output.beats
         beat = Signal(range(beats))
         m.d.comb += self.m_axis_tlast.eq(beat == beats - 1)
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
             m.d.sync += beat.eq(Mux(self.m_axis_tlast, 0, beat + 1))
+
+
+def _connect(m: Module, output: stream.Interface, port: stream.Interface) -> None:
+    """One unit's output to another's input; a stream of single elements may be one of arrays to its reader."""
+    if output.signature == port.signature.flip():
+        wiring.connect(m, output, port)
+        return
+    m.d.comb += [
+        port.valid.eq(output.valid),
+        Value.cast(port.payload).eq(output.payload),
+        output.ready.eq(port.ready),
+    ]
+
+
+def input_ports(component: Any, count: int) -> list[stream.Interface]:
+    """A unit's input streams: ``i``, or ``i_0``, ``i_1``, … where there are several."""
+    return [component.i] if count == 1 else [getattr(component, f"i_{k}") for k in range(count)]
 
 
 def _extended(value: Value, shape: Shape, width: int) -> Value:

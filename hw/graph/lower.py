@@ -2,189 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 
-from sterna.net import (
-    ActivationType,
-    Flatten,
-    Linear,
-    Network,
-    Requantization,
-    ShiftRound,
-    Thresholds,
-    shift_round,
-    thresholds,
-)
+from sterna.hw.units import KINDS
+from sterna.hw.units.protocol import Layer, Lowering
+from sterna.net import Flatten, Network, Node
 from sterna.net.errors import InvalidValueError
+from sterna.net.nodes import INPUT
 
 
 class UnsupportedError(InvalidValueError):
     """A network that is valid, but that no unit exists for."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class DenseLayer:
-    """A dense layer as hardware computes it.
+@dataclass(eq=False)
+class _Vertex:
+    """A node on its way to a layer; ``source`` is what it reads, by name, any Flatten passed over."""
 
-    Attributes
-    ----------
-    name : str
-        The node.
-    weights : int8, (rows, columns)
-        Columns in the order of ``inputs``.
-    inputs : int64, (columns,)
-        Network index of each column (for the first layer: in stream order).
-    channels : int64, (rows,)
-        Network index of each row.
-    constants : mapping of int to int
-        Channels left out because their code never changes, and that code.
-    unused : tuple of int
-        Channels left out because nothing reads them.
-    offset : int64, (rows,)
-        What the node's bias and the constant channels before it add to a row's sum.
-    requantize : Thresholds, ShiftRound or None
-        For the rows that are kept.
-    input_type : ActivationType
-    """
-
-    name: str
-    weights: np.ndarray
-    inputs: np.ndarray
-    channels: np.ndarray
-    constants: Mapping[int, int]
-    unused: tuple[int, ...]
-    offset: np.ndarray
-    requantize: Requantization | None
-    input_type: ActivationType
+    lowering: Lowering
+    source: str
+    spread: int  # channels of the reader for each one of the source: pixels, where a Flatten lies between
+    constants: dict[int, int] = field(default_factory=dict)
+    kept: np.ndarray = field(default_factory=lambda: np.arange(0))
 
     @property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest sum of each row, without the offset; int64, (rows,)."""
-        return sum_bounds(self.weights, self.input_type)
+    def name(self) -> str:
+        return self.lowering.node.name
+
+    def seen(self, constants: dict[int, int]) -> dict[int, int]:
+        """A source's constant channels, as channels of the input."""
+        return {c * self.spread + k: code for c, code in constants.items() for k in range(self.spread)}
+
+    def read(self, channels: int) -> np.ndarray:
+        """Which of the source's channels are read for those that are kept; bool, (channels,)."""
+        return np.asarray(self.lowering.reads(self.kept).reshape(channels, self.spread).any(axis=1))
 
 
-def sum_bounds(weights: np.ndarray, input_type: ActivationType) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest sum that each row can have; int64, (rows,)."""
-    plus = np.count_nonzero(weights > 0, axis=1).astype(np.int64)
-    minus = np.count_nonzero(weights < 0, axis=1).astype(np.int64)
-    return plus * input_type.min - minus * input_type.max, plus * input_type.max - minus * input_type.min
+def lower(network: Network) -> list[Layer]:
+    """Layers of a network, in topological order.
 
-
-def select(requantize: Requantization | None, rows: np.ndarray) -> Requantization | None:
-    """The requantization of some rows, in a new order."""
-    if isinstance(requantize, Thresholds):
-        return Thresholds(output=requantize.output, levels=requantize.levels[rows])
-    if isinstance(requantize, ShiftRound):
-        return ShiftRound(output=requantize.output, bias=requantize.bias[rows], shift=requantize.shift[rows])
-    return None
-
-
-def apply_requantization(requantize: Requantization, acc: np.ndarray) -> np.ndarray:
-    """Codes of one sum a channel; int64, (channels,)."""
-    if isinstance(requantize, Thresholds):
-        return thresholds(acc[None, :], requantize.levels, requantize.output.min)[0]
-    return shift_round(acc[None, :], requantize.bias, requantize.shift, requantize.output)[0]
-
-
-def lower(network: Network) -> list[DenseLayer]:
-    """Dense layers of a network, in order.
-
-    Channels whose code is constant, and channels that nothing reads, are left out: constants move into the next
-    layer's offset. Every hidden layer keeps at least one channel.
+    Channels whose code is constant, and channels that nothing reads, are left out: constants are folded into the
+    layers that read them, as far as these can do without. Every hidden layer keeps at least one channel.
 
     Raises
     ------
     UnsupportedError
-        If the network is no chain of Linear nodes (a Flatten may lead it), or a hidden one has no requantization.
+        If no kind of unit computes a node, or the nodes are no chain.
     """
-    nodes, order = _chain(network)
-    kept = [np.arange(node.weights.shape[0]) for node in nodes]
-    constants: list[dict[int, int]] = [{} for _ in nodes]
-    offsets = []
-    for i, node in enumerate(nodes):
-        input_type = _input_type(network, node)
-        weights = node.weights.astype(np.int64)
-        offset = np.zeros(len(weights), np.int64) if node.bias is None else node.bias.astype(np.int64)
-        if i:
-            for channel, code in constants[i - 1].items():
-                offset = offset + weights[:, channel] * code
-                weights[:, channel] = 0
-        offsets.append(offset)
-        if i < len(nodes) - 1:
-            constants[i] = _constant_channels(node, weights, offset, input_type)
-    for i in reversed(range(len(nodes) - 1)):
-        read = np.asarray(nodes[i + 1].weights[kept[i + 1]].any(axis=0))
-        live = [c for c in range(len(read)) if read[c] and c not in constants[i]]
-        if not live:
-            live = [0]
-            _restore(nodes[i + 1], constants[i], offsets[i + 1])
-        kept[i] = np.array(live)
+    vertices = _chain(network)
+    for before, vertex in zip([None, *vertices], vertices, strict=False):
+        if before is not None:
+            _leave_out_constants(before, vertex)
+        if vertex is not vertices[-1]:
+            vertex.constants = vertex.lowering.constants()
+    vertices[-1].kept = np.arange(vertices[-1].lowering.channels)
+    for vertex, reader in reversed(list(itertools.pairwise(vertices))):
+        read = reader.read(vertex.lowering.channels)
+        kept = [c for c in range(len(read)) if read[c] and c not in vertex.constants]
+        if not kept:
+            kept = [0]
+            if 0 in vertex.constants:
+                reader.lowering.unfold(reader.seen({0: vertex.constants.pop(0)}))
+        vertex.kept = np.array(kept)
+    inputs = np.arange(prod(network.input_shape))
     layers = []
-    for i, node in enumerate(nodes):
-        inputs = kept[i - 1] if i else order
-        dropped = set(range(node.weights.shape[0])) - set(kept[i].tolist())
+    for vertex in vertices:
+        dropped = set(range(vertex.lowering.channels)) - set(vertex.kept.tolist())
         layers.append(
-            DenseLayer(
-                name=node.name,
-                weights=node.weights[np.ix_(kept[i], inputs)],
+            vertex.lowering.layer(
+                sources=(vertex.source,),
                 inputs=inputs,
-                channels=kept[i],
-                constants={c: v for c, v in constants[i].items() if c in dropped},
-                unused=tuple(sorted(dropped - set(constants[i]))),
-                offset=offsets[i][kept[i]],
-                requantize=select(node.requantize, kept[i]),
-                input_type=_input_type(network, node),
+                kept=vertex.kept,
+                constants={c: code for c, code in vertex.constants.items() if c in dropped},
+                unused=tuple(sorted(dropped - set(vertex.constants))),
             )
         )
+        inputs = vertex.kept
     return layers
 
 
-def _restore(reader: Linear, constants: dict[int, int], offset: np.ndarray) -> None:
-    """Takes channel 0 back from the constants."""
-    if 0 in constants:
-        offset -= reader.weights[:, 0].astype(np.int64) * constants.pop(0)
+def _leave_out_constants(source: _Vertex, reader: _Vertex) -> None:
+    """Folds those of a source's constants into its reader that the reader can do without, and forgets the others."""
+    absorbed = reader.lowering.absorbs(reader.seen(source.constants))
+    source.constants = {c: code for c, code in source.constants.items() if reader.seen({c: code}).keys() <= absorbed}
+    reader.lowering.fold(reader.seen(source.constants))
 
 
-def _constant_channels(
-    node: Linear, weights: np.ndarray, offset: np.ndarray, input_type: ActivationType
-) -> dict[int, int]:
-    assert node.requantize is not None  # held by _chain
-    low, high = sum_bounds(weights, input_type)
-    at_low = apply_requantization(node.requantize, low + offset)
-    at_high = apply_requantization(node.requantize, high + offset)
-    return {int(c): int(at_low[c]) for c in np.flatnonzero(at_low == at_high)}
-
-
-def _input_type(network: Network, node: Linear) -> ActivationType:
-    value_type = network.types[node.inputs[0]]
-    assert isinstance(value_type, ActivationType)  # held by Network
-    return value_type
-
-
-def _chain(network: Network) -> tuple[list[Linear], np.ndarray]:
-    """The Linear nodes, and the network's input index of each element in stream order."""
-    shape = network.input_shape
-    index = np.arange(int(np.prod(shape)))
-    if len(shape) == 3:  # maps run row, then channel, then pixel
-        index = index.reshape(shape).transpose(1, 0, 2).reshape(-1)
-    nodes: list[Linear] = []
-    previous = "input"
+def _chain(network: Network) -> list[_Vertex]:
+    """The nodes that units compute; a Flatten is index arithmetic of the unit behind it."""
+    vertices: list[_Vertex] = []
+    previous, source, spread = INPUT, INPUT, 1
     for node in network.nodes:
-        fits = isinstance(node, Linear) or (isinstance(node, Flatten) and not nodes)
-        if not fits or node.inputs != (previous,):
+        lowering = _lowering(network, node)
+        flat = isinstance(node, Flatten) and not vertices
+        if (lowering is None and not flat) or node.inputs != (previous,):
+            made = " and ".join(name for kind in KINDS for name in kind.makes)
             raise UnsupportedError(
                 f"node '{node.name}' ({type(node).__name__} of {', '.join(node.inputs)}) has no hardware yet: it is "
-                "made for chains of Linear nodes (a Flatten may come first)"
+                f"made for chains of {made} nodes (a Flatten may come first)"
             )
-        if isinstance(node, Linear):
-            nodes.append(node)
+        if lowering is not None:
+            vertices.append(_Vertex(lowering, source, spread))
+            source, spread = node.name, 1
         previous = node.name
-    if not nodes:
-        raise UnsupportedError("the network has no Linear node: there is nothing to make hardware for")
-    for node in nodes[:-1]:
-        if node.requantize is None:
-            raise UnsupportedError(f"node '{node.name}' feeds another and needs a requantize")
-    return nodes, index
+    if not vertices:
+        made = " or ".join(name for kind in KINDS for name in kind.makes)
+        raise UnsupportedError(f"the network has no {made} node: there is nothing to make hardware for")
+    _check_requantized(network, vertices[:-1])
+    return vertices
+
+
+def _lowering(network: Network, node: Node) -> Lowering | None:
+    """By the first kind that computes the node."""
+    return next((found for kind in KINDS if (found := kind.lower(network, node)) is not None), None)
+
+
+def _check_requantized(network: Network, vertices: Sequence[_Vertex]) -> None:
+    for vertex in vertices:
+        if vertex.name in network.accumulators and network.types[vertex.name] is network.accumulators[vertex.name]:
+            raise UnsupportedError(f"node '{vertex.name}' feeds another and needs a requantize")

@@ -1,1 +1,19 @@
-"""Units: what a network's nodes become in hardware, one folder a kind."""
+"""Units: what a network's nodes become in hardware, one folder a kind. Nothing outside this folder names a kind."""
+
+from __future__ import annotations
+
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.argmax.plan import ArgmaxPlan
+from sterna.hw.units.dense.kind import DENSE
+from sterna.hw.units.protocol import Kind, Unit
+
+#: Every kind that computes nodes.
+KINDS: tuple[Kind, ...] = (DENSE,)
+
+
+def classifier(scores: StreamType) -> Unit:
+    """What gives the index of the highest score instead of the scores."""
+    return ArgmaxPlan(scores=scores)
+
+
+__all__ = ["KINDS", "classifier"]

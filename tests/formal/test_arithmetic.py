@@ -26,8 +26,8 @@ from sterna.hw.parts.tables import (
     plan_tables,
 )
 from sterna.hw.units.dense.columns import Window
-from sterna.hw.units.dense.dense import ISSUE_TO_END
 from sterna.hw.units.dense.lane import Lane
+from sterna.hw.units.dense.pipeline import ISSUE_TO_END
 from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType, ShiftRound, Thresholds
 

@@ -11,7 +11,7 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal, ValueLike
 from amaranth.sim import Simulator
 
 from sterna.hw.graph.lower import lower
-from sterna.hw.units.dense.dense import DensePlan, plan_dense
+from sterna.hw.units.dense.plan import DensePlan, plan_dense
 from sterna.net import ActivationType, Linear, Network, Requantization
 
 U1, U2, U4, U8 = (ActivationType(width, False) for width in (1, 2, 4, 8))

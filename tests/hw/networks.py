@@ -61,7 +61,7 @@ def random_plan(seed: int) -> AcceleratorPlan:
 
 def axi_beats(frames: Sequence[Sequence[int]], plan: AcceleratorPlan) -> list[tuple[int, bool]]:
     """(tdata, tlast) of each beat; the padding is anything but 0."""
-    elements = plan.units[0].elements
+    elements = plan.input.elements
     lane = byte_width(plan.network.input_type.width)
     beats = []
     for frame in frames:
@@ -89,15 +89,15 @@ def drive_accelerator(
         Port(dut.s_axis_tvalid, dut.s_axis_tready, dut.s_axis_tdata),
         Port(dut.m_axis_tvalid, dut.m_axis_tready, dut.m_axis_tdata),
         beats,
-        count=frames * plan.output_beats,
+        count=frames * plan.output.beats,
         set_beat=set_beat,
         probes=(dut.m_axis_tvalid & dut.m_axis_tready, dut.m_axis_tlast, dut.frame_error),
         **stalls,
     )
     lasts = [last for transfer, last, _ in record.probes if transfer]
-    assert lasts == ([0] * (plan.output_beats - 1) + [1]) * frames
+    assert lasts == ([0] * (plan.output.beats - 1) + [1]) * frames
     width = len(dut.m_axis_tdata)
-    if plan.output_shape.signed:
+    if plan.output.element.signed:
         record.results = [value - (1 << width) if value >> (width - 1) else value for value in record.results]
     return record, dut
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
@@ -11,8 +12,28 @@ from amaranth.lib.wiring import In, Out
 
 from sterna.hw.parts.rom import NO_COLLISION
 from sterna.hw.units.dense.columns import Window, carry_width
+from sterna.hw.units.dense.pipeline import Stage, carried
 from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType
+
+
+@dataclass(frozen=True)
+class Move:
+    """A decoded word: by how much the position moves, the weight's sign, and whether a code is added at all."""
+
+    distance: Signal
+    plus: Signal
+    adds: Signal
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a move led: the position, the weight's sign, whether its code is added, and if it begins a row."""
+
+    position: Signal
+    plus: Signal
+    adds: Signal
+    first: Signal
 
 
 class LaneControl(wiring.Signature):
@@ -21,13 +42,13 @@ class LaneControl(wiring.Signature):
     Members
     -------
     position, activation : In(1)
-        A step is in the stage that moves the position (3), or that reads the activation (5).
+        A step is in stage MOVE, or in stage HOLD.
     entering : In(1)
-        The step in stage 3 leads into a frame: its carry ends no row.
+        The step in stage MOVE leads into a frame: its carry ends no row.
     finish : In(1)
-        The step in stage 7 is the frame's last: every lane's row ends.
+        The step in stage ADD is the frame's last: every lane's row ends.
     bank : In(1)
-        Which of the two input buffers the step in stage 4 reads.
+        Which of the two input buffers the step in stage READ reads.
     write, write_bank, write_address, write_data :
         The input buffers' common write port.
     """
@@ -51,8 +72,8 @@ class LaneControl(wiring.Signature):
 class Lane(wiring.Component):
     """Adds and subtracts the activations at a schedule's positions.
 
-    One index word a cycle, no backpressure: a word enters at stage 2, its activation is added at stage 7, and a row's
-    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at stage 6. Exact:
+    One index word a cycle, no backpressure: a word enters at stage DECODE, its activation is added at ADD, and a row's
+    sum stands in ``sum`` from the cycle after the one in which the next row's first word was at CHOOSE. Exact:
     docs/arithmetic.md; partial sums may wrap, the sum does not.
 
     Cost: one ``address_width``-bit and one ``acc_width + 1``-bit adder, and the two input buffers in one memory; no
@@ -145,36 +166,28 @@ class Lane(wiring.Component):
             write.data.eq(self.control.write_data),
         ]
 
-        position, adds, plus, first = self._walk(m, *self._distance(m))
-        m.d.comb += read.addr.eq(Cat(position[self._select_width :], self.control.bank))
+        place = self._walk(m, self._decode(m))
+        m.d.comb += read.addr.eq(Cat(place.position[self._select_width :], self.control.bank))
 
-        adds_5, plus_5, first_5 = Signal(), Signal(), Signal()
-        adds_6, plus_6 = Signal(), Signal()
-        select_5, select_6 = Signal(self._select_width), Signal(self._select_width)
+        adds_5 = carried(m, place.adds, "adds", Stage.HOLD)
+        plus_5 = carried(m, place.plus, "plus", Stage.HOLD)
+        first_5 = carried(m, place.first, "first", Stage.HOLD)
+        select_5 = carried(m, place.position[: self._select_width], "select", Stage.HOLD)
         # without reset or enable, so that it can become the memory's own output register
         fetched = Signal(self._word_width, reset_less=True)
-        m.d.sync += [
-            adds_5.eq(adds),
-            plus_5.eq(plus),
-            first_5.eq(first),
-            select_5.eq(position[: self._select_width]),
-            fetched.eq(read.data),
-            adds_6.eq(adds_5),
-            plus_6.eq(plus_5),
-            select_6.eq(select_5),
-        ]
+        m.d.sync += fetched.eq(read.data)
+
+        adds_6 = carried(m, adds_5, "adds", Stage.CHOOSE)
         with m.If(~self.control.activation):  # a register that is cleared costs no logic
             m.d.sync += adds_6.eq(0)
-
-        # stage 6 chooses, masks and inverts the code; stage 7 subtracts what it is now from the sum
+        plus_6 = carried(m, plus_5, "plus", Stage.CHOOSE)
+        first_6 = carried(m, first_5, "first", Stage.CHOOSE)
+        select_6 = carried(m, select_5, "select", Stage.CHOOSE)
         operand = Signal(self._activation.width)
-        plus_7, first_6 = Signal(), Signal()
         masked = _chosen(fetched, select_6) & adds_6.replicate(len(operand))
-        m.d.sync += [
-            operand.eq(masked ^ plus_6.replicate(len(operand))),
-            plus_7.eq(plus_6),
-            first_6.eq(first_5),
-        ]
+        m.d.sync += operand.eq(masked ^ plus_6.replicate(len(operand)))
+
+        plus_7 = carried(m, plus_6, "plus", Stage.ADD)
         acc = Signal(signed(self._acc_width))
         total = Signal(signed(self._acc_width))
         m.d.comb += [
@@ -186,8 +199,8 @@ class Lane(wiring.Component):
             m.d.sync += [acc.eq(0), self.sum.eq(total)]
         return m
 
-    def _distance(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Stage 2: the distance, an escape in place of its mark, the sign, and whether a code is added.
+    def _decode(self, m: Module) -> Move:
+        """Stage DECODE: the distance, an escape in place of its mark, the sign, and whether a code is added.
 
         A filler of the plain format has no sign, which would move it one place further.
         """
@@ -210,22 +223,22 @@ class Lane(wiring.Component):
         distance = Signal(len(whole))
         sign, adds = Signal(), Signal()
         m.d.sync += [distance.eq(whole), sign.eq(plus), adds.eq(~silent)]
-        return distance, sign, adds
+        return Move(distance, sign, adds)
 
-    def _walk(self, m: Module, distance: Signal, plus: Signal, adds: Signal) -> tuple[Signal, ...]:
-        """Stage 3: the next position, and (registered) whether its code is added, the sign, and if it begins a row."""
+    def _walk(self, m: Module, move: Move) -> Place:
+        """Stage MOVE: the next position, which the stage after reads."""
         size = self._window.address_width
         position = Signal(size, init=self._start)
         adds_4, plus_4, first = Signal(), Signal(), Signal()
         moved = Signal(size + 1)
         # a positive weight is one place further, which is the adder's carry
-        m.d.comb += moved.eq((Cat(1, position) + Cat(plus, distance))[1:])
+        m.d.comb += moved.eq((Cat(1, position) + Cat(move.plus, move.distance))[1:])
         with m.If(self.control.position):
             m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
-        m.d.sync += [adds_4.eq(adds), plus_4.eq(plus), first.eq(moved[size])]
+        m.d.sync += [adds_4.eq(move.adds), plus_4.eq(move.plus), first.eq(moved[size])]
         with m.If(~self.control.position | self.control.entering):
             m.d.sync += first.eq(0)
-        return position, adds_4, plus_4, first
+        return Place(position, plus_4, adds_4, first)
 
     def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
         """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""

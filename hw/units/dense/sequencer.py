@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.parts.rom import ROM_LATENCY, Rom, delay
 from sterna.hw.units.dense.columns import Window
-
-#: Cycles from the acceptance of a beat to its writing.
-LOAD_LATENCY = ROM_LATENCY
-#: Cycles from the acceptance of a frame's last beat to the issue of its first step.
-ACCEPT_TO_ISSUE = 1
+from sterna.hw.units.dense.pipeline import LOAD_LATENCY
 
 
 class Loader(wiring.Component):
-    """Writes frames of beats into two buffers in turn, and counts those that wait and those that are in use.
+    """Writes frames of beats into two buffers in turn, and counts those that are complete and not yet worked on.
 
     One beat a cycle while a buffer is free; it is written ``LOAD_LATENCY`` cycles later, where the window says so. With
     ``framed``, ``last`` must come with exactly the frame's last beat: a frame that ends early is dropped; one that
@@ -39,10 +35,8 @@ class Loader(wiring.Component):
     waiting : ``Out(1)``
         A frame is complete and not begun.
     begun : ``In(1)``
-        The last step of the oldest waiting frame is issued.
-    released : ``In(1)``
-        The oldest frame in use will be read to its end in two cycles: beats that are taken from the next cycle on
-        may replace it.
+        The last step of the oldest waiting frame is issued: beats that are taken from the next cycle on may replace it,
+        since they are written only after that step has read.
     error : ``Out(1)``
         A frame was dropped.
     """
@@ -55,7 +49,6 @@ class Loader(wiring.Component):
     address: Signal
     waiting: Signal
     begun: Signal
-    released: Signal
     error: Signal
 
     def __init__(self, *, window: Window, framed: bool) -> None:
@@ -72,7 +65,6 @@ class Loader(wiring.Component):
                 "address": Out(window.address_width - self._select_width),
                 "waiting": Out(1),
                 "begun": In(1),
-                "released": In(1),
                 "error": Out(1),
             }
         )
@@ -82,7 +74,7 @@ class Loader(wiring.Component):
         first, final = self._beats()
         beat = Signal(range(max(first, final) + 1), init=first)
         bank = Signal()
-        waiting, used = Signal(2), Signal(2)
+        waiting = Signal(2)
         skipping = Signal()
         at_end = Signal(init=first == final)  # registered beside the counter, like the sequencer's flags
         taken, kept = Signal(), Signal()
@@ -90,7 +82,7 @@ class Loader(wiring.Component):
         last = self.last if self._framed else at_end
 
         m.d.comb += [
-            self.ready.eq(~used[1] | skipping),
+            self.ready.eq(~waiting[1] | skipping),
             taken.eq(self.valid & self.ready),
             kept.eq(taken & ~skipping),
             ends.eq(kept & (at_end | last)),
@@ -99,7 +91,6 @@ class Loader(wiring.Component):
         ]
         m.d.sync += [
             waiting.eq(waiting + complete - self.begun),
-            used.eq(used + complete - self.released),
             bank.eq(bank ^ complete),
         ]
         with m.If(kept):
@@ -120,28 +111,47 @@ class Loader(wiring.Component):
         return first, first + beats - 1
 
     def _place(self, m: Module, beat: Signal, kept: Signal, ends: Signal, bank: Signal) -> None:
-        """The address of each live beat, a stride after the one before."""
+        """Where each live beat goes, and its way to the write port.
+
+        The last registers on this way begin with writes of code 0 to the position that no beat is written to, in one
+        bank after the other: rows without weights read it, and no memory can be trusted to hold 0 at power-up.
+        """
         window = self._window
-        kept = delay(m, kept, LOAD_LATENCY, "kept")
-        m.d.comb += self.bank.eq(delay(m, bank, LOAD_LATENCY, "bank"))
-        if window.plain:
-            m.d.comb += [self.write.eq(kept), self.address.eq(delay(m, beat, LOAD_LATENCY, "beat"))]
-            return
+        vacant = window.vacant >> self._select_width
+        kept = delay(m, kept, ROM_LATENCY, "kept")
+        write: Value = kept
+        address: Value = delay(m, beat, ROM_LATENCY, "beat")
+        if not window.plain:
+            write, address = self._stride(m, beat, kept, ends)
+        bank = delay(m, bank, ROM_LATENCY, "bank")
+        for cleared in reversed(range(LOAD_LATENCY - ROM_LATENCY)):
+            name = f"{ROM_LATENCY + 2 - cleared}"
+            later = Signal(init=window.vacant >= 0, name=f"write_{name}")
+            place = Signal(len(self.address), init=max(vacant, 0), name=f"place_{name}")
+            half = Signal(init=cleared, name=f"half_{name}")
+            m.d.sync += [later.eq(write), place.eq(address), half.eq(bank)]
+            write, address, bank = later, place, half
+        m.d.comb += [self.write.eq(write), self.address.eq(address), self.bank.eq(bank)]
+
+    def _stride(self, m: Module, beat: Signal, kept: Value, ends: Signal) -> tuple[Value, Value]:
+        """Whether a beat is live, and its address, a stride after that of the live one before."""
+        window = self._window
         m.submodules.live = live = Rom(shape=unsigned(1), init=[int(bit) for bit in window.live])
         width, offset = len(self.address), window.offset >> self._select_width
         address = Signal(width, init=offset)
         strode, wrapped = Signal(width + 1), Signal(width)
+        write = Signal()
         m.d.comb += [
             live.address.eq(beat),
-            self.write.eq(kept & live.data),
-            self.address.eq(address),
+            write.eq(kept & live.data),
             strode.eq(address + window.stride),
             wrapped.eq(address + (window.stride + offset) % (1 << width)),
         ]
-        with m.If(delay(m, ends, LOAD_LATENCY, "ends")):
+        with m.If(delay(m, ends, ROM_LATENCY, "ends")):
             m.d.sync += address.eq(offset)
-        with m.Elif(self.write):
+        with m.Elif(write):
             m.d.sync += address.eq(Mux(strode[width], wrapped, strode))
+        return write, address
 
 
 class Sequencer(wiring.Component):

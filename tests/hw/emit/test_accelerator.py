@@ -65,7 +65,7 @@ def test_scores_are_extended_to_whole_bytes(code: ActivationType, rows: list[int
     weights = np.array([rows], np.int8)
     for bias in (None, np.array([-5])):
         plan = plan_accelerator(linear_network(weights, code=code, bias=bias), AcceleratorConfig(lanes=1))
-        assert (plan.network.accumulators["fc"].min < 0) == plan.output_shape.signed
+        assert (plan.network.accumulators["fc"].min < 0) == plan.output.element.signed
         frames = np.array(list(itertools.product([code.min, code.max], repeat=3)))
         check_accelerator(plan, frames)
 

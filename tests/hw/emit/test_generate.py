@@ -14,7 +14,7 @@ import pytest
 from bench import S4, U4, random_weights
 
 from sterna.hw import AcceleratorConfig, UnsupportedError, generate, plan_accelerator
-from sterna.hw.graph.cycles import compute_timing
+from sterna.hw.graph.timing import compute_timing
 from sterna.net import Conv2d, Linear, Network, ShiftRound, Thresholds, entropy, save
 
 CONFIG = AcceleratorConfig(lanes=[4, 2], elements_per_beat=2)
@@ -107,7 +107,7 @@ def test_description(network: Network, tmp_path: Path) -> None:
             "elements_per_beat": 2, "beats": 11, "tdata_width": 16,
         },
         "output": {
-            "prefix": "m_axis", "shape": [10], "element_width": plan.score_shape.width, "signed": True,
+            "prefix": "m_axis", "shape": [10], "element_width": plan.output.element.width, "signed": True,
             "bytes_per_element": 1, "elements_per_beat": 1, "beats": 10, "tdata_width": 8, "argmax": False,
         },
         "timing": {"latency_cycles": timing.latency, "interval_cycles": timing.interval},

@@ -10,7 +10,8 @@ from bench import S1, S2, U1, U2, U4, random_codes, random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sterna.hw.graph.lower import DenseLayer, UnsupportedError, lower
+from sterna.hw.graph.lower import UnsupportedError, lower
+from sterna.hw.units.dense.layer import DenseLayer
 from sterna.net import (
     ActivationType,
     Add,
@@ -164,20 +165,6 @@ def test_the_last_layer_keeps_its_constants() -> None:
     )
     (layer,) = check(network, every_code(U2, 2))
     assert layer.channels.tolist() == [0, 1]
-
-
-def test_a_feature_map_streams_by_row_channel_pixel() -> None:
-    rng = np.random.default_rng(1)
-    weights = random_weights(rng, 4, 12, 0.3)
-    network = Network(
-        input_shape=(2, 3, 2),
-        input_type=U4,
-        input_scale=1.0,
-        nodes=[Flatten(name="flat"), Linear(name="fc", weights=weights)],
-    )
-    (layer,) = check(network, random_codes(rng, U4, 20, 2, 3, 2))
-    assert layer.inputs.tolist() == [0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]
-    assert layer.weights.tolist() == weights[:, layer.inputs].tolist()
 
 
 def chain_of(*nodes: object, shape: tuple[int, ...] = (2,)) -> Network:

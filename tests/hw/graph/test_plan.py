@@ -7,9 +7,9 @@ import pytest
 from bench import S4, U4, linear_network, random_weights
 
 from sterna.hw.config import AcceleratorConfig
-from sterna.hw.graph.cycles import compute_timing
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
-from sterna.hw.units.dense.dense import plan_dense
+from sterna.hw.graph.timing import compute_timing
+from sterna.hw.units.dense.plan import plan_dense
 from sterna.net import Flatten, Linear, Network, ShiftRound
 
 
@@ -88,9 +88,9 @@ def test_names() -> None:
 def test_outputs() -> None:
     scores = plan_accelerator(network(4, 3), AcceleratorConfig(lanes=1))
     classes = plan_accelerator(network(4, 3), AcceleratorConfig(lanes=1, argmax=True))
-    assert (scores.output_beats, classes.output_beats) == (3, 1)
-    assert scores.output_shape == scores.score_shape == classes.score_shape
-    assert (classes.output_shape.width, classes.output_shape.signed) == (2, False)
+    assert (scores.output.beats, classes.output.beats) == (3, 1)
+    assert classes.units[-1].inputs == (scores.output,)
+    assert (classes.output.element.width, classes.output.element.signed) == (2, False)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,19 @@ def test_a_beat_of_a_map_holds_pixels_of_one_row() -> None:
         ValueError, match=r"^elements_per_beat must divide the 6 pixels of an input row, not 4: a beat "
     ):
         plan_accelerator(maps, AcceleratorConfig(lanes=1, elements_per_beat=4))
+
+
+def test_a_feature_map_streams_by_row_channel_pixel() -> None:
+    weights = random_weights(np.random.default_rng(1), 4, 12, 0.3)
+    maps = Network(
+        input_shape=(2, 3, 2),
+        input_type=U4,
+        input_scale=1.0,
+        nodes=[Flatten(name="flat"), Linear(name="fc", weights=weights)],
+    )
+    layer = plan_accelerator(maps, AcceleratorConfig(lanes=1)).units[0].layer
+    assert layer.inputs.tolist() == [0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]
+    assert layer.weights.tolist() == weights[:, layer.inputs].tolist()
 
 
 def test_a_beat_stays_in_a_row_of_pixels() -> None:

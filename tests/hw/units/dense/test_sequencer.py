@@ -11,7 +11,8 @@ import pytest
 from bench import run
 
 from sterna.hw.units.dense.columns import Window
-from sterna.hw.units.dense.sequencer import LOAD_LATENCY, Loader, Sequencer
+from sterna.hw.units.dense.pipeline import LOAD_LATENCY
+from sterna.hw.units.dense.sequencer import Loader, Sequencer
 
 PLAIN = Window(address_width=3, offset=3, elements=1, stride=1, live=(True,) * 5)
 ONE_BEAT = Window(address_width=2, offset=0, elements=4, stride=1, live=(True,))
@@ -34,7 +35,13 @@ class Model:
     skipping: bool = False
     error: bool = False
     complete: int = 0
-    writes: deque[tuple[int, int] | None] = field(default_factory=lambda: deque([None] * LOAD_LATENCY))
+    writes: deque[tuple[int, int] | None] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        """At first, code 0 goes to the vacant position, in either bank."""
+        vacant = self.window.vacant // self.window.elements
+        self.writes.extend([(0, vacant), (1, vacant)] if self.window.vacant >= 0 else [None, None])
+        self.writes.extend([None] * (LOAD_LATENCY - 2))
 
     def step(self, taken: bool, last: bool) -> tuple[int, int] | None:
         """One cycle; gives the write, (bank, word), of the beat taken ``LOAD_LATENCY`` cycles before."""
@@ -62,7 +69,7 @@ def load(
 ) -> tuple[int, int]:
     """Sends beats with the given ``last`` flags, computes frames at random; gives the frames begun and the errors.
 
-    A frame is begun at random once it waits, and released ``hold`` or more cycles later, never before the one before.
+    A frame is begun at random once it waits, the first one no earlier than in cycle ``hold``.
     """
     loader = Loader(window=window, framed=framed)
     model = Model(window, framed)
@@ -70,19 +77,16 @@ def load(
     counts = {"begun": 0, "errors": 0}
 
     async def bench(ctx: Any) -> None:
-        sent, used, waiting, error = 0, 0, 0, False
-        begun_at: deque[int] = deque()
+        sent, waiting, error = 0, 0, False
         offered = False
         for cycle in range(cycles):
             offered = offered or (sent < len(lasts) and bool(coin.random() < pace))
-            begun = waiting > 0 and bool(coin.random() < 0.3)
-            released = bool(begun_at) and cycle > begun_at[0] + hold and bool(coin.random() < 0.3)
+            begun = waiting > 0 and cycle >= hold and bool(coin.random() < 0.3)
             ctx.set(loader.valid, offered)
             ctx.set(loader.last, lasts[sent] if sent < len(lasts) else 0)
             ctx.set(loader.begun, begun)
-            ctx.set(loader.released, released)
             assert ctx.get(loader.waiting) == (waiting > 0)
-            assert ctx.get(loader.ready) == (used < 2 or model.skipping)
+            assert ctx.get(loader.ready) == (waiting < 2 or model.skipping)
             assert ctx.get(loader.error) == error
             counts["errors"] += error
             taken = offered and bool(ctx.get(loader.ready))
@@ -93,13 +97,9 @@ def load(
             if taken:
                 sent, offered = sent + 1, False
             if begun:
-                begun_at.append(cycle)
                 counts["begun"] += 1
-            if released:
-                begun_at.popleft()
             waiting += model.complete - before - begun
-            used += model.complete - before - released
-            assert 0 <= used <= 2
+            assert 0 <= waiting <= 2
             await ctx.tick()
 
     run(loader, bench)

@@ -1,149 +1,26 @@
-"""A dense layer: lanes over rows, their shared control, the collector, the requantizer and the output FIFO."""
+"""The dense unit in hardware: lanes over rows, their common control, collector, requantizer and output FIFO."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import TYPE_CHECKING
 
-import numpy as np
-from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.graph.lower import DenseLayer, select
 from sterna.hw.parts.fifo import ResultFifo
 from sterna.hw.parts.requantize import requantizer
 from sterna.hw.parts.rom import delay
-from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.escapes import Escapes
 from sterna.hw.units.dense.lane import Lane
-from sterna.hw.units.dense.schedule import ESCAPE_PRICE, SLACK, Schedule, compile_schedule
-from sterna.hw.units.dense.sequencer import LOAD_LATENCY, Loader, Sequencer
-from sterna.net.errors import InvalidValueError
+from sterna.hw.units.dense.pipeline import LOAD_LATENCY, TAKE_TO_SUM, Stage, stages
+from sterna.hw.units.dense.sequencer import Loader, Sequencer
 
-#: Cycles from the issue of a frame's last step to the first in which a beat can be taken into its buffer.
-ISSUE_TO_RELEASE = 3
-#: Cycles from the issue of the step at whose time a row ends to the cycle before its sum can be taken.
-ISSUE_TO_END = 6
-#: Cycles from a sum's taking to the requantizer's input.
-TAKE_TO_SUM = 2
-#: Cycles from the FIFO's level to the stop of issue.
-LEVEL_TO_STALL = 1
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class DensePlan:
-    """A dense unit before it is hardware: schedule, tables and depths.
-
-    Attributes
-    ----------
-    layer : DenseLayer
-        What is computed.
-    elements : int
-        Input elements in a beat.
-    schedule : Schedule
-    tables : Tables
-        What the requantizer stores.
-    """
-
-    layer: DenseLayer
-    elements: int
-    schedule: Schedule
-    tables: Tables
-
-    @property
-    def name(self) -> str:
-        """The node's name."""
-        return self.layer.name
-
-    @property
-    def beats(self) -> int:
-        """Input beats of a frame."""
-        return -(-self.layer.weights.shape[1] // self.elements)
-
-    @property
-    def results(self) -> int:
-        """Results of a frame."""
-        return self.layer.weights.shape[0]
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """Row of the layer of each result."""
-        return self.schedule.order
-
-    @property
-    def in_flight(self) -> int:
-        """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
-        schedule = self.schedule
-        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1
-        caused = np.minimum(schedule.ends, schedule.steps - 1)
-        frames = 3 + int(visible.max()) // schedule.steps
-        visible = np.concatenate([visible + f * schedule.steps for f in range(frames)])
-        caused = np.sort(np.concatenate([caused + f * schedule.steps for f in range(frames)]))
-        visible.sort()
-        issued = np.searchsorted(caused, caused, side="right")
-        seen = np.searchsorted(visible, caused, side="right")
-        return int((issued - seen).max())
-
-    @property
-    def fifo_depth(self) -> int:
-        """Results that the output FIFO holds, a power of two."""
-        return 1 << (self.in_flight + 1).bit_length()
-
-    @property
-    def fifo_ahead(self) -> int:
-        """Results that may stand in the FIFO while steps are issued; 2 at least, so that no free flow stalls."""
-        return self.fifo_depth - self.in_flight
-
-
-def plan_dense(
-    layer: DenseLayer,
-    *,
-    lanes: int,
-    elements: int = 1,
-    natural: bool = False,
-    slack: float = SLACK,
-    escape_price: int = ESCAPE_PRICE,
-) -> DensePlan:
-    """Compiles a layer.
-
-    Parameters
-    ----------
-    layer : DenseLayer
-    lanes : int
-        1 to the layer's rows.
-    elements : int
-        Input elements in a beat, a power of two.
-    natural : bool
-        Results leave in the rows' own order.
-    slack : float
-    escape_price : int
-        As in :func:`compile_schedule`.
-
-    Raises
-    ------
-    ValueError
-        If ``lanes`` is out of range; the message names the layer.
-    """
-    rows = layer.weights.shape[0]
-    if not 1 <= lanes <= rows:
-        raise InvalidValueError(
-            f"layer '{layer.name}' has {rows} rows to compute and cannot use {lanes} lanes: give it 1 to {rows}"
-        )
-    schedule = compile_schedule(
-        layer.weights, lanes=lanes, elements=elements, natural=natural, slack=slack, escape_price=escape_price
-    )
-    order = np.array(schedule.order)
-    low, high = layer.bounds
-    tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
-    return DensePlan(layer=layer, elements=elements, schedule=schedule, tables=tables)
-
-
-def input_signature(plan: DensePlan) -> stream.Signature:
-    """Stream of a unit's input beats: an array of codes, element 0 in the low bits."""
-    return stream.Signature(data.ArrayLayout(code_shape(plan.layer.input_type), plan.elements))
+if TYPE_CHECKING:
+    from sterna.hw.units.dense.plan import DensePlan
 
 
 class DenseCore(wiring.Component):
@@ -185,7 +62,7 @@ class DenseCore(wiring.Component):
         self._acc_shape = plan.tables.sum_shape
         super().__init__(
             {
-                "i": In(input_signature(plan)),
+                "i": In(plan.stream.signature),
                 "i_last": In(1),
                 "error": Out(1),
                 "stall": In(1),
@@ -217,19 +94,10 @@ class DenseCore(wiring.Component):
         ]
         m.d.sync += word.eq(fetch.data)
 
-        # stage 0 issues, 1 fetches, 2 merges escapes, 3 moves, 4 reads the buffer, 5 holds the code, 6 inverts it,
-        # 7 adds it
-        valid = [sequencer.issue]
-        last = [sequencer.last & sequencer.issue]
-        for stage in range(1, 8):
-            valid.append(delay(m, valid[-1], 1, f"valid_{stage}"))
-            last.append(delay(m, last[-1], 1, f"last_{stage}"))
-        entering = delay(m, sequencer.entering, 3, "entering")
+        valid, last = stages(m, valid=sequencer.issue, last=sequencer.last & sequencer.issue)
+        entering = delay(m, sequencer.entering, Stage.MOVE, "entering")
         bank = Signal()
-        m.d.sync += bank.eq(bank ^ last[4])
-        # the last read is at stage 4, in the cycle before a beat that is taken from now on can be written
-        m.d.comb += loader.released.eq(last[2])
-
+        m.d.sync += bank.eq(bank ^ last[Stage.READ])
         lanes = []
         for k in range(fmt.lanes):
             lane = Lane(
@@ -244,22 +112,22 @@ class DenseCore(wiring.Component):
             lanes.append(lane)
             m.d.comb += [
                 lane.word.eq(word.word_select(k, fmt.lane_width)),
-                lane.control.position.eq(valid[3]),
+                lane.control.position.eq(valid[Stage.MOVE]),
                 lane.control.entering.eq(entering),
                 lane.control.bank.eq(bank),
-                lane.control.activation.eq(valid[5]),
-                lane.control.finish.eq(last[7]),
+                lane.control.activation.eq(valid[Stage.HOLD]),
+                lane.control.finish.eq(last[Stage.ADD]),
                 lane.control.write.eq(loader.write),
                 lane.control.write_bank.eq(loader.bank),
                 lane.control.write_address.eq(loader.address),
                 lane.control.write_data.eq(written),
             ]
         if fmt.escape_width:
-            self._hand_out(m, lanes, valid[2])
+            self._hand_out(m, lanes, valid[Stage.DECODE])
         self._collect(m, lanes)
         return m
 
-    def _hand_out(self, m: Module, lanes: list[Lane], valid: Signal) -> None:
+    def _hand_out(self, m: Module, lanes: list[Lane], valid: Value) -> None:
         """Gives each group's lanes its escapes; in a step, one at most takes it."""
         schedule = self._plan.schedule
         for group, entries in enumerate(schedule.escapes):
@@ -330,7 +198,7 @@ class DenseUnit(wiring.Component):
         self._framed = framed
         super().__init__(
             {
-                "i": In(input_signature(plan)),
+                "i": In(plan.stream.signature),
                 "i_last": In(1),
                 "error": Out(1),
                 "o": Out(stream.Signature(plan.tables.output_shape)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,21 +11,31 @@ from bench import U4
 from networks import check_accelerator, random_frames, random_plan
 
 from sterna.hw.config import AcceleratorConfig
-from sterna.hw.graph.cycles import SETTLED_FRAME, compute_timing
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
+from sterna.hw.graph.timing import compute_timing, find_steady, transfer_times
 from sterna.net import Linear, Network, ShiftRound
 
 
-def check(plan: AcceleratorPlan) -> None:
-    """Latency of a first frame, interval of a late one; and every result."""
-    frames = SETTLED_FRAME + 3
+def check(plan: AcceleratorPlan, *, frames: int = 20) -> None:
+    """Every output transfer comes in the cycle that was computed, with the right value; so do the first frame's."""
     record = check_accelerator(plan, random_frames(plan, frames))
-    last = record.received[plan.output_beats - 1 :: plan.output_beats]
+    assert record.sent[0] == 0
+    assert record.received == transfer_times(plan.units, plan.sources, frames)
+    last = record.received[plan.output.beats - 1 :: plan.output.beats]
+    assert last[0] == compute_timing(plan).latency
+
+
+def check_interval(plan: AcceleratorPlan, *, least: int = 64) -> None:
+    """The mean over whole periods, at least so many frames of them, and the largest gap, are what was computed."""
     timing = compute_timing(plan)
-    assert (last[0] - record.sent[0], last[SETTLED_FRAME] - last[SETTLED_FRAME - 1]) == (
-        timing.latency,
-        timing.interval,
-    )
+    periods = -(-least // timing.period_frames)
+    frames = timing.settled_frames + periods * timing.period_frames + 1
+    record = check_accelerator(plan, random_frames(plan, frames))
+    last = record.received[plan.output.beats - 1 :: plan.output.beats][timing.settled_frames :]
+    assert Fraction(last[-1] - last[0], len(last) - 1) == timing.interval
+    gaps = [b - a for a, b in itertools.pairwise(last)]
+    assert max(gaps) == timing.largest_gap
+    assert gaps[: -timing.period_frames] == gaps[timing.period_frames :]
 
 
 @pytest.mark.parametrize("seed", range(28))
@@ -32,10 +43,25 @@ def test_random_networks(seed: int) -> None:
     check(random_plan(seed))
 
 
+@pytest.mark.parametrize("seed", [1, 2, 5, 9])
+def test_the_interval_over_whole_periods(seed: int) -> None:
+    check_interval(random_plan(seed))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(28, 200))
 def test_two_hundred_random_networks(seed: int) -> None:
-    check(random_plan(seed))
+    check_interval(random_plan(seed))
+
+
+@pytest.mark.parametrize("seed", range(0, 60))
+def test_passing_frames_over_changes_nothing(seed: int) -> None:
+    plan = random_plan(seed)
+    passed, run = (find_steady(plan.units, plan.sources, pass_over=over) for over in (True, False))
+    assert passed.first == run.first
+    assert passed.interval == run.interval
+    assert sorted(passed.gaps * len(run.gaps)) == sorted(run.gaps * len(passed.gaps))
+    assert passed.settled >= run.settled
 
 
 def chain(*sizes: int, lanes: list[int], ones: float = 1.0, **config: object) -> AcceleratorPlan:
@@ -72,9 +98,7 @@ def chain(*sizes: int, lanes: list[int], ones: float = 1.0, **config: object) ->
         chain(9, 20, 3, lanes=[20, 1], ones=0.3),
         chain(9, 20, 3, lanes=[20, 1], ones=0.3, argmax=True),
     ],
-    ids=lambda plan: "-".join(
-        f"{unit.results}x{unit.layer.weights.shape[1]}:{unit.schedule.lanes}" for unit in plan.units
-    ),
+    ids=lambda plan: "-".join(f"{unit.work.beats}:{unit.work.steps}:{unit.work.results}" for unit in plan.units),
 )
 def test_corners(plan: AcceleratorPlan) -> None:
     check(plan)

@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Shape, signed, unsigned
 from bench import Port, Record, drive
 
-from sterna.hw.parts.argmax import ARGMAX_LATENCY, Argmax
+from sterna.hw.units.argmax.component import ARGMAX_LATENCY, Argmax
 
 
 def classify(

@@ -1,0 +1,116 @@
+"""What NAME.json says of an accelerator."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from sterna.hw.emit.accelerator import byte_width
+from sterna.hw.graph.plan import AcceleratorPlan
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.graph.timing import Timing, compute_timing
+from sterna.net import WeightNode, entropy
+
+SCHEMA = "sterna-accelerator-2"
+
+
+def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:
+    """What NAME.json says (docs/hardware.md).
+
+    Parameters
+    ----------
+    plan : AcceleratorPlan
+    verilog_sha256 : str
+        Of the Verilog's UTF-8 text, in hexadecimal: readers refuse a pair of files that do not belong together.
+    """
+    timing = compute_timing(plan)
+    return {
+        "schema": SCHEMA,
+        "name": plan.name,
+        "network_digest": plan.network.digest,
+        "verilog_sha256": verilog_sha256,
+        "config": plan.config.as_json(),
+        "tools": {tool: importlib.metadata.version(tool) for tool in ("sterna", "amaranth")},
+        "clock": "clk",
+        "reset": "rst",
+        "input": {"prefix": "s_axis", **_describe_port(plan.input, plan.network.input_shape)},
+        "output": {
+            "prefix": "m_axis",
+            **_describe_port(plan.output, (1,) if plan.config.argmax else plan.network.output_shape),
+            "argmax": plan.config.argmax,
+        },
+        "units": [_describe_unit(plan, k, timing) for k, unit in enumerate(plan.units) if unit.nodes],
+        "timing": {
+            "latency_cycles": timing.latency,
+            "interval_cycles": _number(timing.interval),
+            "period_cycles": timing.period_cycles,
+            "period_frames": timing.period_frames,
+            "settled_frames": timing.settled_frames,
+            "largest_gap_cycles": timing.largest_gap,
+        },
+        "weights": _describe_weights(plan),
+    }
+
+
+def _describe_port(stream: StreamType, shape: tuple[int, ...]) -> dict[str, Any]:
+    lane = byte_width(stream.element.width)
+    return {
+        "shape": list(shape),
+        "element_width": stream.element.width,
+        "signed": stream.element.signed,
+        "bytes_per_element": lane // 8,
+        "elements_per_beat": stream.elements,
+        "beats": stream.beats,
+        "tdata_width": lane * stream.elements,
+    }
+
+
+def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, Any]:
+    """What is said of every unit, and what its kind adds."""
+    unit, name = plan.units[k], plan.unit_names[k]
+    inputs = ["input" if number < 0 else plan.unit_names[number] for number in plan.sources[k]]
+    return {
+        "name": name,
+        "node": unit.name,
+        "nodes": list(unit.nodes),
+        "inputs": inputs,
+        "lanes": unit.lanes,
+        "cycles": unit.work.steps,
+        "beats": unit.work.beats,
+        "results": unit.work.results,
+        "interval_cycles": _number(timing.unit_intervals[k]),
+        "memory_bits": sum(memory.bits for memory in unit.memories),
+        **unit.describe(),
+        "channel_order": plan.channel_order(k),
+        "output": {
+            "element_width": unit.output.element.width,
+            "signed": unit.output.element.signed,
+            "shape": list(unit.output.shape),
+            "elements_per_beat": unit.output.elements,
+        },
+        "trace": {"transfer": [name, "transfer"], "payload": [name, "o__payload"]},
+    }
+
+
+def _number(interval: Fraction) -> int | float:
+    """An interval as JSON has it: whole where it is, else as near as a float comes."""
+    return interval.numerator if interval.denominator == 1 else float(interval)
+
+
+def _describe_weights(plan: AcceleratorPlan) -> dict[str, Any]:
+    """Figures of the whole network; the entropy is that of the network's own weights, layer by layer."""
+    arrays = [node.weights for node in plan.network.nodes if isinstance(node, WeightNode)]
+    bound = float(sum(entropy(array) * array.size for array in arrays))
+    described = [unit.describe() for unit in plan.units]
+    bits = sum(fields.get("index_bits", 0) for fields in described)
+    return {
+        "count": sum(array.size for array in arrays),
+        "nonzeros": int(sum(np.count_nonzero(array) for array in arrays)),
+        "index_bits": bits,
+        "entropy_bits": bound,
+        "bits_over_entropy": bits / bound if bound else None,
+        "table_bits": sum(fields.get("table_bits", 0) for fields in described),
+    }

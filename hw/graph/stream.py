@@ -1,0 +1,67 @@
+"""What runs over an edge of the graph: the type of a stream between two units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from amaranth.hdl import Shape
+from amaranth.lib import data, stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamType:
+    """Elements of a frame, in which order, and how many a beat.
+
+    Vectors run by ``order``. Feature maps run row, then channel (by ``order``), then pixel; a beat holds neighboring
+    pixels of one row and channel. A partial last beat is padded. The order belongs to the edge: whoever reads it maps
+    its own weights to it.
+
+    Attributes
+    ----------
+    element : Shape
+        Of one element.
+    shape : tuple of int
+        Of the value in the network: (features,) or (channels, height, width).
+    order : tuple of int
+        Network's channel (or feature) of each one that is sent.
+    elements : int
+        Elements in a beat.
+    """
+
+    element: Shape
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    elements: int = 1
+
+    @property
+    def run(self) -> int:
+        """Neighboring elements that begin with a beat of their own: a row of a channel, or a whole vector."""
+        return self.shape[2] if len(self.shape) == 3 else len(self.order)
+
+    @property
+    def beats(self) -> int:
+        """Beats of a frame."""
+        runs = self.shape[1] * len(self.order) if len(self.shape) == 3 else 1
+        return runs * -(-self.run // self.elements)
+
+    @property
+    def signature(self) -> stream.Signature:
+        """The stream in hardware: an array of elements, element 0 in the low bits."""
+        return stream.Signature(data.ArrayLayout(self.element, self.elements))
+
+    def index(self) -> np.ndarray:
+        """int64, (elements sent in a frame,): flat index in the network's value of each, padding left out."""
+        size = prod(self.shape[1:])
+        flat = np.array(self.order, np.int64)[:, None] * size + np.arange(size)
+        if len(self.shape) == 3:
+            flat = flat.reshape(len(self.order), *self.shape[1:]).transpose(1, 0, 2)
+        return flat.reshape(-1)
+
+
+def whole(shape: Sequence[int], element: Shape, *, elements: int = 1) -> StreamType:
+    """A value of which everything is sent, channels in their own order."""
+    shape = tuple(shape)
+    return StreamType(element=element, shape=shape, order=tuple(range(shape[0])), elements=elements)

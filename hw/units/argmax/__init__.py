@@ -1,0 +1,1 @@
+"""The unit that gives the index of the highest score."""

@@ -1,0 +1,40 @@
+"""The folded dense unit as a kind; see ``hw/units/protocol.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.dense.layer import DenseLayer, DenseLowering
+from sterna.hw.units.dense.plan import DensePlan, plan_dense
+from sterna.net import ActivationType, Linear, Network, Node
+
+
+class Dense:
+    """Plans Linear nodes."""
+
+    name = "dense"
+    makes = ("Linear",)
+
+    def lower(self, network: Network, node: Node) -> DenseLowering | None:
+        if not isinstance(node, Linear):
+            return None
+        input_type = network.types[node.inputs[0]]
+        assert isinstance(input_type, ActivationType)  # held by Network
+        return DenseLowering(node, input_type)
+
+    def plan(
+        self,
+        layer: DenseLayer,
+        *,
+        inputs: Sequence[StreamType],
+        lanes: int,
+        natural: bool,
+        options: Mapping[str, Any],
+    ) -> DensePlan:
+        (stream,) = inputs
+        return plan_dense(layer, lanes=lanes, stream=stream, natural=natural, **options)
+
+
+DENSE = Dense()

@@ -1,0 +1,224 @@
+"""A dense unit before it is hardware: its schedule, what its requantizer stores, and its depths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from amaranth.lib import wiring
+
+from sterna.hw.graph.events import Channel
+from sterna.hw.graph.stream import StreamType, whole
+from sterna.hw.parts.tables import Tables, code_shape, plan_tables
+from sterna.hw.units.dense.component import DenseUnit
+from sterna.hw.units.dense.layer import DenseLayer, select
+from sterna.hw.units.dense.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
+from sterna.hw.units.dense.schedule import ESCAPE_PRICE, SLACK, Schedule, compile_schedule
+from sterna.hw.units.dense.timing import DenseClockwork
+from sterna.hw.units.protocol import MemoryUse, Work
+from sterna.net.errors import InvalidValueError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DensePlan:
+    """A dense unit; see :class:`~sterna.hw.units.protocol.Unit`.
+
+    Attributes
+    ----------
+    layer : DenseLayer
+        What is computed, its columns in the order of the stream.
+    stream : StreamType
+        Input.
+    schedule : Schedule
+    tables : Tables
+        What the requantizer stores.
+    """
+
+    layer: DenseLayer
+    stream: StreamType
+    schedule: Schedule
+    tables: Tables
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return (self.layer.name,)
+
+    @property
+    def inputs(self) -> tuple[StreamType, ...]:
+        return (self.stream,)
+
+    @property
+    def output(self) -> StreamType:
+        channels = len(self.layer.channels) + len(self.layer.constants) + len(self.layer.unused)
+        order = tuple(int(self.layer.channels[row]) for row in self.order)
+        return StreamType(element=self.tables.output_shape, shape=(channels,), order=order)
+
+    @property
+    def lanes(self) -> int:
+        return self.schedule.lanes
+
+    @property
+    def elements(self) -> int:
+        """Input elements in a beat."""
+        return self.stream.elements
+
+    @property
+    def beats(self) -> int:
+        """Input beats of a frame."""
+        return self.stream.beats
+
+    @property
+    def results(self) -> int:
+        """Results of a frame."""
+        return len(self.layer.weights)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Row of the layer of each result."""
+        return self.schedule.order
+
+    @property
+    def work(self) -> Work:
+        return Work(steps=self.schedule.steps, beats=self.beats, results=self.results)
+
+    @cached_property
+    def in_flight(self) -> int:
+        """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
+        schedule = self.schedule
+        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1
+        caused = np.minimum(schedule.ends, schedule.steps - 1)
+        frames = 3 + int(visible.max()) // schedule.steps
+        visible = np.concatenate([visible + f * schedule.steps for f in range(frames)])
+        caused = np.sort(np.concatenate([caused + f * schedule.steps for f in range(frames)]))
+        visible.sort()
+        issued = np.searchsorted(caused, caused, side="right")
+        seen = np.searchsorted(visible, caused, side="right")
+        return int((issued - seen).max())
+
+    @property
+    def fifo_depth(self) -> int:
+        """Results that the output FIFO holds, a power of two.
+
+        Twice those in flight: while a unit that was stopped fills its pipeline again, as many leave the FIFO.
+        """
+        return 1 << max((2 * self.in_flight - 1).bit_length(), (self.in_flight + 1).bit_length())
+
+    @property
+    def fifo_ahead(self) -> int:
+        """Results that may stand in the FIFO while steps are issued; 2 at least, so that no free flow stalls."""
+        return self.fifo_depth - self.in_flight
+
+    @property
+    def memories(self) -> tuple[MemoryUse, ...]:
+        schedule, window = self.schedule, self.schedule.window
+        word, code = self.elements * self.layer.input_type.width, self.tables.output_shape.width
+        buffers = [
+            MemoryUse(name=f"lane_{k}", depth=2 * window.size // self.elements, width=word, writable=True)
+            for k in range(self.lanes)
+        ]
+        escapes = [
+            MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
+            for k, group in enumerate(schedule.escapes)
+            if schedule.format.escape_width
+        ]
+        tables = [
+            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
+            for k, table in enumerate(self.tables.tables)
+            if not table.constant
+        ]
+        index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
+        fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=code, writable=True)
+        return (index, *escapes, *buffers, *tables, fifo)
+
+    def clockwork(self, inputs: Sequence[Channel], output: Channel) -> DenseClockwork:
+        (beats,) = inputs
+        return DenseClockwork(plan=self, beats=beats, results=output)
+
+    def component(self, *, framed: bool) -> wiring.Component:
+        return DenseUnit(self, framed=framed)
+
+    def describe(self) -> dict[str, Any]:
+        schedule = self.schedule
+        return {
+            "kind": "dense",
+            "rows": self.results,
+            "columns": self.layer.weights.shape[1],
+            "nonzeros": schedule.nonzeros,
+            "utilization": schedule.utilization,
+            "index_bits": schedule.bits,
+            "word": {
+                "run_width": schedule.format.run_width,
+                "escape_width": schedule.format.escape_width,
+                "step_width": schedule.format.width,
+            },
+            "escapes": [len(group) for group in schedule.escapes] if schedule.format.escape_width else [],
+            "requantizer": type(self.tables).__name__.removesuffix("Tables").lower(),
+            "table_bits": self.tables.bits,
+            "fifo_depth": self.fifo_depth,
+            "constant_channels": {str(c): v for c, v in sorted(self.layer.constants.items())},
+            "unused_channels": list(self.layer.unused),
+        }
+
+
+def plan_dense(
+    layer: DenseLayer,
+    *,
+    lanes: int,
+    elements: int = 1,
+    stream: StreamType | None = None,
+    natural: bool = False,
+    slack: float = SLACK,
+    escape_price: int = ESCAPE_PRICE,
+) -> DensePlan:
+    """Compiles a layer.
+
+    Parameters
+    ----------
+    layer : DenseLayer
+    lanes : int
+        1 to the layer's rows.
+    elements : int
+        Input elements in a beat, a power of two, where no ``stream`` says so.
+    stream : StreamType, optional
+        What comes in; without it, the layer's inputs in their order.
+    natural : bool
+        Results leave in the rows' own order.
+    slack : float
+    escape_price : int
+        As in :func:`compile_schedule`.
+
+    Raises
+    ------
+    ValueError
+        If ``lanes`` is out of range; the message names the layer.
+    """
+    rows = layer.weights.shape[0]
+    if not 1 <= lanes <= rows:
+        raise InvalidValueError(
+            f"layer '{layer.name}' has {rows} rows to compute and cannot use {lanes} lanes: give it 1 to {rows}"
+        )
+    if stream is None:
+        stream = whole(layer.inputs.shape, code_shape(layer.input_type), elements=elements)
+    else:
+        layer = _permuted(layer, stream)
+    schedule = compile_schedule(
+        layer.weights, lanes=lanes, elements=stream.elements, natural=natural, slack=slack, escape_price=escape_price
+    )
+    order = np.array(schedule.order)
+    low, high = layer.bounds
+    tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
+    return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables)
+
+
+def _permuted(layer: DenseLayer, stream: StreamType) -> DenseLayer:
+    """The layer with its columns in the order in which the stream brings them."""
+    column = {int(index): k for k, index in enumerate(layer.inputs)}
+    order = np.array([column[int(index)] for index in stream.index()])
+    return replace(layer, weights=layer.weights[:, order], inputs=layer.inputs[order])
