@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 from pathlib import Path
 
 from amaranth.back import verilog
@@ -56,7 +57,10 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
 
 def emit_verilog(plan: AcceleratorPlan) -> str:
     """Verilog of an accelerator."""
-    text = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+    text: str = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+    for name in plan.unit_names:
+        if not re.search(rf"^ *\\{re.escape(plan.name)}\.{name} +{name} \(", text, re.M):
+            raise RuntimeError(f"unit {name} has another name in the Verilog")  # NAME.json would be wrong
     header = (
         f"// {plan.name}: made by `sterna generate` {importlib.metadata.version('sterna')} from the network\n"
         f"// {plan.network.digest}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,10 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.protocol import Layer, Unit
 from sterna.net.errors import InvalidValueError
 
-#: Lanes that a layer is given at most where they are derived.
-MAX_DERIVED_LANES = 64
+#: Share of a layer's results that its steps may exceed them by where results set the pace.
+WAITS = 0.03
+#: Share of the steps that more lanes have to save to be worth it where no number of lanes reaches the target.
+GAIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,20 @@ class Target:
     rate: str = ""
 
 
-def input_target(layers: Sequence[Layer], stream: StreamType, config: AcceleratorConfig) -> Target:
-    """What the rate that is asked for leaves, or else what the input takes to arrive."""
-    if config.fps is None or config.clock_hz is None:
-        return Target(stream.beats)
-    return Target(int(config.clock_hz / config.fps), f"{config.fps:g} frames/s at {config.clock_hz:g} Hz")
+def find_target(layers: Sequence[Layer], stream: StreamType, config: AcceleratorConfig) -> Target:
+    """What the rate that is asked for leaves; or what nothing can beat: the input's beats, or a layer's results."""
+    if config.fps is not None and config.clock_hz is not None:
+        return Target(int(config.clock_hz / config.fps), f"{config.fps:g} frames/s at {config.clock_hz:g} Hz")
+    results = max(layer.least_interval(()) for layer in layers)
+    return Target(max(stream.beats, int(results * (1 + WAITS))))
 
 
 def derive_unit(
     layer: Layer, *, inputs: Sequence[StreamType], natural: bool, options: Mapping[str, Any], target: Target
 ) -> Unit:
     """The unit with the fewest lanes that reach the target.
+
+    Where none do, and no rate was asked for: the fewest that more lanes would not make faster by ``GAIN``.
 
     Raises
     ------
@@ -46,18 +51,38 @@ def derive_unit(
             f"{target.rate} leave {target.cycles} cycles a frame, and layer '{layer.name}' takes at least {needed} "
             "(its results and its input beats): lower fps, or give more elements_per_beat"
         )
-    most = min(layer.most_lanes, MAX_DERIVED_LANES)
-    lanes = min(layer.least_lanes(target.cycles), most)
-    while True:
-        unit = layer.kind.plan(layer, inputs=inputs, lanes=lanes, natural=natural, options=options)
-        if unit.work.steps <= target.cycles:
-            return unit
-        if lanes == most:
-            break
-        lanes += 1
-    if target.rate:
+    units: dict[int, Unit] = {}
+
+    def steps(lanes: int) -> int:
+        if lanes not in units:
+            units[lanes] = layer.kind.plan(layer, inputs=inputs, lanes=lanes, natural=natural, options=options)
+        return units[lanes].work.steps
+
+    most = layer.most_lanes
+    least = min(layer.least_lanes(target.cycles), most)
+    lanes = _fewest(steps, target.cycles, least, most)
+    if lanes is None and target.rate:
         raise InvalidValueError(
-            f"layer '{layer.name}' takes {unit.work.steps} cycles with {lanes} lanes, and {target.rate} leave "
-            f"{target.cycles}: lower fps"
+            f"layer '{layer.name}' takes {steps(most)} cycles with {most} lanes, as many as it can use, and "
+            f"{target.rate} leave {target.cycles}: lower fps"
         )
-    return unit
+    if lanes is None:
+        enough = int(steps(most) * (1 + GAIN))
+        lanes = _fewest(steps, enough, min(layer.least_lanes(enough), most), most) or most
+    return units[lanes]
+
+
+def _fewest(steps: Callable[[int], int], target: int, least: int, most: int) -> int | None:
+    """The fewest lanes, of ``least`` to ``most``, whose steps reach a target; None if none do.
+
+    Steps fall about as lanes rise: the first guesses follow the steps, and bisection closes the gap.
+    """
+    low, lanes = least - 1, least  # low: too few
+    while steps(lanes) > target:
+        if lanes == most:
+            return None
+        low, lanes = lanes, min(max(lanes + 1, -(-lanes * steps(lanes) // target)), most)
+    while lanes - low > 1:
+        middle = (low + lanes) // 2
+        low, lanes = (low, middle) if steps(middle) <= target else (middle, lanes)
+    return lanes

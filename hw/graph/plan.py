@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sterna.hw.config import AcceleratorConfig, identifier
-from sterna.hw.graph.lanes import derive_unit, input_target
+from sterna.hw.graph.lanes import Target, derive_unit, find_target
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.names import instance_names, module_name
 from sterna.hw.graph.stream import StreamType, whole
+from sterna.hw.graph.timing import find_steady
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units import classifier
 from sterna.hw.units.protocol import Layer, Unit
 from sterna.net import Network
 from sterna.net.errors import InvalidValueError
 from sterna.net.nodes import INPUT
+
+#: Cycles that a rate's target is lowered by, one at a time, should units that reach it not reach it together.
+_TRIES = 8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -75,16 +79,39 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
         If the configuration does not fit it.
     """
     layers = lower(network)
-    streams = {INPUT: _input_stream(network, config)}
+    stream = _input_stream(network, config)
+    name = module_name(
+        config.name or identifier(str(network.metadata.get("name", "accelerator"))), given=config.name is not None
+    )
+    target = find_target(layers, stream, config)
+    for cycles in range(target.cycles, target.cycles - _TRIES, -1):
+        units, sources = _plan_units(layers, stream, config, replace(target, cycles=cycles))
+        if config.fps is None or find_steady(units, sources).interval <= target.cycles:
+            break
+    else:
+        raise InvalidValueError(f"{target.rate} leave {target.cycles} cycles a frame, too few by a little: lower fps")
+    return AcceleratorPlan(
+        name=name,
+        network=network,
+        config=config,
+        units=tuple(units),
+        unit_names=instance_names(units, top=name),
+        sources=tuple(sources),
+    )
+
+
+def _plan_units(
+    layers: Sequence[Layer], stream: StreamType, config: AcceleratorConfig, target: Target
+) -> tuple[list[Unit], list[tuple[int, ...]]]:
+    """The units in topological order, and what each one reads."""
     lanes = _given_lanes(config, layers)
-    target = input_target(layers, streams[INPUT], config)
-    numbers = {INPUT: -1}
+    options = config.schedule_options()
+    streams, numbers = {INPUT: stream}, {INPUT: -1}
     units: list[Unit] = []
     sources: list[tuple[int, ...]] = []
     for k, layer in enumerate(layers):
         inputs = [streams[name] for name in layer.sources]
         natural = k == len(layers) - 1
-        options = config.schedule_options()
         if lanes is None:
             unit = derive_unit(layer, inputs=inputs, natural=natural, options=options, target=target)
         else:
@@ -95,15 +122,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
     if config.argmax:
         units.append(classifier(units[-1].output))
         sources.append((len(units) - 2,))
-    name = config.name or identifier(str(network.metadata.get("name", "accelerator")))
-    return AcceleratorPlan(
-        name=module_name(name),
-        network=network,
-        config=config,
-        units=tuple(units),
-        unit_names=instance_names(units, top=name),
-        sources=tuple(sources),
-    )
+    return units, sources
 
 
 def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:

@@ -72,7 +72,7 @@ class DenseLayer:
 
     def least_interval(self, inputs: Sequence[StreamType]) -> int:
         """One result and one beat a cycle."""
-        return max(len(self.weights), *(stream.beats for stream in inputs))
+        return max([len(self.weights), *(stream.beats for stream in inputs)])
 
     def least_lanes(self, cycles: int) -> int:
         """A lane adds one weight a cycle; a row without weights takes a step too."""

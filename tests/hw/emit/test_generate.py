@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -96,9 +97,10 @@ def test_description(network: Network, tmp_path: Path) -> None:
     assert set(found.pop("tools")) == {"sterna", "amaranth"}
     weights = found.pop("weights")
     assert found == {
-        "schema": "sterna-accelerator-1",
+        "schema": "sterna-accelerator-2",
         "name": "tiny_net",
         "network_digest": network.digest,
+        "verilog_sha256": hashlib.sha256((tmp_path / "tiny_net.v").read_bytes()).hexdigest(),
         "config": CONFIG.as_json(),
         "clock": "clk",
         "reset": "rst",
@@ -110,7 +112,11 @@ def test_description(network: Network, tmp_path: Path) -> None:
             "prefix": "m_axis", "shape": [10], "element_width": plan.output.element.width, "signed": True,
             "bytes_per_element": 1, "elements_per_beat": 1, "beats": 10, "tdata_width": 8, "argmax": False,
         },
-        "timing": {"latency_cycles": timing.latency, "interval_cycles": timing.interval},
+        "timing": {
+            "latency_cycles": timing.latency, "interval_cycles": timing.interval,
+            "period_cycles": timing.period_cycles, "period_frames": timing.period_frames,
+            "settled_frames": timing.settled_frames, "largest_gap_cycles": timing.largest_gap,
+        },
     }  # fmt: skip
     arrays = [node.weights for node in network.nodes]
     bound = sum(entropy(array) * array.size for array in arrays)
@@ -129,7 +135,9 @@ def test_description(network: Network, tmp_path: Path) -> None:
     assert first["constant_channels"] == {"4": 7}
     assert first["unused_channels"] == [7]
     assert sorted(first["channel_order"]) == [0, 1, 2, 3, 5, 6, 8, 9, 10, 11]
-    assert first["output"] == {"element_width": 4, "signed": True}
+    assert first["output"] == {"element_width": 4, "signed": True, "shape": [12], "elements_per_beat": 1}
+    assert (first["nodes"], first["inputs"], second["inputs"]) == (["fc1"], ["input"], ["fc1"])
+    assert (first["beats"], first["results"], second["beats"]) == (11, 10, 10)
     assert first["trace"] == {"transfer": ["fc1", "transfer"], "payload": ["fc1", "o__payload"]}
     assert first["requantizer"] == "level"
     for number, unit in enumerate(units):

@@ -48,7 +48,7 @@ def test_without_lanes_no_layer_is_slower_than_the_input_if_it_can() -> None:
     assert all(steps > 60 for steps in steps_with_one_lane_less(plan))
     assert compute_timing(plan).interval == 60
     narrow = plan_accelerator(network(4, 30, 4, zeros=0.0), AcceleratorConfig(elements_per_beat=4))
-    assert lanes_of(narrow) == [30, 4]  # one beat a frame: as many lanes as there are
+    assert lanes_of(narrow) == [5, 4]  # one beat a frame: results set the pace, 30 of them
 
 
 def test_lanes_for_a_rate() -> None:
@@ -77,8 +77,8 @@ def test_orders_are_permuted_into_the_next_layer() -> None:
 
 
 def test_names() -> None:
-    plan = plan_accelerator(network(4, 3, 2, names=["clk", "argmax"]), AcceleratorConfig(lanes=1))
-    assert plan.unit_names == ("clk_", "argmax_")
+    plan = plan_accelerator(network(4, 3, 2, names=["clk", "argmax"]), AcceleratorConfig(lanes=1, argmax=True))
+    assert plan.unit_names == ("clk_2", "argmax_2", "argmax")
     assert plan.name == "accelerator"
     named = network(4, 2, metadata={"name": "2 digits-mlp"})
     assert plan_accelerator(named, AcceleratorConfig(lanes=1)).name == "n_2_digits_mlp"
@@ -126,7 +126,10 @@ def test_configurations_that_do_not_fit(config: AcceleratorConfig, message: str)
 
 def test_a_rate_that_no_lanes_reach() -> None:
     wide = linear_network(np.ones((2, 64), np.int8))
-    message = r"^layer 'fc' takes 64 cycles with 2 lanes, and 20000 frames/s at 1e\+06 Hz leave 50: lower fps$"
+    message = (
+        r"^layer 'fc' takes 64 cycles with 2 lanes, as many as it can use, and 20000 frames/s at 1e\+06 Hz leave 50: "
+        r"lower fps$"
+    )
     with pytest.raises(ValueError, match=message):
         plan_accelerator(wide, AcceleratorConfig(fps=20_000, clock_hz=1e6, elements_per_beat=2))
 
