@@ -1,4 +1,4 @@
-"""docs/flow.png: from a recipe to a routed design, which room does what, and which files pass between them."""
+"""docs/overview.png: from a recipe to a routed design, which room does what, and which files pass between them."""
 
 from __future__ import annotations
 
