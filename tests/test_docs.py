@@ -57,6 +57,29 @@ def missing_files(page: Path) -> list[str]:
     return [name for name in NAMED.findall(text) if not (ROOT / name).exists() and not (page.parent / name).exists()]
 
 
+def missing_names(page: Path) -> list[str]:
+    """Names such as ``sterna.net.load`` that a page says or imports in its Python, and that are not there."""
+    text = page.read_text(encoding="utf-8")
+    said = set(re.findall(r"\bsterna\.([a-z_]+(?:\.\w+)*)", text))
+    for module, names in re.findall(r"^from sterna\.([\w.]+) import (.+)$", text, flags=re.MULTILINE):
+        said |= {f"{module}.{name.strip().split(' ')[0]}" for name in names.split("#")[0].split(",")}
+    return sorted(name for name in said if not exists(name.split(".")))
+
+
+def exists(parts: list[str]) -> bool:
+    """Whether there is such a module, or a module with such a name in it."""
+    path = ROOT
+    for k, part in enumerate(parts):
+        if (path / part).is_dir():
+            path /= part
+            continue
+        module = path / f"{part}.py"
+        rest = parts[k + 1 :] if module.is_file() else parts[k:]
+        source = module if module.is_file() else path / "__init__.py"
+        return len(rest) < 2 and all(re.search(rf"\b{name}\b", source.read_text(encoding="utf-8")) for name in rest)
+    return True
+
+
 def pictures() -> dict[str, list[str]]:
     """Every picture that a page shows, by its path, and the pages."""
     shown: dict[str, list[str]] = {}
@@ -71,6 +94,7 @@ def pictures() -> dict[str, list[str]]:
 def test_links_and_names_lead_somewhere(page: Path) -> None:
     assert broken_links(page) == []
     assert missing_files(page) == []
+    assert missing_names(page) == []
 
 
 def test_every_picture_has_its_script_and_a_text_for_those_who_do_not_see_it() -> None:
@@ -92,7 +116,10 @@ def test_every_committed_picture_is_shown() -> None:
 def test_a_broken_page_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
-        "# A title, with signs\n[a](gone.md) [b](page.md#a-title-with-signs) [c](#nowhere) `hw/lane.py`, hw/parts/"
+        "# A title, with signs\n[a](gone.md) [b](page.md#a-title-with-signs) [c](#nowhere) `hw/lane.py`, hw/parts/ "
+        "`sterna.net.load` `sterna.net.coeds` `sterna.sim.golden.GoldenModel`\n"
+        "from sterna.net import load, unload  # as\n"
     )
     assert broken_links(page) == ["gone.md", "#nowhere"]
     assert missing_files(page) == ["hw/lane.py"]
+    assert missing_names(page) == ["net.coeds", "net.unload"]

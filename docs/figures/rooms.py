@@ -33,8 +33,9 @@ def facts() -> dict[str, Any]:
 
 
 def rooms() -> list[str]:
-    """Top folders with a package in them."""
-    found = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+    """Top folders that are packages with modules in them."""
+    packages = [path.parent for path in ROOT.glob("*/__init__.py")]
+    found = sorted(folder.name for folder in packages if len(list(folder.rglob("*.py"))) > 1)
     if missing := sorted(set(found) - set(PLACES)):
         raise SystemExit(f"the room {missing[0]!r} has no place in the picture: give it one in PLACES of rooms.py")
     return found
