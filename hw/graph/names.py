@@ -9,9 +9,9 @@ from sterna.hw.config import identifier
 from sterna.hw.units.protocol import Unit
 from sterna.net.errors import InvalidValueError
 
-#: Names of the top module itself: its ports, and the counter of output beats.
+#: Names of the top module itself: its ports, the counter of output beats, and wires of the first unit.
 _OWN = """
-    clk rst frame_error beat
+    clk rst frame_error beat error i_last
     s_axis_tdata s_axis_tvalid s_axis_tready s_axis_tlast m_axis_tdata m_axis_tvalid m_axis_tready m_axis_tlast
 """
 

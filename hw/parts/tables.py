@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 
+from sterna.hw.parts.codes import rounded_bias
 from sterna.hw.parts.rom import ROM_LATENCY
 from sterna.net import ActivationType, Requantization, ShiftRound, bits_for_range
 
@@ -199,7 +200,7 @@ def plan_tables(requantize: Requantization | None, *, offset: np.ndarray, low: n
             sum_shape=sum_shape,
             output_shape=code_shape(output),
             output=output,
-            bias=_table(requantize.offset.astype(np.int64) + offset),
+            bias=_table(rounded_bias(requantize) + offset),
             shift=_table(requantize.shift),
         )
     levels = requantize.levels.astype(np.int64) - offset[:, None]
