@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -305,6 +306,33 @@ def test_no_buffer_is_read_where_it_is_written(case: str) -> None:
                 assert write_bank != bank
                 assert write_address != read_address
         assert reads >= (len(frames) - 1) * plan.schedule.steps
+
+
+@pytest.mark.parametrize(("columns", "elements"), [(9, 1), (6, 2), (40, 1)])
+def test_memories_hold_anything_at_power_up(columns: int, elements: int) -> None:
+    """A row without weights gives its bias, though no beat writes what it reads."""
+    rng = np.random.default_rng(columns)
+    weights = random_weights(rng, 6, columns, 0.6)
+    weights[[1, 4]] = 0
+    weights[:, columns // 2 :: 3] = 0  # columns that are left out, where there are many
+    network = linear_network(weights, code=U4, bias=np.arange(6))
+    plan = plan_of(network, lanes=2, elements=elements)
+    unit = DenseUnit(plan)
+    core = elaborated(elaborated(unit).submodules.core)
+    buffers = [elaborated(getattr(core.submodules, f"lane_{k}")).submodules.buffer for k in range(2)]
+    sent = itertools.count()
+
+    def put(ctx: Any, beat: list[int]) -> None:
+        if next(sent) == 0:
+            for buffer in buffers:
+                for address in range(buffer.depth):
+                    ctx.set(buffer.data[address], int(rng.integers(1, 1 << buffer.shape.width)))
+        ctx.set(unit.i.payload, beat)
+
+    frames = random_codes(rng, U4, 4, columns)
+    record = drive(unit, *ports(unit), beats_of(frames, elements), count=4 * plan.results, set_beat=put)
+    expected = GoldenModel(network).predict(frames)[:, list(plan.order)]
+    np.testing.assert_array_equal(np.array(record.results).reshape(expected.shape), expected)
 
 
 def test_frames_follow_each_other_without_a_gap() -> None:
