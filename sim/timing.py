@@ -37,15 +37,12 @@ class MeasuredTiming:
     broken_period : tuple of :class:`int` or ``None``
         The first frame after the settled ones, and the cycles to the frame a period later, where those are not
         the computed ones.
-    too_long : tuple of :class:`int` or ``None``
-        The first frame after the settled ones, and the cycles to the next, where those are more than was computed.
     """
 
     latency_cycles: int | None = None
     interval: Fraction | None = None
     largest_gap_cycles: int | None = None
     broken_period: tuple[int, int] | None = None
-    too_long: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, manifest: Manifest, *, starts: Sequence[int], ends: Sequence[int]) -> MeasuredTiming:
@@ -71,8 +68,14 @@ class MeasuredTiming:
             latency_cycles=int(ends[0]) - int(starts[0]) if len(ends) else None,
             interval=Fraction(steady[whole] - steady[0], whole) if enough else None,
             largest_gap_cycles=max(gaps) if enough else None,
-            broken_period=_first(manifest, spans, [span != manifest.period_cycles for span in spans]),
-            too_long=_first(manifest, gaps, [gap > manifest.largest_gap_cycles for gap in gaps]),
+            broken_period=next(
+                (
+                    (frame, span)
+                    for frame, span in enumerate(spans, manifest.settled_frames)
+                    if span != manifest.period_cycles
+                ),
+                None,
+            ),
         )
 
     @property
@@ -96,17 +99,4 @@ class MeasuredTiming:
                 f"frame {frame + manifest.period_frames} ends {cycles} cycles after frame {frame}, "
                 f"but {manifest.period_cycles} were computed"
             )
-        if self.too_long is not None:
-            frame, cycles = self.too_long
-            found.append(
-                f"frame {frame + 1} ends {cycles} cycles after frame {frame}, "
-                f"but at most {manifest.largest_gap_cycles} were computed"
-            )
         return found
-
-
-def _first(manifest: Manifest, cycles: list[int], wrong: list[bool]) -> tuple[int, int] | None:
-    if True not in wrong:
-        return None
-    k = wrong.index(True)
-    return manifest.settled_frames + k, cycles[k]
