@@ -183,7 +183,7 @@ def compare(
             f"not {network.digest[:12]}...); generate the Verilog again"
         )
     codes = np.asarray(x)
-    if codes.ndim and len(codes) == 0:
+    if codes.shape[:1] == (0,):
         raise InvalidValueError(f"{manifest.name}: there are no frames to compare; give at least one")
     outputs = model.predict(codes)
     golden = GoldenModel(network)
