@@ -41,7 +41,7 @@ def simulate(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(help="Frames at most.", show_default="all; random ones: 100, or as many as show the interval"),
+        typer.Option(help="Frames at most.", show_default="all; 100 or more random ones"),
     ] = None,
     simulator: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
     stalls: Annotated[bool, typer.Option("--stalls", help="Stall source and sink at random.")] = False,

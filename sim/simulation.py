@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import shutil
+import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,9 +17,10 @@ from cocotb_tools.config import libs_dir
 from cocotb_tools.runner import get_results
 from filelock import FileLock, Timeout
 
+from sterna.net.errors import ToolError
 from sterna.sim.errors import SimulationError
 from sterna.sim.runners import PRODUCT, runner
-from sterna.sim.simulators import Simulator, find
+from sterna.sim.simulators import Simulator, can_make, find
 
 _TIMESCALE = ("1ns", "1ps")
 _STAMP = "digest.txt"
@@ -205,13 +208,34 @@ class Simulation:
         fresh = self._beside(".part")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
-            fresh.mkdir()
-            self._compile(fresh)
+            if self._simulator is Simulator.VERILATOR and not can_make(self._folder):
+                with self._elsewhere() as folder:
+                    self._compile(folder)
+                    shutil.copytree(folder, fresh)
+                    fresh.chmod(self._folder.parent.stat().st_mode)  # not that of a temporary folder
+            else:
+                fresh.mkdir()
+                self._compile(fresh)
             (fresh / _STAMP).write_text(digest, encoding="utf-8")
             shutil.rmtree(self._folder, ignore_errors=True)
             fresh.replace(self._folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[Path]:
+        """A folder among the temporary ones, where no other is left from this folder's builds."""
+        place = Path(tempfile.gettempdir()).resolve()
+        if not can_make(place):
+            raise ToolError(
+                f"Verilator can build neither in {self._folder.parent} nor in the folder for temporary files, {place}, "
+                "because make cannot handle such names: set TMPDIR to a folder without spaces and special characters"
+            )
+        prefix = f"sterna-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]}-"
+        for left in place.glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
 
     def _compile(self, folder: Path) -> None:
         for name, text in self._sources.items():
@@ -229,7 +253,7 @@ class Simulation:
                     log_file=folder / _LOG,
                 )
             except (RuntimeError, SystemExit):
-                (folder / _LOG).replace(self.log)
+                shutil.move(folder / _LOG, self.log)
                 raise SimulationError(f"{self._simulator.value} refused the Verilog; see {self.log}") from None
 
     def _digest(self) -> str:

@@ -150,10 +150,14 @@ def _verilator() -> Tool:
     return Tool(compiler=compiler, environment=changes)
 
 
+def can_make(folder: Path) -> bool:
+    """Whether Verilator's makefiles work in, or with files of, a folder: make splits names at spaces."""
+    return re.fullmatch(r"[\w/.,+@~=-]+", str(folder)) is not None
+
+
 def _check_place(compiler: Path) -> None:
-    """Verilator's makefiles hold these places, and make splits names at spaces."""
     for place in (compiler.parent, Path(sys.prefix)):
-        if not re.fullmatch(r"[\w/.,:+@%~=-]+", str(place)):
+        if not can_make(place):
             raise ToolError(
                 f"Verilator does not work from {place}, because make cannot handle such names: install it and Sterna "
                 "in a folder without spaces and special characters, or use the simulator icarus"
