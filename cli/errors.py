@@ -22,6 +22,7 @@ _EXTRAS = {
     "cocotb": "sim",
     "cocotb_tools": "sim",
     "cocotbext": "sim",
+    "filelock": "sim",
 }
 
 _REASONS = {

@@ -106,7 +106,7 @@ def show(manifest: Manifest) -> None:
         "network": manifest.network_digest,
         "Verilog": manifest.verilog,
         "latency": f"{manifest.latency_cycles} cycles",
-        "interval": f"{manifest.interval_cycles} cycles a frame",
+        "interval": f"{manifest.interval_cycles:.12g} cycles a frame",
         "index bits": f"{weights['index_bits']} for {weights['count']} weights, {weights['nonzeros']} not zero",
     }
     if weights["bits_over_entropy"] is not None:

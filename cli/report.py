@@ -73,7 +73,7 @@ def collect(folder: Path) -> dict[str, Any]:
     }
 
 
-def _device(synthesis: dict[str, Any], interval: int) -> dict[str, Any]:
+def _device(synthesis: dict[str, Any], interval: float) -> dict[str, Any]:
     clock = synthesis["clock"]
     return {
         "device": synthesis["device"],
@@ -103,7 +103,7 @@ def show(figures: dict[str, Any]) -> None:
             "" if accuracy is None else share(accuracy),
             share(figures["zeros"]),
             f"{weights['index_bits']:,}{over}",
-            f"{figures['interval_cycles']:,}",
+            f"{figures['interval_cycles']:,.12g}",
             f"{entry['images_per_second']:,}" if clock else "",
             f"{total['lut4']:,}",
             f"{used['slots']['used']:,} ({100 * used['slots']['share']:.0f} %)",

@@ -24,6 +24,7 @@ __all__ = ["RESULT", "measure", "simulate"]
 
 #: What a run leaves in the folder, for `sterna report`.
 RESULT = "simulation.json"
+_FRAMES, _MOST_FRAMES = 100, 600  # random frames by default: at least, at most
 
 
 def simulate(
@@ -38,7 +39,10 @@ def simulate(
     dataset: Annotated[
         str | None, typer.Option(help="Test images of a data set: digits or mnist.", show_default=False)
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Frames at most.", show_default="all; 100 random ones")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="Frames at most.", show_default="all; 100 or more random ones"),
+    ] = None,
     simulator: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
     stalls: Annotated[bool, typer.Option("--stalls", help="Stall source and sink at random.")] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Compare the output of every layer, too.")] = False,
@@ -58,7 +62,7 @@ def simulate(
         raise InvalidValueError(f"limit must be a positive integer, not {limit}")
     with steps() as progress:
         manifest, network = open_target(target, output, progress)
-        codes, labels = _frames(network, inputs, dataset, limit, seed)
+        codes, labels = _frames(network, inputs, dataset, limit, seed, random=_random_frames(manifest))
         progress(f"simulating {len(codes)} frames with {simulator}")
         result = measure(
             network,
@@ -131,8 +135,15 @@ def measure(
     return {**result, "report": report}
 
 
+def _random_frames(manifest: Manifest) -> int:
+    """How many random frames are simulated by default: enough to measure the interval, if that is no long matter."""
+    from sterna.sim.timing import frames_needed
+
+    return max(_FRAMES, min(frames_needed(manifest), _MOST_FRAMES))
+
+
 def _frames(
-    network: Network, inputs: Path | None, dataset: str | None, limit: int | None, seed: int
+    network: Network, inputs: Path | None, dataset: str | None, limit: int | None, seed: int, *, random: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     import numpy as np
 
@@ -143,7 +154,7 @@ def _frames(
         return codes[:limit], labels[:limit]
     kind = network.input_type
     rng = np.random.default_rng(seed)
-    return rng.integers(kind.min, kind.max + 1, (100 if limit is None else limit, *network.input_shape)), None
+    return rng.integers(kind.min, kind.max + 1, (random if limit is None else limit, *network.input_shape)), None
 
 
 def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
@@ -181,9 +192,10 @@ def _show(result: dict[str, Any]) -> None:
     }
     if "accuracy" in result:
         rows[f"accuracy on {result['dataset']}"] = share(result["accuracy"])
-    for what in ("latency", "interval"):
+    for what in ("latency", "interval", "largest_gap"):
         measured, computed = result[f"{what}_cycles"], result[f"computed_{what}_cycles"]
-        rows[what] = f"{computed} cycles computed, {'not measured' if measured is None else f'{measured} measured'}"
+        known = "not measured" if measured is None else f"{measured:.12g} measured"
+        rows[what.replace("_", " ")] = f"{computed:.12g} cycles computed, {known}"
     if result["waves_path"] is not None:
         rows["waves"] = result["waves_path"]
     console().print(facts(rows))

@@ -68,7 +68,7 @@ def report_folder(folder: Path, device: Device) -> Path:
     return folder / ("synth-" + device.name + ("" if device.speed in (None, 6) else f"-{device.speed}"))
 
 
-def show(report: SynthesisReport, *, interval: int) -> None:
+def show(report: SynthesisReport, *, interval: float) -> None:
     """Print a report; ``interval`` in cycles a frame gives the frames a second."""
     rows: dict[str, object] = {"network": report.network_digest, "device": str(report.device)}
     clock, path = report.clock, report.critical_path

@@ -48,7 +48,7 @@ folder.mkdir(parents=True, exist_ok=True)
 save(network, folder / "own_network.safetensors")
 generate(network, folder, config=AcceleratorConfig(lanes=(4, 1), name="own_network"))
 
-inputs = rng.integers(-128, 128, size=(50, 100))
+inputs = rng.integers(-128, 128, size=(100, 100))
 simulator = "icarus" if shutil.which("iverilog") else "verilator"
 report = compare(network, folder, inputs, simulator=simulator, trace=True)
 report.check()  # raises, naming layer, channel and frame, if anything differs

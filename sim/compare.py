@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sterna.net import Network
+from sterna.net.errors import InvalidValueError
 from sterna.sim.errors import ManifestError, MismatchError, SimulationError
 from sterna.sim.golden import GoldenModel
-from sterna.sim.manifest import Unit
+from sterna.sim.manifest import Manifest, Unit
 from sterna.sim.rtl import RtlModel
 from sterna.sim.simulators import Simulator
 from sterna.sim.stalls import Stall
+from sterna.sim.timing import MeasuredTiming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +37,9 @@ class Report:
         What the Verilog computed.
     mismatch : :class:`~sterna.sim.errors.MismatchError` or ``None``
         The first difference.
-    latency_cycles, interval_cycles : :class:`int` or ``None``
-        Measured; ``None`` where that was not possible (stalls, or fewer than 10 frames for the interval).
-    computed_latency_cycles, computed_interval_cycles : :class:`int`
+    timing : :class:`~sterna.sim.timing.MeasuredTiming`
+        Measured.
+    manifest : :class:`~sterna.sim.manifest.Manifest`
         What the generator computed.
     waves_path : :class:`~pathlib.Path` or ``None``
         The waveform file, if waves were asked for.
@@ -48,10 +51,8 @@ class Report:
     frames: int
     outputs: np.ndarray
     mismatch: MismatchError | None
-    latency_cycles: int | None
-    interval_cycles: int | None
-    computed_latency_cycles: int
-    computed_interval_cycles: int
+    timing: MeasuredTiming
+    manifest: Manifest
     waves_path: Path | None = None
 
     @property
@@ -60,12 +61,39 @@ class Report:
         return self.mismatch is None
 
     @property
+    def latency_cycles(self) -> int | None:
+        """Measured; ``None`` with stalls."""
+        return self.timing.latency_cycles
+
+    @property
+    def interval(self) -> Fraction | None:
+        """Measured, exactly; ``None`` with stalls, or fewer frames than the interval needs."""
+        return self.timing.interval
+
+    @property
+    def interval_cycles(self) -> int | float | None:
+        """:attr:`interval` as a number."""
+        return self.timing.interval_cycles
+
+    @property
+    def largest_gap_cycles(self) -> int | None:
+        """Measured; ``None`` where the interval is."""
+        return self.timing.largest_gap_cycles
+
+    @property
+    def computed_latency_cycles(self) -> int:
+        """What the generator computed."""
+        return self.manifest.latency_cycles
+
+    @property
+    def computed_interval_cycles(self) -> int | float:
+        """What the generator computed."""
+        return self.manifest.interval_cycles
+
+    @property
     def timing_equal(self) -> bool:
         """Whether what was measured of the timing is what was computed."""
-        return self.latency_cycles in (None, self.computed_latency_cycles) and self.interval_cycles in (
-            None,
-            self.computed_interval_cycles,
-        )
+        return not self.timing.differences(self.manifest)
 
     def check(self) -> None:
         """Raises what was found.
@@ -78,10 +106,7 @@ class Report:
         if self.mismatch is not None:
             raise self.mismatch
         if not self.timing_equal:
-            raise MismatchError(
-                f"{self.name}: latency and interval are {self.latency_cycles} and {self.interval_cycles} cycles, "
-                f"but {self.computed_latency_cycles} and {self.computed_interval_cycles} were computed"
-            )
+            raise MismatchError(f"{self.name}: {'; '.join(self.timing.differences(self.manifest))}")
 
     def as_json(self) -> dict[str, Any]:
         """The figures, without the outputs."""
@@ -96,6 +121,9 @@ class Report:
             "interval_cycles": self.interval_cycles,
             "computed_latency_cycles": self.computed_latency_cycles,
             "computed_interval_cycles": self.computed_interval_cycles,
+            "largest_gap_cycles": self.largest_gap_cycles,
+            "computed_largest_gap_cycles": self.manifest.largest_gap_cycles,
+            "timing_equal": self.timing_equal,
             "waves_path": None if self.waves_path is None else str(self.waves_path),
         }
 
@@ -135,6 +163,8 @@ def compare(
     ------
     :exc:`~sterna.sim.errors.ManifestError`
         If the Verilog was made from another network.
+    :exc:`ValueError`
+        If there are no frames, which would be equal to anything.
     :exc:`~sterna.sim.errors.SimulationError`, :exc:`~sterna.net.errors.ToolError`, :exc:`TypeError`, :exc:`ValueError`
         As :meth:`~sterna.sim.rtl.RtlModel.predict`.
     """
@@ -152,8 +182,10 @@ def compare(
             f"{manifest.path}: made from another network (digest {manifest.network_digest[:12]}..., "
             f"not {network.digest[:12]}...); generate the Verilog again"
         )
-    outputs = model.predict(x)
     codes = np.asarray(x)
+    if codes.shape[:1] == (0,):
+        raise InvalidValueError(f"{manifest.name}: there are no frames to compare; give at least one")
+    outputs = model.predict(codes)
     golden = GoldenModel(network)
     expected = (golden.classify(codes) if manifest.output.argmax else golden.predict(codes)).reshape(outputs.shape)
     wrong = _first(expected, outputs)
@@ -171,10 +203,8 @@ def compare(
         frames=len(outputs),
         outputs=outputs,
         mismatch=mismatch,
-        latency_cycles=model.latency_cycles,
-        interval_cycles=model.interval_cycles,
-        computed_latency_cycles=manifest.latency_cycles,
-        computed_interval_cycles=manifest.interval_cycles,
+        timing=model.timing,
+        manifest=manifest,
         waves_path=model.waves_path,
     )
 

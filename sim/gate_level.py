@@ -40,7 +40,7 @@ class GateLevelModel(RtlModel):
         self._gates = Path(gates)
         super().__init__(directory, **options)
 
-    def _design(self) -> dict[str, str]:
+    def _design(self) -> str:
         primitives = resources.files("sterna.sim") / "primitives"
-        cells = {name: (primitives / name).read_text(encoding="utf-8") for name in _PRIMITIVES}
-        return {**cells, "gates.v": self._gates.read_text(encoding="utf-8")}
+        cells = [(primitives / name).read_text(encoding="utf-8") for name in _PRIMITIVES]
+        return "\n".join([*cells, self._gates.read_text(encoding="utf-8")])

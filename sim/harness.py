@@ -15,11 +15,14 @@ is done and judges. The text is Verilog-2005 and runs in Icarus and Verilator al
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
+from sterna.sim.errors import SimulationError
 from sterna.sim.manifest import Manifest
 
-TOP = "sterna_harness"
+_TOP = "sterna_harness"
+_RENAMED = "sterna_dut"
 STALL_CYCLES = 1 << 14
 
 
@@ -51,38 +54,94 @@ _MEANING = {
 }
 
 
-def harness(manifest: Manifest, *, trace: bool = False, waves: str | None = None) -> str:
-    """Verilog of the test bench.
+class Harness:
+    """Verilog of the test bench around a design.
 
     Parameters
     ----------
     manifest : :class:`~sterna.sim.manifest.Manifest`
         The accelerator.
+    design : :class:`str`
+        Its Verilog.
     trace : :class:`bool`
         Also record every unit's output stream.
     waves : :class:`str` or ``None``
         Dump all signals to this file.
+
+    Raises
+    ------
+    :exc:`~sterna.sim.errors.SimulationError`
+        If the design has no module of the accelerator's name.
     """
-    text = _TEMPLATE
-    for key, value in {
-        "@TOP@": TOP,
-        "@DUT@": f"\\{manifest.name} ",
-        "@CLK@": manifest.clock,
-        "@RST@": manifest.reset,
-        "@S@": manifest.input.prefix,
-        "@M@": manifest.output.prefix,
-        "@S_MSB@": str(manifest.input.tdata_width - 1),
-        "@M_MSB@": str(manifest.output.tdata_width - 1),
-        "@BEATS@": str(manifest.output.beats),
-        "@STALLS@": str(STALL_CYCLES),
-        "@PHASE_MSB@": str(STALL_CYCLES.bit_length() - 2),
-        "@WAVES@": f'initial begin $dumpfile("{waves}"); $dumpvars(0, {TOP}); end' if waves else "",
-        "@TRACES@": "\n".join(_trace(manifest, k) for k in range(len(manifest.units))) if trace else "",
-    }.items():
-        text = text.replace(key, value)
-    for fault in Fault:
-        text = text.replace(f"@{fault.name}@", str(fault.value))
-    return text
+
+    def __init__(self, manifest: Manifest, design: str, *, trace: bool = False, waves: str | None = None) -> None:
+        self._manifest = manifest
+        self._design = design
+        taken = _modules(design)
+        if manifest.name not in taken:
+            raise SimulationError(f"{manifest.name}: the Verilog has no module of that name")
+        self._top = _unlike(_TOP, taken)
+        self._dut = manifest.name
+        names = {part for unit in manifest.units for part in (*unit.transfer, *unit.payload)}
+        if trace and manifest.name in names:
+            # In a path, Icarus takes a module's name for the module itself, and finds no instance in it that has it.
+            self._dut = _unlike(_RENAMED, taken | names)
+            self._design = _declaration(manifest.name).sub(rf"\g<1>{self._dut} ", design, count=1)
+        self._text = self._fill(trace, waves)
+
+    @property
+    def top(self) -> str:
+        """The test bench's module; no module of the design has its name."""
+        return self._top
+
+    @property
+    def text(self) -> str:
+        """The test bench."""
+        return self._text
+
+    @property
+    def design(self) -> str:
+        """The design; its top module has another name where one of its instances has the same."""
+        return self._design
+
+    def _fill(self, trace: bool, waves: str | None) -> str:
+        manifest = self._manifest
+        text = _TEMPLATE
+        for key, value in {
+            "@TOP@": self._top,
+            "@DUT@": f"\\{self._dut} ",
+            "@CLK@": manifest.clock,
+            "@RST@": manifest.reset,
+            "@S@": manifest.input.prefix,
+            "@M@": manifest.output.prefix,
+            "@S_MSB@": str(manifest.input.tdata_width - 1),
+            "@M_MSB@": str(manifest.output.tdata_width - 1),
+            "@BEATS@": str(manifest.output.beats),
+            "@STALLS@": str(STALL_CYCLES),
+            "@PHASE_MSB@": str(STALL_CYCLES.bit_length() - 2),
+            "@WAVES@": f'initial begin $dumpfile("{waves}"); $dumpvars(0, {self._top}); end' if waves else "",
+            "@TRACES@": "\n".join(_trace(manifest, k) for k in range(len(manifest.units))) if trace else "",
+        }.items():
+            text = text.replace(key, value)
+        for fault in Fault:
+            text = text.replace(f"@{fault.name}@", str(fault.value))
+        return text
+
+
+def _modules(verilog: str) -> set[str]:
+    """Names of the modules, and perhaps words behind "module" in comments."""
+    return {name.removeprefix("\\") for name in re.findall(r"\bmodule\s+(\\\S+|[A-Za-z_][\w$]*)", verilog)}
+
+
+def _declaration(name: str) -> re.Pattern[str]:
+    escaped = re.escape(name)
+    return re.compile(rf"^(\s*module\s+)(?:\\{escaped}(?=\s)|{escaped}(?![\w$]))", re.MULTILINE)
+
+
+def _unlike(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _trace(manifest: Manifest, k: int) -> str:

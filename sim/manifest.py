@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +15,9 @@ from typing import Any, cast
 from sterna.net.errors import InvalidValueError
 from sterna.sim.errors import ManifestError
 
-SCHEMA = "sterna-accelerator-1"
+_KIND = "sterna-accelerator"
+_VERSION = 2
+SCHEMA = f"{_KIND}-{_VERSION}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +114,16 @@ class Manifest:
         Streams.
     units : tuple of :class:`Unit`
         In the order of the pipeline.
-    latency_cycles, interval_cycles : :class:`int`
-        The computed timing.
+    latency_cycles : :class:`int`
+        Computed: from the first input transfer of a frame to its last output transfer, the accelerator empty before.
+    period_cycles, period_frames : :class:`int`
+        Computed: in the steady state, output repeats after so many frames, so many cycles later.
+    settled_frames : :class:`int`
+        Frames before the steady state.
+    largest_gap_cycles : :class:`int`
+        Most cycles between the last output transfers of two successive frames, in the steady state.
+    verilog_sha256 : :class:`str`
+        Hash of the Verilog file.
     """
 
     path: Path
@@ -122,12 +135,45 @@ class Manifest:
     output: StreamPort
     units: tuple[Unit, ...]
     latency_cycles: int
-    interval_cycles: int
+    period_cycles: int
+    period_frames: int
+    settled_frames: int
+    largest_gap_cycles: int
+    verilog_sha256: str
 
     @property
     def verilog(self) -> Path:
         """The Verilog file."""
         return self.path.with_suffix(".v")
+
+    @property
+    def interval(self) -> Fraction:
+        """Computed: mean cycles between the last output transfers of successive frames, in the steady state."""
+        return Fraction(self.period_cycles, self.period_frames)
+
+    @property
+    def interval_cycles(self) -> int | float:
+        """:attr:`interval` as a number: whole where it is, else as near as a float comes."""
+        return number(self.interval)
+
+    def read_verilog(self) -> str:
+        """The Verilog.
+
+        Raises
+        ------
+        :exc:`~sterna.sim.errors.ManifestError`
+            If it is not the one that the JSON file was written for.
+        """
+        content = self.verilog.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.verilog_sha256:
+            raise ManifestError(
+                f"{self.path}: {self.verilog.name} beside it is not the Verilog that it describes (verilog_sha256 "
+                "differs), as after a `sterna generate` that was stopped; generate the Verilog again"
+            )
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{self.verilog}: no UTF-8 text ({error}); generate the Verilog again") from None
 
     @classmethod
     def load(cls, directory: str | Path) -> Manifest:
@@ -155,16 +201,22 @@ class Manifest:
                 input=_port(fields, "input"),
                 output=_port(fields, "output"),
                 units=tuple(_unit(unit) for unit in fields["units"]),
-                latency_cycles=int(fields["timing"]["latency_cycles"]),
-                interval_cycles=int(fields["timing"]["interval_cycles"]),
+                verilog_sha256=str(fields["verilog_sha256"]),
+                **_timing(fields["timing"]),
             )
         except KeyError as error:
             raise ManifestError(f"{path}: the field {error.args[0]!r} is missing; generate the Verilog again") from None
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
             raise ManifestError(f"{path}: {error}; generate the Verilog again") from None
         if not manifest.verilog.is_file():
             raise ManifestError(f"{path}: {manifest.verilog.name} is missing beside it; generate the Verilog again")
+        manifest.read_verilog()
         return manifest
+
+
+def number(interval: Fraction) -> int | float:
+    """An interval for printing and for JSON: whole where it is, else as near as a float comes."""
+    return interval.numerator if interval.denominator == 1 else float(interval)
 
 
 def _find(directory: Path) -> Path:
@@ -172,7 +224,11 @@ def _find(directory: Path) -> Path:
         return directory
     if not directory.is_dir():
         raise ManifestError(f"{directory}: no such directory; generate the Verilog first")
-    found = [path for path in sorted(directory.glob("*.json")) if _read(path, strict=False).get("schema") == SCHEMA]
+    schemas = {path: _read(path, strict=False).get("schema") for path in sorted(directory.glob("*.json"))}
+    found = [path for path, schema in schemas.items() if schema == SCHEMA]
+    if not found:
+        # one of another version says more than that there is none
+        found = [path for path, schema in schemas.items() if _version(schema) is not None]
     if not found:
         raise ManifestError(f"{directory}: no accelerator in it (no JSON file with schema {SCHEMA!r})")
     if len(found) > 1:
@@ -184,13 +240,46 @@ def _find(directory: Path) -> Path:
 def _read(path: Path, *, strict: bool = True) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if not strict:
             return {}
         raise ManifestError(f"{path}: cannot be read as JSON ({error})") from None
-    if strict and (not isinstance(fields, dict) or fields.get("schema") != SCHEMA):
+    if not isinstance(fields, dict):
+        fields = {}
+    if strict:
+        _check_schema(path, fields.get("schema"))
+    return cast("dict[str, Any]", fields)
+
+
+def _check_schema(path: Path, schema: object) -> None:
+    if schema == SCHEMA:
+        return
+    version = _version(schema)
+    if version is None:
         raise ManifestError(f"{path}: the field 'schema' must be {SCHEMA!r}")
-    return cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
+    age, remedy = ("an older", "") if version < _VERSION else ("a newer", "use that one, or ")
+    raise ManifestError(f"{path}: made by {age} Sterna (schema {schema!r}); {remedy}generate the Verilog again")
+
+
+def _version(schema: object) -> int | None:
+    found = re.fullmatch(rf"{_KIND}-(\d{{1,9}})", schema) if isinstance(schema, str) else None
+    return None if found is None else int(found[1])
+
+
+def _timing(fields: Mapping[str, Any]) -> dict[str, int]:
+    names = ("latency_cycles", "period_cycles", "period_frames", "settled_frames", "largest_gap_cycles")
+    values = {name: fields[name] for name in names}
+    for name, value in values.items():
+        least = 0 if name == "settled_frames" else 1
+        if type(value) is not int or value < least:
+            raise InvalidValueError(f"the field 'timing.{name}' must be an integer of at least {least}, not {value!r}")
+    interval = number(Fraction(values["period_cycles"], values["period_frames"]))
+    if fields["interval_cycles"] != interval:
+        raise InvalidValueError(
+            f"the field 'timing.interval_cycles' must be {interval}, period_cycles / period_frames, "
+            f"not {fields['interval_cycles']!r}"
+        )
+    return values
 
 
 def _port(fields: Mapping[str, Any], name: str) -> StreamPort:

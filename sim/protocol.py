@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +49,7 @@ class ProtocolBench:
         build = Path(build_dir) if build_dir is not None else manifest.path.parent / "sim_build"
         self._simulation = Simulation(
             simulator=simulator,
-            sources={manifest.verilog.name: manifest.verilog.read_text(encoding="utf-8")},
+            sources={"design.v": manifest.read_verilog()},
             top=manifest.name,
             folder=build / f"{manifest.name}-{simulator.value}-bare",
         )
@@ -113,24 +112,23 @@ class ProtocolBench:
         frames = check_input(x, source.shape, ActivationType(width=source.element_width, signed=source.signed))
         results = np.asarray(expected, dtype=np.int64).reshape(len(frames), *sink.shape)
         validate(scenario, frames=len(frames), beats=source.beats)
-        run = self._simulation.new_run()
-        np.save(run / "x.npy", frames)
-        np.save(run / "expected.npy", results)
         rng = np.random.default_rng(self._seed)
         free = 1.0
+        patterns = {}
         for name, stall in (("input_stall", input_stall), ("output_stall", output_stall)):
             if stall is not None:
-                bits = np.asarray(stall.cycles(_STALL_CYCLES, rng), dtype=bool)
-                free *= 1 - float(bits.mean())
-                np.save(run / f"{name}.npy", bits)
+                patterns[name] = np.asarray(stall.cycles(_STALL_CYCLES, rng), dtype=bool)
+                free *= 1 - float(patterns[name].mean())
         manifest = self._manifest
-        cycles = manifest.latency_cycles + manifest.interval_cycles + source.beats + sink.beats
+        cycles = manifest.latency_cycles + manifest.largest_gap_cycles + source.beats + sink.beats
         waits = sum(event.cycles for event in scenario if isinstance(event, Wait))
         settings = {
             "manifest": str(manifest.path.absolute()),
             "scenario": to_json(scenario),
             "timeout_cycles": int((len(scenario) + 4) * (4 * cycles + 256) / free) + waits,
         }
-        (run / "bench.json").write_text(json.dumps(settings), encoding="utf-8")
-        self._simulation.run(bench, test=test, folder=run, seed=self._seed, what=manifest.name)
-        shutil.rmtree(run)
+        with self._simulation.new_run() as run:
+            for name, array in {"x": frames, "expected": results, **patterns}.items():
+                np.save(run / f"{name}.npy", array)
+            (run / "bench.json").write_text(json.dumps(settings), encoding="utf-8")
+            self._simulation.run(bench, test=test, folder=run, seed=self._seed, what=manifest.name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,12 @@ from sterna.net.errors import InvalidTypeError
 from sterna.net.types import ActivationType
 from sterna.sim import streams
 from sterna.sim.errors import SimulationError
-from sterna.sim.harness import STALL_CYCLES, TOP, harness
+from sterna.sim.harness import STALL_CYCLES, Harness
 from sterna.sim.manifest import Manifest, Unit
 from sterna.sim.simulation import Simulation
 from sterna.sim.simulators import Simulator
 from sterna.sim.stalls import Stall
-
-_SETTLED = 8  # the interval is measured after so many frames
+from sterna.sim.timing import MeasuredTiming, frames_needed
 
 
 class RtlModel:
@@ -41,7 +42,8 @@ class RtlModel:
     seed : :class:`int`
         Seeds both patterns, and Verilator's values of what nobody initialized.
     waves : :class:`bool`
-        Record all signals; :attr:`waves_path` says where.
+        Record all signals in a file of its own in the folder ``waves`` beside the Verilog; :attr:`waves_path` says
+        which.
     trace : :class:`bool`
         Record every unit's output; see :attr:`trace`.
     build_dir : path or ``None``
@@ -76,7 +78,8 @@ class RtlModel:
         self._tracing = trace
         self._build_dir = Path(build_dir) if build_dir is not None else self._manifest.path.parent / "sim_build"
         self._simulation: Simulation | None = None
-        self._starts = self._ends = np.empty(0, dtype=np.int64)
+        self._ends = np.empty(0, dtype=np.int64)
+        self._timing = MeasuredTiming()
         self._trace: dict[str, np.ma.MaskedArray] = {}
         self._waves_path: Path | None = None
 
@@ -91,12 +94,22 @@ class RtlModel:
         return self._simulator
 
     @property
+    def frames_needed(self) -> int:
+        """How many frames :meth:`predict` must be given, so that the interval can be measured."""
+        return frames_needed(self._manifest)
+
+    @property
+    def timing(self) -> MeasuredTiming:
+        """What :meth:`predict` measured; nothing before it, and with stalls."""
+        return self._timing
+
+    @property
     def latency_cycles(self) -> int | None:
         """Measured: from the first input transfer to the last output transfer, the accelerator empty before.
 
         ``None`` before :meth:`predict`, and with stalls.
         """
-        return int(self._ends[0] - self._starts[0]) if len(self._ends) and not self._stalled else None
+        return self._timing.latency_cycles
 
     @property
     def intervals(self) -> np.ndarray:
@@ -104,9 +117,17 @@ class RtlModel:
         return np.diff(self._ends)
 
     @property
-    def interval_cycles(self) -> int | None:
-        """Measured: the interval after 8 frames. ``None`` with stalls or fewer than 10 frames."""
-        return int(self.intervals[_SETTLED]) if len(self._ends) > _SETTLED + 1 and not self._stalled else None
+    def interval(self) -> Fraction | None:
+        """Measured: the exact mean over whole periods of the steady state.
+
+        ``None`` with stalls, or fewer frames than :attr:`frames_needed`.
+        """
+        return self._timing.interval
+
+    @property
+    def interval_cycles(self) -> int | float | None:
+        """:attr:`interval` as a number."""
+        return self._timing.interval_cycles
 
     @property
     def trace(self) -> Mapping[str, np.ma.MaskedArray]:
@@ -119,7 +140,7 @@ class RtlModel:
 
     @property
     def waves_path(self) -> Path | None:
-        """After :meth:`predict` with ``waves=True``: the waveform file."""
+        """After :meth:`predict` with ``waves=True``: the waveform file, also where it raised an error."""
         return self._waves_path
 
     @property
@@ -149,27 +170,55 @@ class RtlModel:
         """
         source, sink = self._manifest.input, self._manifest.output
         frames = check_input(x, source.shape, ActivationType(width=source.element_width, signed=source.signed))
-        self._starts = self._ends = np.empty(0, dtype=np.int64)
+        self._ends, self._timing = np.empty(0, dtype=np.int64), MeasuredTiming()
         self._trace, self._waves_path = {}, None
         if len(frames) == 0:
             return np.empty((0, *sink.shape), dtype=np.int64)
         simulation = self._simulation = self._simulation or self._build()
-        run = simulation.new_run()
-        (run / "input.txt").write_bytes(streams.to_text(streams.pack(frames, source)))
-        self._run(simulation, run, len(frames))
-        text = (run / "output.txt").read_bytes()
-        octets = streams.from_text(text, width=sink.tdata_width, what=f"{sink.prefix}_tdata")
-        outputs = streams.unpack(octets.reshape(len(frames), sink.beats, sink.beat_bytes), sink)
-        self._starts = np.loadtxt(run / "starts.txt", dtype=np.int64, ndmin=1)
-        self._ends = np.loadtxt(run / "ends.txt", dtype=np.int64, ndmin=1)
+        with simulation.new_run() as run:
+            (run / "input.txt").write_bytes(streams.to_text(streams.pack(frames, source)))
+            try:
+                self._run(simulation, run, len(frames))
+            finally:
+                self._keep_waves(run / self._waves_name)
+            return self._read(run, len(frames))
+
+    def _read(self, run: Path, frames: int) -> np.ndarray:
+        sink = self._manifest.output
+        octets = streams.from_text(
+            (run / "output.txt").read_bytes(), width=sink.tdata_width, what=f"{sink.prefix}_tdata"
+        )
+        starts, ends = (_read_cycles(run / name, frames) for name in ("starts.txt", "ends.txt"))
+        if len(octets) != frames * sink.beats:
+            raise SimulationError(_cut_short("output.txt", len(octets), frames * sink.beats))
+        outputs = streams.unpack(octets.reshape(frames, sink.beats, sink.beat_bytes), sink)
         if self._tracing:
             for k, unit in enumerate(self._manifest.units):
-                self._trace[unit.name] = _read_trace(run / f"trace_{k}.txt", unit, len(frames))
-        if self._waves:
-            self._waves_path = run / self._waves_name
-        else:
-            shutil.rmtree(run)
+                self._trace[unit.name] = _read_trace(run / f"trace_{k}.txt", unit, frames)
+        self._ends = ends
+        if not self._stalled:
+            self._timing = MeasuredTiming.of(self._manifest, starts=starts.tolist(), ends=ends.tolist())
         return outputs
+
+    def _keep_waves(self, recorded: Path) -> None:
+        """Moves waves out of the run's folder, to a name that nobody has yet."""
+        if not recorded.is_file():
+            return
+        folder = self._manifest.path.parent / "waves"
+        folder.mkdir(parents=True, exist_ok=True)
+        for k in itertools.count(1):
+            kept = folder / f"{self._manifest.name}-{self._level}{self._simulator.value}-{k}{recorded.suffix}"
+            try:
+                kept.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            try:
+                shutil.move(recorded, kept)
+            except BaseException:
+                kept.unlink(missing_ok=True)
+                raise
+            self._waves_path = kept
+            return
 
     @property
     def _waves_name(self) -> str:
@@ -177,17 +226,21 @@ class RtlModel:
 
     _level = ""  # begins the names of builds of anything but the emitted Verilog
 
-    def _design(self) -> dict[str, str]:
-        """The design under test: texts by file name."""
-        return {self._manifest.verilog.name: self._manifest.verilog.read_text(encoding="utf-8")}
+    def _design(self) -> str:
+        """Verilog of the design under test."""
+        return self._manifest.read_verilog()
 
     def _build(self) -> Simulation:
         kind = self._level + self._simulator.value + "-trace" * self._tracing + "-waves" * self._waves
         dump = self._waves_name if self._waves and self._simulator is Simulator.ICARUS else None
-        sources = {**self._design(), f"{TOP}.v": harness(self._manifest, trace=self._tracing, waves=dump)}
-        folder = self._build_dir / f"{self._manifest.name}-{kind}"
+        harness = Harness(self._manifest, self._design(), trace=self._tracing, waves=dump)
         return Simulation(
-            simulator=self._simulator, sources=sources, top=TOP, folder=folder, waves=self._waves, marked=True
+            simulator=self._simulator,
+            sources={"design.v": harness.design, "harness.v": harness.text},
+            top=harness.top,
+            folder=self._build_dir / f"{self._manifest.name}-{kind}",
+            waves=self._waves,
+            marked=True,
         )
 
     def _run(self, simulation: Simulation, run: Path, frames: int) -> None:
@@ -201,7 +254,7 @@ class RtlModel:
                 (run / f"{name}.txt").write_bytes(b"".join(b"1\n" if bit else b"0\n" for bit in stalled))
                 plusargs.append(f"+{name}")
         manifest = self._manifest
-        cycles = manifest.latency_cycles + manifest.interval_cycles + manifest.input.beats + manifest.output.beats
+        cycles = manifest.latency_cycles + manifest.largest_gap_cycles + manifest.input.beats + manifest.output.beats
         plusargs += [
             f"+frames={frames}",
             f"+patience={4 * cycles + 4096}",
@@ -210,6 +263,17 @@ class RtlModel:
         ]
         bench = "sterna.sim.benches.harness"
         simulation.run(bench, test="stream", folder=run, plusargs=plusargs, seed=self._seed, what=manifest.name)
+
+
+def _read_cycles(path: Path, frames: int) -> np.ndarray:
+    lines = path.read_text(encoding="utf-8").split()
+    if len(lines) != frames or not all(line.isascii() and line.isdigit() for line in lines):
+        raise SimulationError(_cut_short(path.name, len(lines), frames))
+    return np.array(lines, dtype=np.int64)
+
+
+def _cut_short(name: str, got: int, expected: int) -> str:
+    return f"the simulator wrote {got} whole lines of {expected} to {name}: is the disk full?"
 
 
 def _read_trace(path: Path, unit: Unit, frames: int) -> np.ma.MaskedArray:

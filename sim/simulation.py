@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 import xml.etree.ElementTree as ElementTree
@@ -13,14 +14,18 @@ from pathlib import Path
 
 import cocotb
 from cocotb_tools.config import libs_dir
-from cocotb_tools.runner import Runner, Verilator, get_results, get_runner
+from cocotb_tools.runner import get_results
+from filelock import FileLock, Timeout
 
+from sterna.net.errors import ToolError
 from sterna.sim.errors import SimulationError
-from sterna.sim.simulators import Simulator, environment
+from sterna.sim.runners import PRODUCT, runner
+from sterna.sim.simulators import Simulator, can_make, find
 
 _TIMESCALE = ("1ns", "1ps")
 _STAMP = "digest.txt"
-_LOG = "sim.log"
+_LOG = "log.txt"
+_LOCK = ".lock"
 _BUILD_ARGS = {
     # cocotb asks for -g2012, with which Icarus 11 leaves always @* blocks of constant inputs at X for ever.
     Simulator.ICARUS: ["-g2005"],
@@ -37,21 +42,11 @@ _BUILD_ARGS = {
 }
 
 
-class _MarkedVerilator(Verilator):
-    """cocotb's runner, but only signals that the Verilog marks as public are: the rest may be optimized.
-
-    Builds a third faster and runs three times as fast as with every signal public.
-    """
-
-    def _build_command(self) -> list[list[str]]:
-        verilate, *make = super()._build_command()
-        return [[argument for argument in verilate if argument != "--public-flat-rw"], *make]
-
-
 class Simulation:
     """Verilog compiled for one simulator, ready to run benches.
 
-    The build is kept in ``folder`` and taken again as long as sources and options are the same.
+    The build is kept in ``folder`` and taken again as long as sources, options and the simulator are the same. A lock
+    file beside it keeps processes apart. A run has a copy of the build, so that nobody can take it away.
 
     Parameters
     ----------
@@ -92,8 +87,9 @@ class Simulation:
         self._folder = Path(folder).absolute()
         self._waves = waves
         self._marked = marked and not waves
-        self._environment = environment(simulator)
-        self._build()
+        self._tool = find(simulator)
+        with self._locked():
+            self._build()
 
     @property
     def folder(self) -> Path:
@@ -101,13 +97,25 @@ class Simulation:
         return self._folder
 
     @property
-    def build_log(self) -> Path:
-        """What the simulator said while it built."""
-        return self._folder / "build.log"
+    def log(self) -> Path:
+        """What the simulator said when it failed last."""
+        return self._beside(".log")
 
-    def new_run(self) -> Path:
-        """A fresh folder to run in: benches find their input there and leave their output."""
-        return Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
+    @contextmanager
+    def new_run(self) -> Iterator[Path]:
+        """A folder to run in, which is gone after the block: benches find their input there and leave their output."""
+        folder = self._beside(f".run-{secrets.token_hex(6)}")
+        lock = FileLock(folder / _LOCK)
+        try:
+            with self._locked():
+                self._build()  # another process may have built something else since
+                folder.mkdir()
+                lock.acquire()
+                shutil.copy(self._folder / PRODUCT[self._simulator], folder)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
 
     def run(
         self, bench: str, *, test: str, folder: Path, what: str, plusargs: Sequence[str] = (), seed: int = 0
@@ -139,13 +147,16 @@ class Simulation:
         if self._simulator is Simulator.VERILATOR:
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed % (2**31 - 1) + 1}"]
         # Where the simulator fails, the results file says more, or is missing, which says enough.
-        with self._runner() as runner, suppress(RuntimeError, SystemExit):
-            runner.test(
+        with (
+            runner(self._simulator, self._tool, marked=self._marked) as cocotb_runner,
+            suppress(RuntimeError, SystemExit),
+        ):
+            cocotb_runner.test(
                 test_module=bench,
                 testcase=test,
                 hdl_toplevel=self._top,
                 hdl_toplevel_lang="verilog",
-                build_dir=self._folder,
+                build_dir=folder,
                 test_dir=folder,
                 results_xml=str(results),
                 plusargs=arguments,
@@ -153,50 +164,97 @@ class Simulation:
                 waves=self._waves,
                 log_file=folder / _LOG,
             )
-        self._judge(results, folder / _LOG, what)
+        try:
+            self._judge(results, what)
+        except SimulationError:
+            with suppress(FileNotFoundError):
+                (folder / _LOG).replace(self.log)
+            raise
 
-    def _judge(self, results: Path, log: Path, what: str) -> None:
+    def _judge(self, results: Path, what: str) -> None:
         try:
             tests, failed = get_results(results)
         except (RuntimeError, ElementTree.ParseError):
-            raise SimulationError(f"{what}: {self._simulator.value} died before the bench ended; see {log}") from None
+            name = self._simulator.value
+            raise SimulationError(f"{what}: {name} died before the bench ended; see {self.log}") from None
         if failed:
             failure = ElementTree.parse(results).getroot().find(".//failure")
             message = "" if failure is None else failure.get("error_msg") or failure.get("message") or ""
-            raise SimulationError(f"{what}: {message or 'the bench failed'} (log: {log})")
+            raise SimulationError(f"{what}: {message or 'the bench failed'} (log: {self.log})")
         if tests == 0:
-            raise SimulationError(f"{what}: no test ran; see {log}")
+            raise SimulationError(f"{what}: no test ran; see {self.log}")
+
+    def _beside(self, ending: str) -> Path:
+        return self._folder.with_name(self._folder.name + ending)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes from the build, and removes what dead ones left."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._beside(_LOCK)):
+            for path in self._folder.parent.iterdir():
+                if path.name.startswith(f"{self._folder.name}.run-"):
+                    # Whoever made it holds its lock for as long as it lives.
+                    with suppress(Timeout), FileLock(path / _LOCK, timeout=0):
+                        shutil.rmtree(path, ignore_errors=True)
+            yield
 
     def _build(self) -> None:
         digest = self._digest()
         stamp = self._folder / _STAMP
-        if stamp.is_file() and stamp.read_text() == digest:
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
             return
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
         # Built aside and renamed, so that an interrupted build is never taken for a finished one.
-        fresh = Path(tempfile.mkdtemp(prefix=f"{self._folder.name}-", dir=self._folder.parent))
+        fresh = self._beside(".part")
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            if self._simulator is Simulator.VERILATOR and not can_make(self._folder):
+                with self._elsewhere() as folder:
+                    self._compile(folder)
+                    shutil.copytree(folder, fresh)
+                    fresh.chmod(self._folder.parent.stat().st_mode)  # not that of a temporary folder
+            else:
+                fresh.mkdir()
+                self._compile(fresh)
+            (fresh / _STAMP).write_text(digest, encoding="utf-8")
+            shutil.rmtree(self._folder, ignore_errors=True)
+            fresh.replace(self._folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[Path]:
+        """A folder among the temporary ones, where no other is left from this folder's builds."""
+        place = Path(tempfile.gettempdir()).resolve()
+        if not can_make(place):
+            raise ToolError(
+                f"Verilator can build neither in {self._folder.parent} nor in the folder for temporary files, {place}, "
+                "because make cannot handle such names: set TMPDIR to a folder without spaces and special characters"
+            )
+        prefix = f"sterna-{hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:16]}-"
+        for left in place.glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+    def _compile(self, folder: Path) -> None:
         for name, text in self._sources.items():
-            (fresh / name).write_text(text)
-        with self._runner() as runner:
+            (folder / name).write_text(text, encoding="utf-8")
+        with runner(self._simulator, self._tool, marked=self._marked) as cocotb_runner:
             try:
-                runner.build(
-                    sources=[fresh / name for name in self._sources],
+                cocotb_runner.build(
+                    sources=[folder / name for name in self._sources],
                     hdl_toplevel=self._top,
-                    build_dir=fresh,
+                    build_dir=folder,
                     build_args=_BUILD_ARGS[self._simulator],
                     timescale=_TIMESCALE,
                     waves=self._waves and self._simulator is Simulator.VERILATOR,
                     always=True,
-                    log_file=fresh / "build.log",
+                    log_file=folder / _LOG,
                 )
             except (RuntimeError, SystemExit):
-                log = self._folder.with_name(f"{self._folder.name}.log")
-                (fresh / "build.log").replace(log)
-                shutil.rmtree(fresh)
-                raise SimulationError(f"{self._simulator.value} refused the Verilog; see {log}") from None
-        (fresh / _STAMP).write_text(digest)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        fresh.replace(self._folder)
+                shutil.move(folder / _LOG, self.log)
+                raise SimulationError(f"{self._simulator.value} refused the Verilog; see {self.log}") from None
 
     def _digest(self) -> str:
         state = [
@@ -207,26 +265,7 @@ class Simulation:
             cocotb.__version__,
             str(libs_dir),
         ]
-        state += [f"{key}={value}" for key, value in sorted(self._environment.items()) if key != "PATH"]
+        state += self._tool.identity
         state += _BUILD_ARGS[self._simulator]
         state += [part for pair in self._sources.items() for part in pair]
         return hashlib.sha256("\0".join(state).encode()).hexdigest()
-
-    @contextmanager
-    def _runner(self) -> Iterator[Runner]:
-        changed = {**self._environment, "COCOTB_ANSI_OUTPUT": "0"}
-        before = {name: os.environ.get(name) for name in [*changed, "PYTEST_CURRENT_TEST", "COCOTB_RESOLVE_X"]}
-        try:
-            os.environ.update(changed)
-            os.environ.pop("PYTEST_CURRENT_TEST", None)  # the runner would exit the process on a failed bench
-            os.environ.pop("COCOTB_RESOLVE_X", None)  # an X is an error
-            marked = self._marked and self._simulator is Simulator.VERILATOR
-            runner = _MarkedVerilator() if marked else get_runner(self._simulator.value)
-            runner.log.disabled = True
-            yield runner
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value

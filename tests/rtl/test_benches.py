@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sterna.net import Network
+from sterna.net.errors import InvalidValueError
 from sterna.sim.compare import compare
 from sterna.sim.errors import ManifestError, MismatchError, SimulationError
 from sterna.sim.golden import GoldenModel
@@ -18,6 +19,7 @@ from sterna.sim.rtl import RtlModel
 from sterna.sim.scenarios import Drain, Early, Event, Late, Partial, Reset, Send, Wait
 from sterna.sim.simulators import Simulator
 from sterna.sim.stalls import BurstStall, PeriodicStall, RandomStall, Stall
+from sterna.sim.timing import MeasuredTiming
 
 Tiny = Callable[..., Path]
 
@@ -31,18 +33,23 @@ SCENARIO: list[Event] = [
 
 def test_predict(tiny: Tiny, tiny_network: Network, frames: np.ndarray, simulator: Simulator, builds: Path) -> None:
     model = RtlModel(tiny(), simulator=simulator, build_dir=builds)
-    np.testing.assert_array_equal(model.predict(frames), GoldenModel(tiny_network).predict(frames))
+    assert model.timing == MeasuredTiming()
+    many = np.concatenate([frames, frames])
+    np.testing.assert_array_equal(model.predict(many), GoldenModel(tiny_network).predict(many))
     assert (model.latency_cycles, model.interval_cycles) == (8, 7)
     assert set(model.intervals) == {7}
-    model.predict(frames[:9])
-    assert (model.latency_cycles, model.interval_cycles) == (8, None)
+    assert model.frames_needed == 65
+    model.predict(many[:65])
+    assert (model.latency_cycles, model.interval) == (8, Fraction(7))
+    model.predict(many[:64])
+    assert (model.latency_cycles, model.interval) == (8, None)
     assert model.predict(frames[:0]).shape == (0, 2)
     assert model.latency_cycles is None
 
 
-def test_trace_and_waves(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator) -> None:
+def test_trace_and_waves(tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator) -> None:
     directory = tiny()
-    model = RtlModel(directory, simulator=icarus, trace=True, waves=True)
+    model = RtlModel(directory, simulator=any_simulator, trace=True, waves=True)
     model.predict(frames)
     golden = GoldenModel(tiny_network).trace(frames)
     assert list(model.trace) == ["fc1", "fc2"]
@@ -61,34 +68,20 @@ def test_waves_of_verilator(tiny: Tiny, frames: np.ndarray) -> None:
     assert model.waves_path.read_text().startswith("$version")
 
 
-def test_eliminated_channels(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator) -> None:
+def test_eliminated_channels(tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator) -> None:
     def nobody_uses(manifest: dict) -> None:
         manifest["units"][0].update(constant_channels={}, unused_channels=[3])
 
-    report = compare(tiny_network, tiny(fields=nobody_uses), frames, simulator=icarus, trace=True)
+    report = compare(tiny_network, tiny(fields=nobody_uses), frames, simulator=any_simulator, trace=True)
     report.check()
 
     def wrong(manifest: dict) -> None:
         manifest["units"][0]["constant_channels"] = {"3": 2}
 
-    report = compare(tiny_network, tiny(fields=wrong), frames, simulator=icarus, trace=True)
+    report = compare(tiny_network, tiny(fields=wrong), frames, simulator=any_simulator, trace=True)
     message = "unit 'fc1' is the first to differ: frame 0, channel 3: expected 1, got 2 .40 of 160 values in 40 of 40 "
     with pytest.raises(MismatchError, match=message):
         report.check()
-
-
-def test_build_is_kept(tiny: Tiny, frames: np.ndarray, icarus: Simulator) -> None:
-    directory = tiny()
-    first = RtlModel(directory, simulator=icarus).predict(frames)
-    binary = directory / "sim_build" / "tiny-icarus" / "sim.vvp"
-    stamp = binary.stat().st_mtime_ns
-    RtlModel(directory, simulator=icarus).predict(frames)
-    assert binary.stat().st_mtime_ns == stamp
-    tiny("5'sd4 + x", "5'sd5 + x")
-    second = RtlModel(directory, simulator=icarus).predict(frames)
-    np.testing.assert_array_equal(second - first, np.broadcast_to([0, 1], first.shape))
-    assert [path.name for path in (directory / "sim_build").iterdir()] == ["tiny-icarus"]
-    assert not list((directory / "sim_build" / "tiny-icarus").glob("run-*"))
 
 
 @pytest.mark.parametrize(
@@ -105,13 +98,13 @@ def test_stalls(
     tiny: Tiny,
     tiny_network: Network,
     frames: np.ndarray,
-    icarus: Simulator,
+    any_simulator: Simulator,
     builds: Path,
     input_stall: Stall | None,
     output_stall: Stall | None,
 ) -> None:
     model = RtlModel(
-        tiny(), simulator=icarus, input_stall=input_stall, output_stall=output_stall, seed=3, build_dir=builds
+        tiny(), simulator=any_simulator, input_stall=input_stall, output_stall=output_stall, seed=3, build_dir=builds
     )
     np.testing.assert_array_equal(model.predict(frames), GoldenModel(tiny_network).predict(frames))
     assert model.latency_cycles is None
@@ -119,33 +112,87 @@ def test_stalls(
     assert model.intervals.mean() > 7
 
 
-def test_report(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator, builds: Path) -> None:
-    report = compare(tiny_network, tiny(), frames, simulator="icarus", build_dir=builds)
+def test_report(tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator, builds: Path) -> None:
+    many = np.concatenate([frames, frames])
+    report = compare(tiny_network, tiny(), many, simulator=any_simulator.value, build_dir=builds)
     report.check()
     assert report.as_json() == {
         "name": "tiny",
         "network_digest": tiny_network.digest,
-        "simulator": "icarus",
-        "frames": 40,
+        "simulator": any_simulator.value,
+        "frames": 80,
         "equal": True,
         "mismatch": None,
         "latency_cycles": 8,
         "interval_cycles": 7,
         "computed_latency_cycles": 8,
         "computed_interval_cycles": 7,
+        "largest_gap_cycles": 7,
+        "computed_largest_gap_cycles": 7,
+        "timing_equal": True,
         "waves_path": None,
     }
 
 
-def test_wrong_timing(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator, builds: Path) -> None:
-    def slower(manifest: dict) -> None:
-        manifest["timing"] = {"latency_cycles": 8, "interval_cycles": 6}
+TIMING = {
+    "latency_cycles": 8,
+    "interval_cycles": 7,
+    "period_cycles": 7,
+    "period_frames": 1,
+    "settled_frames": 0,
+    "largest_gap_cycles": 7,
+}
 
-    report = compare(tiny_network, tiny(fields=slower), frames, simulator=icarus, build_dir=builds)
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        pytest.param({"latency_cycles": 9}, "tiny: the latency is 8 cycles, but 9 were computed", id="latency"),
+        pytest.param(
+            {"interval_cycles": 6, "period_cycles": 6},
+            "tiny: the interval is 7 cycles, but 6 were computed; "
+            "frame 1 ends 7 cycles after frame 0, but 6 were computed",
+            id="interval",
+        ),
+        pytest.param(
+            {"interval_cycles": 6.5, "period_cycles": 13, "period_frames": 2},
+            "tiny: the interval is 7 cycles, but 13/2 were computed; "
+            "frame 2 ends 14 cycles after frame 0, but 13 were computed",
+            id="interval of a longer period",
+        ),
+        pytest.param(
+            {"largest_gap_cycles": 8}, "tiny: the largest gap between frames is 7 cycles, but 8 were computed", id="gap"
+        ),
+    ],
+)
+def test_wrong_timing(
+    tiny: Tiny,
+    tiny_network: Network,
+    frames: np.ndarray,
+    any_simulator: Simulator,
+    builds: Path,
+    wrong: dict[str, float],
+    message: str,
+) -> None:
+    directory = tiny(fields=lambda manifest: manifest.update(timing={**TIMING, **wrong}))
+    many = np.concatenate([frames, frames])
+    report = compare(tiny_network, directory, many, simulator=any_simulator, build_dir=builds)
     assert report.equal
     assert not report.timing_equal
-    with pytest.raises(MismatchError, match="tiny: latency and interval are 8 and 7 cycles, but 8 and 6 were computed"):
+    with pytest.raises(MismatchError) as caught:
         report.check()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (0,), (0, 9)])
+def test_nothing_is_no_comparison(
+    tiny: Tiny, tiny_network: Network, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no simulator is looked for either
+    directory = tiny()
+    with pytest.raises(InvalidValueError, match="tiny: there are no frames to compare; give at least one"):
+        compare(tiny_network, directory, np.zeros(shape, dtype=np.int64), simulator="icarus")
+    assert sorted(path.name for path in directory.iterdir()) == ["tiny.json", "tiny.v"]
 
 
 def test_another_network(tiny: Tiny, tiny_network: Network, frames: np.ndarray) -> None:
@@ -186,9 +233,9 @@ def test_another_network(tiny: Tiny, tiny_network: Network, frames: np.ndarray) 
     ],
 )
 def test_mismatch_names_the_unit(
-    tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator, old: str, new: str, message: str
+    tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator, old: str, new: str, message: str
 ) -> None:
-    report = compare(tiny_network, tiny(old, new), frames, simulator=icarus)
+    report = compare(tiny_network, tiny(old, new), frames, simulator=any_simulator)
     assert not report.equal
     with pytest.raises(MismatchError, match=message) as caught:
         report.check()
@@ -209,8 +256,6 @@ NO_RESET = ("column <= 0;\n      row <= 0;\n      full <= 0;\n      skip <= 0;",
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        pytest.param("assign i__ready = ~full;\n  assign o__valid = full;\n\n", "", "is X or Z", id="undriven"),
-        pytest.param("-5'sd2 + x", "5'bx", "output frame 0: an output is X or Z", id="X in the data"),
         pytest.param("o__last = row == 1", "o__last = row == 0", "tlast of the output is in the wrong", id="tlast"),
         pytest.param(*UNSTABLE, "the output changed, or was withdrawn, while it waited", id="unstable"),
         pytest.param(*WITHDRAWN, "the output changed, or was withdrawn, while it waited", id="withdrawn"),
@@ -220,23 +265,38 @@ NO_RESET = ("column <= 0;\n      row <= 0;\n      full <= 0;\n      skip <= 0;",
             "    error <= 0;\n    if", "    error <= take;\n    if", "frame_error was raised", id="false error"
         ),
         pytest.param("{{3{score[4]}}", "{3'b0", "m_axis_tdata has .* no sign-extended 5-bit", id="extension"),
-        pytest.param("wire [4:0] score;", "wire [4:0] score", "icarus refused the Verilog; see .*log", id="syntax"),
+        pytest.param("wire [4:0] score;", "wire [4:0] score", "refused the Verilog; see .*log", id="syntax"),
         pytest.param("wire [4:0] score;", "wire [4:0] score; initial #300 $finish;", "prematurely", id="ends early"),
         pytest.param("wire [4:0] score;", f"wire [4:0] score; {KILL}", "died before the bench ended; see", id="dies"),
     ],
 )
 def test_broken_accelerator(
-    tiny: Tiny, frames: np.ndarray, icarus: Simulator, old: str, new: str, message: str
+    tiny: Tiny, frames: np.ndarray, any_simulator: Simulator, old: str, new: str, message: str
 ) -> None:
+    model = RtlModel(tiny(old, new), simulator=any_simulator, output_stall=RandomStall(share=0.3))
+    with pytest.raises(SimulationError, match=message):
+        model.predict(frames)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param("assign i__ready = ~full;\n  assign o__valid = full;\n\n", "", "is X or Z", id="undriven"),
+        pytest.param("-5'sd2 + x", "5'bx", "output frame 0: an output is X or Z", id="in the data"),
+    ],
+)
+def test_unknown_output(tiny: Tiny, frames: np.ndarray, icarus: Simulator, old: str, new: str, message: str) -> None:
     model = RtlModel(tiny(old, new), simulator=icarus, output_stall=RandomStall(share=0.3))
     with pytest.raises(SimulationError, match=message):
         model.predict(frames)
 
 
-def test_pytest_variable_is_kept(tiny: Tiny, frames: np.ndarray, icarus: Simulator, builds: Path) -> None:
-    before = dict(os.environ)
-    RtlModel(tiny(), simulator=icarus, build_dir=builds).predict(frames)
-    assert dict(os.environ) == before
+def test_scenario_finds_unknown_output(
+    tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator
+) -> None:
+    bench = ProtocolBench(tiny("-5'sd2 + x", "5'bx"), simulator=icarus)
+    with pytest.raises(SimulationError, match="m_axis_tdata is X"):
+        bench.play(SCENARIO, frames, GoldenModel(tiny_network).predict(frames))
 
 
 @pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)], indirect=True)
@@ -247,8 +307,10 @@ def test_scenario(tiny: Tiny, tiny_network: Network, frames: np.ndarray, simulat
     bench.play(SCENARIO, frames, expected, input_stall=RandomStall(), output_stall=RandomStall(share=0.7))
 
 
-def test_third_party(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator, builds: Path) -> None:
-    bench = ProtocolBench(tiny(), simulator=icarus, build_dir=builds)
+def test_third_party(
+    tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator, builds: Path
+) -> None:
+    bench = ProtocolBench(tiny(), simulator=any_simulator, build_dir=builds)
     expected = GoldenModel(tiny_network).predict(frames)
     bench.play_axi(frames, expected, input_stall=RandomStall(), output_stall=BurstStall(free=4, stalled=6))
     expected[3, 1] += 1
@@ -266,13 +328,12 @@ def test_third_party(tiny: Tiny, tiny_network: Network, frames: np.ndarray, icar
         pytest.param("error <= 1;", "error <= skip;", "not done after .* beats after 4 resets", id="no error"),
         pytest.param(*UNSTABLE, "m_axis changed before tready: Beat", id="unstable"),
         pytest.param(*WITHDRAWN, "m_axis_tvalid fell before tready", id="withdrawn"),
-        pytest.param("-5'sd2 + x", "5'bx", "m_axis_tdata is X", id="X"),
         pytest.param("i__last) full <= 1;", "i__last) full <= 0;", "not done after .*: 0 of 8 output beats", id="hang"),
     ],
 )
 def test_scenario_finds(
-    tiny: Tiny, tiny_network: Network, frames: np.ndarray, icarus: Simulator, old: str, new: str, message: str
+    tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator, old: str, new: str, message: str
 ) -> None:
-    bench = ProtocolBench(tiny(old, new), simulator=icarus)
+    bench = ProtocolBench(tiny(old, new), simulator=any_simulator)
     with pytest.raises(SimulationError, match=message):
         bench.play(SCENARIO, frames, GoldenModel(tiny_network).predict(frames), output_stall=RandomStall(share=0.3))
