@@ -106,9 +106,7 @@ def _check_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if name == member.filename:
-            raise InvalidValueError(
-                f"{shown(name)} is no NumPy array; save weights with numpy.savez, one array a layer"
-            )
+            raise InvalidValueError(f"{shown(name)} is no NumPy array; use numpy.savez, one array a layer")
         if name in members:
             raise InvalidValueError(f"two arrays are named {shown(name)}")
         if member.compress_type not in _COMPRESSIONS or member.flag_bits & 1:
@@ -148,9 +146,7 @@ def _read(file: IO[bytes], size: int) -> np.ndarray:
     header = _parse(head)
     if header.length + header.bytes != size:
         left = max(size - header.length, 0)
-        raise InvalidValueError(
-            f"an array of shape {header.shape} takes {header.bytes:,} bytes, but {left:,} are there"
-        )
+        raise InvalidValueError(f"an array of shape {header.shape} takes {header.bytes:,} bytes, not {left:,}")
     content = bytearray(head[header.length :])
     while chunk := _take(file, _CHUNK):
         content += chunk
@@ -180,12 +176,10 @@ def _parse(head: bytes) -> _Header:
     except Exception as error:  # NumPy evaluates the header as Python: no list of what that may raise is complete
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InvalidValueError(f"not a whole .npy file: {reason}") from None
-    if dtype.hasobject or not dtype.itemsize:
-        raise InvalidValueError("holds Python objects, which are not loaded: save arrays of numbers")
+    if dtype.hasobject or dtype.names or not dtype.itemsize:
+        raise InvalidValueError("holds Python objects or named fields, which are not loaded: save arrays of numbers")
     if len(shape) > _MOST_AXES or any(type(side) is not int or side < 0 for side in shape):
         raise InvalidValueError(f"its shape must be up to {_MOST_AXES} sizes, not {shown(shape)}")
     if math.prod(max(side, 1) for side in shape) * dtype.itemsize > MAX_BYTES:
-        raise InvalidValueError(
-            f"an array of shape {shown(shape)} takes more than the {MAX_BYTES:,} bytes that are read"
-        )
+        raise InvalidValueError(f"an array of shape {shown(shape)} takes more than {MAX_BYTES:,} bytes")
     return _Header(shape, bool(fortran), dtype, stream.tell())
