@@ -50,7 +50,10 @@ def test_matrices(tmp_path: Path) -> None:
         ({}, "none of its 0 arrays has two dimensions or more: no weights"),
         ({"a": np.ones((2, 2), bool)}, f"array 'a': {KINDS}, not bool"),
         ({"a": np.array([[1, np.inf]])}, "array 'a': matrix must be finite, not inf at [0, 1]"),
-        ({"a": np.array([[None]])}, "array 'a': holds Python objects or named fields, which are not loaded: save arrays of numbers"),
+        (
+            {"a": np.array([[None]])},
+            "array 'a': holds Python objects or named fields, which are not loaded: save arrays of numbers",
+        ),
     ],
 )
 def test_refused_arrays(arrays: dict[str, np.ndarray], reason: str, tmp_path: Path) -> None:
