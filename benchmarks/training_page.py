@@ -109,7 +109,7 @@ def _compared(groups: dict[str, Any], part: str, title: str) -> str:
             percent(group["zeros_mean"]),
             _spread(group),
             percent(sum(run["validation_accuracy"] for run in group["runs"]) / group["seeds"]),
-            f"{sum(run['index_bits'] for run in group['runs']) / group['seeds'] / 1000:,.1f}",
+            f"{sum(run['index_entropy_bits'] for run in group['runs']) / group['seeds'] / 1000:,.1f}",
             _distance(group),
         ]
         for group in found

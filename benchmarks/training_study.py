@@ -144,7 +144,7 @@ def train(run: Run, folder: Path) -> dict[str, Any]:
         "validation_accuracy": result.validation_accuracy,
         "zeros": result.zeros,
         "epoch": result.epoch,
-        "index_bits": chosen["index_bits"],
+        "index_entropy_bits": chosen["index_entropy_bits"],
         "lane_cycles": chosen["lane_cycles"],
         "digest": result.network.digest if result.network else None,
     }

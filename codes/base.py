@@ -16,10 +16,11 @@ import numpy as np
 
 from sterna.codes.products import check_operand, choose_compiled, frozen, result_dtype
 from sterna.codes.storage import ArrayStorage, Storage
-from sterna.codes.values import bits_for, check_finite, check_matrix, code_bits, index_array
-from sterna.net.checks import check_integer, read_only
+from sterna.codes.values import bits_for, check_matrix, check_matrix_size, code_bits, index_array
+from sterna.net.checks import as_array, check_finite, check_integer, read_only, shown
 from sterna.net.energy import OPERAND, RESULT, Access, Operations
 from sterna.net.errors import InvalidTypeError, InvalidValueError
+from sterna.net.immutable import Immutable
 
 
 class Kind(Enum):
@@ -48,7 +49,7 @@ class Counts:
     arrays: Mapping[str, int] = field(default_factory=dict)
 
 
-class MatrixCode(ABC):
+class MatrixCode(Immutable, ABC):
     """A matrix in one code. Immutable; :meth:`encode` makes it, :meth:`decode` gives the matrix back.
 
     A code is a subclass, which names its arrays and says how to make, undo and multiply them. Sides of the matrix may
@@ -83,6 +84,7 @@ class MatrixCode(ABC):
         parameters: Mapping[str, int] | None = None,
     ) -> None:
         self._rows, self._columns = (check_integer(side, "side of the shape", low=0, high=2**32 - 1) for side in shape)
+        check_matrix_size((self._rows, self._columns))
         self._dtype = check_matrix(np.zeros((0, 0), dtype=dtype)).dtype
         self._arrays = MappingProxyType(
             {name: self._check_array(arrays, name, kind) for name, kind in self.ARRAYS.items()}
@@ -90,14 +92,22 @@ class MatrixCode(ABC):
         self._converted: dict[np.dtype[Any], np.ndarray] = {}
         self._parameters = MappingProxyType(self._check_parameters(dict(parameters or {})))
         if extra := set(arrays) - set(self.ARRAYS):
-            raise InvalidValueError(f"code {self.NAME} has no array '{min(extra)}'")
+            raise InvalidValueError(f"code {self.NAME} has no array {shown(min(extra))}")
         self._check()
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape,
+            "dtype": self._dtype,
+            "arrays": dict(self._arrays),
+            "parameters": dict(self._parameters),
+        }
 
     def _check_array(self, arrays: Mapping[str, np.ndarray], name: str, kind: Kind) -> np.ndarray:
         if name not in arrays:
             raise InvalidValueError(f"code {self.NAME} lacks the array '{name}'")
-        array = np.asarray(arrays[name])
         what = f"array '{name}'"
+        array = as_array(arrays[name], what)
         if array.ndim != 1:
             raise InvalidValueError(f"{what} must have one dimension, not {array.ndim}")
         if kind is Kind.INDEX and array.dtype.kind == "u" and array.dtype.itemsize <= 4:
@@ -117,7 +127,7 @@ class MatrixCode(ABC):
                 raise InvalidValueError(f"code {self.NAME} lacks the parameter '{name}'")
             checked[name] = check_integer(given.pop(name), name, low=low, high=high)
         if given:
-            raise InvalidValueError(f"code {self.NAME} has no parameter '{min(given)}'")
+            raise InvalidValueError(f"code {self.NAME} has no parameter {shown(min(given))}")
         return checked
 
     @classmethod

@@ -10,7 +10,8 @@ import numpy as np
 
 from sterna.codes.base import MatrixCode
 from sterna.codes.registry import find_code
-from sterna.net.container import open_container, write_container
+from sterna.net.checks import shown
+from sterna.net.container import check_digest, open_container, write_container
 from sterna.net.describe import check_entry
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
@@ -33,7 +34,7 @@ def save_code(coded: MatrixCode, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     if not isinstance(coded, MatrixCode):
-        raise InvalidTypeError(f"coded must be an encoded matrix, not {coded!r}")
+        raise InvalidTypeError(f"coded must be an encoded matrix, not {shown(coded)}")
     header = {
         "version": CODE_FORMAT_VERSION,
         "code": coded.NAME,
@@ -55,19 +56,20 @@ def load_code(path: str | os.PathLike[str]) -> MatrixCode:
     :exc:`OSError`
         If the file cannot be read.
     """
-    with open_container(Path(path), _KEY, versions=(CODE_FORMAT_VERSION,), what="encoded matrix") as (header, file):
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
-        return _build(check_entry(header, "its header", _FIELDS), arrays)
+    with open_container(Path(path), _KEY, versions=(CODE_FORMAT_VERSION,), what="encoded matrix") as (header, stored):
+        fields = check_entry(header, "its header", _FIELDS)
+        return _build(fields, {name: stored.read(name) for name in stored.names})
 
 
 def _build(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> MatrixCode:
     shape, parameters = header["shape"], header["parameters"]
     if not isinstance(shape, list) or len(shape) != 2:
-        raise InvalidValueError(f"shape must be two integers, not {shape!r}")
+        raise InvalidValueError(f"shape must be two integers, not {shown(shape)}")
     if header["dtype"] not in _DTYPES:
-        raise InvalidValueError(f"dtype must be one of {', '.join(_DTYPES)}, not {header['dtype']!r}")
+        raise InvalidValueError(f"dtype must be one of {', '.join(_DTYPES)}, not {shown(header['dtype'])}")
     if not isinstance(parameters, dict):
-        raise InvalidTypeError(f"parameters must be an object, not {parameters!r}")
+        raise InvalidTypeError(f"parameters must be an object, not {shown(parameters)}")
+    check_digest(header["digest"])
     code = find_code(header["code"])
     coded = code(shape=(shape[0], shape[1]), dtype=np.dtype(header["dtype"]), arrays=arrays, parameters=parameters)
     if coded.digest != header["digest"]:

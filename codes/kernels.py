@@ -12,6 +12,7 @@ itself (``fastmath``), which SIMD needs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,22 @@ _ONE, _SIX, _63, _HALF = np.uint64(1), np.uint64(6), np.uint64(63), np.uint64(32
 _64 = 64
 DENSE_FASTMATH = {"reassoc", "nsz", "contract"}  # sums in any order, multiplications fused into them
 _BITS = np.uint32(1) << np.arange(32, dtype=np.uint32)
+
+
+def kernel(**options: Any) -> Callable[[Callable[..., None]], Any]:
+    """Compiles a function for all threads, and keeps the result on disk where there is a folder to write to.
+
+    There is none without a home in an installation that belongs to somebody else, as in a container of another user:
+    then every process compiles anew.
+    """
+
+    def compile(function: Callable[..., None]) -> Any:
+        try:
+            return njit(parallel=True, cache=True, **options)(function)
+        except RuntimeError:  # numba's "no locator available": it asks for the folder when a function is decorated
+            return njit(parallel=True, **options)(function)
+
+    return compile
 
 
 @intrinsic
@@ -128,7 +145,7 @@ def add_row(factor: Any, row: np.ndarray, out: np.ndarray) -> None:
 # --- dense -----------------------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, fastmath=DENSE_FASTMATH, cache=True)
+@kernel(fastmath=DENSE_FASTMATH)
 def dense(matrix: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """The plain loop."""
     for i in prange(out.size):
@@ -138,7 +155,7 @@ def dense(matrix: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
         out[i] = total
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def dense_many(matrix: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """The plain loop, a row of the operand at a time."""
     for i in prange(out.shape[0]):
@@ -147,7 +164,7 @@ def dense_many(matrix: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
             add_row(row[j], x[j], total)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def packed(words: np.ndarray, bits: Any, factors: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Factors looked up by codes of ``bits`` bits."""
     mask = (_ONE << bits) - _ONE
@@ -158,7 +175,7 @@ def packed(words: np.ndarray, bits: Any, factors: np.ndarray, x: np.ndarray, out
         out[i] = total
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def packed_quarters(codes: np.ndarray, table: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Codes of 2 bits: factors looked up four at a time; ``table`` is (256, 4)."""
     columns = x.size
@@ -182,7 +199,7 @@ def packed_quarters(codes: np.ndarray, table: np.ndarray, x: np.ndarray, out: np
         out[i] = (s0 + s1) + (s2 + s3)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def packed_many(words: np.ndarray, bits: Any, factors: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """The same for several vectors."""
     mask = (_ONE << bits) - _ONE
@@ -192,7 +209,7 @@ def packed_many(words: np.ndarray, bits: Any, factors: np.ndarray, x: np.ndarray
             add_row(factors[read_word(words, np.uint64(i * x.shape[0] + j) * bits) & mask], x[j], total)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def base3(trits: np.ndarray, table: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """Elements looked up five at a time; ``table`` is (243, 5)."""
     columns = x.size
@@ -217,7 +234,7 @@ def base3(trits: np.ndarray, table: np.ndarray, x: np.ndarray, out: np.ndarray) 
         out[i] = ((s0 + s1) + (s2 + s3)) + s4
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def base3_many(trits: np.ndarray, table: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """The same for several vectors."""
     for i in prange(out.shape[0]):
@@ -230,7 +247,7 @@ def base3_many(trits: np.ndarray, table: np.ndarray, x: np.ndarray, out: np.ndar
 # --- CSR, CER, CSER --------------------------------------------------------------------------------------------------
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def csr(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """A multiplication an element, in four accumulators."""
     for i in prange(out.size):
@@ -247,7 +264,7 @@ def csr(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, x: np.ndarr
         out[i] = (s0 + s1) + (s2 + s3)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def csr_many(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """The same for several vectors."""
     for i in prange(out.shape[0]):
@@ -256,7 +273,7 @@ def csr_many(starts: np.ndarray, columns: np.ndarray, values: np.ndarray, x: np.
             add_row(values[k], x[columns[k]], total)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def groups(
     rows: np.ndarray,
     starts: np.ndarray,
@@ -274,7 +291,7 @@ def groups(
         out[i] = total
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def groups_many(
     rows: np.ndarray,
     starts: np.ndarray,
@@ -297,7 +314,7 @@ def groups_many(
             add_row(factors[codes[g]], sums, total)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def group_signs(
     rows: np.ndarray,
     starts: np.ndarray,
@@ -315,7 +332,7 @@ def group_signs(
         out[i] = total
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def group_signs_many(
     rows: np.ndarray,
     starts: np.ndarray,
@@ -372,7 +389,7 @@ def add_masked(sums: np.ndarray, x: np.ndarray, plus: Any, minus: Any, bits: np.
         sums[b] = value
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def bitmap_signs(
     mask: np.ndarray,
     kept: np.ndarray,
@@ -415,7 +432,7 @@ def row_codes(words: np.ndarray, bits: Any, first: Any, codes: np.ndarray) -> No
         codes[k] = read_word(words, np.uint64(first + k) * bits) & mask
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def bitmap(
     mask: np.ndarray,
     kept: np.ndarray,
@@ -434,7 +451,7 @@ def bitmap(
         out[i] = gather_dot(columns, codes, factors, x, out[i])
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def bitmap_many(
     mask: np.ndarray,
     kept: np.ndarray,
@@ -500,7 +517,7 @@ def move_by_sign(signs: np.ndarray, first: Any, columns: np.ndarray, size: Any) 
         columns[whole + b] += ((sign >> np.uint64(b)) & _ONE) * np.uint64(size)
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def runs_signs(
     stream: np.ndarray,
     run_bits: Any,
@@ -524,7 +541,7 @@ def runs_signs(
         out[i] = gather_sum(columns, x, out[i])
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def runs(
     stream: np.ndarray,
     run_bits: Any,
@@ -547,7 +564,7 @@ def runs(
         out[i] = gather_dot(columns[: codes.size], codes, factors, x, out[i])
 
 
-@njit(parallel=True, cache=True)
+@kernel()
 def runs_many(
     stream: np.ndarray,
     run_bits: Any,

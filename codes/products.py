@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sterna.codes.values import check_finite
+from sterna.net.checks import as_array, check_finite, shown
 from sterna.net.errors import InvalidTypeError, InvalidValueError, ToolError
 
 _COMPILE_FROM = 1 << 16  # elements; NumPy takes less than a millisecond for fewer
@@ -26,7 +26,7 @@ def check_operand(x: Any, shape: tuple[int | None, ...], what: str) -> np.ndarra
     :exc:`ValueError`
         If its shape is not ``shape`` (``None`` is any length), or a float is infinite or not a number.
     """
-    array = np.asarray(x)
+    array = as_array(x, what)
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise InvalidTypeError(f"{what} must hold integers, or floats of 16, 32 or 64 bits, not {array.dtype}")
     if array.ndim != len(shape) or any(b is not None and a != b for a, b in zip(array.shape, shape, strict=True)):
@@ -76,7 +76,7 @@ def choose_compiled(compiled: bool | None, elements: int) -> bool:
     if compiled is None:
         return elements >= _COMPILE_FROM and has_numba()
     if not isinstance(compiled, bool):
-        raise InvalidTypeError(f"compiled must be True, False or None, not {compiled!r}")
+        raise InvalidTypeError(f"compiled must be True, False or None, not {shown(compiled)}")
     if compiled and not has_numba():
         raise ToolError("compiled products need numba; install it: pip install 'sterna[codes]'")
     return compiled

@@ -15,6 +15,7 @@ from sterna.codes.csr import Csr
 from sterna.codes.dense import Dense
 from sterna.codes.packed import Packed
 from sterna.codes.run_length import RunLength
+from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError
 
 CODES: Mapping[str, type[MatrixCode]] = MappingProxyType(
@@ -25,7 +26,7 @@ CODES: Mapping[str, type[MatrixCode]] = MappingProxyType(
 def find_code(name: object) -> type[MatrixCode]:
     """The code of that name; :exc:`ValueError` if there is none."""
     if not isinstance(name, str) or name not in CODES:
-        raise InvalidValueError(f"code must be one of {', '.join(CODES)}, not {name!r}")
+        raise InvalidValueError(f"code must be one of {', '.join(CODES)}, not {shown(name)}")
     return CODES[name]
 
 

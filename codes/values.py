@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sterna.net.checks import describe_index
+from sterna.net.checks import as_array, check_finite
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 INDEX_DTYPES = (np.uint8, np.uint16, np.uint32)
@@ -27,15 +28,17 @@ def check_matrix(matrix: Any) -> np.ndarray:
     :exc:`TypeError`
         If it holds something else.
     :exc:`ValueError`
-        If it has not two dimensions, a side does not fit 32 bits, or a value is infinite or not a number.
+        If it has not two dimensions, a side or the number of elements does not fit 32 bits, or a value is infinite or
+        not a number.
     """
-    array = np.asarray(matrix)
+    array = as_array(matrix, "matrix")
     if array.dtype.kind not in "iu" and array.dtype.type not in _FLOATS:
         raise InvalidTypeError(f"matrix must hold integers, or floats of 16, 32 or 64 bits, not {array.dtype}")
     if array.ndim != 2:
         raise InvalidValueError(f"matrix must have two dimensions, not {array.ndim}")
     if max(array.shape) >= 1 << 32:
         raise InvalidValueError(f"sides of matrix must be below 2^32, not {array.shape}")
+    check_matrix_size(array.shape)
     copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
     if copy.dtype.kind == "f":
         check_finite(copy, "matrix")
@@ -43,14 +46,10 @@ def check_matrix(matrix: Any) -> np.ndarray:
     return copy
 
 
-def check_finite(array: np.ndarray, what: str) -> None:
-    """:exc:`ValueError` with the first value that is infinite or not a number, and its index."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = np.unravel_index(int(np.argmin(finite)), array.shape)
-        raise InvalidValueError(
-            f"{what} must be finite, not {array[index]} at {describe_index([int(i) for i in index])}"
-        )
+def check_matrix_size(shape: tuple[int, ...]) -> None:
+    """:exc:`ValueError` if a matrix of that shape has more elements than indices of 32 bits can tell apart."""
+    if math.prod(shape) >= 1 << 32:
+        raise InvalidValueError(f"matrix must have fewer than 2^32 elements, not the shape {shape}")
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from sterna.codes.values import check_matrix
-from sterna.net.container import FileFormatError
-
-_DAMAGE = (ValueError, EOFError, OSError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
+from sterna.net.arrays import load_arrays
+from sterna.net.checks import naming, shown
+from sterna.net.container import in_file
+from sterna.net.errors import InvalidValueError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,37 +47,14 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         If the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise FileFormatError(f"{path}: not a whole .npz file, which numpy.savez writes: one array a layer")
-        file.seek(0)
-        try:
-            arrays = np.load(file, allow_pickle=False)
-            names = list(arrays.files)
-        except _DAMAGE as error:
-            raise FileFormatError(f"{path}: damaged: {error}") from None
-        read = {name: _read(arrays, name, path) for name in names}
-    matrices = {name: _matrix(array, name, path) for name, array in read.items() if array.ndim >= 2}
-    if not matrices:
-        raise FileFormatError(f"{path}: none of its {len(read)} arrays has two dimensions or more: no weights")
-    return Weights(matrices=MappingProxyType(matrices), skipped=len(read) - len(matrices))
+    arrays = load_arrays(path)
+    with in_file(path):
+        matrices = {name: _matrix(array, name) for name, array in arrays.items() if array.ndim >= 2}
+        if not matrices:
+            raise InvalidValueError(f"none of its {len(arrays)} arrays has two dimensions or more: no weights")
+    return Weights(matrices=MappingProxyType(matrices), skipped=len(arrays) - len(matrices))
 
 
-def _read(arrays: Mapping[str, Any], name: str, path: Path) -> np.ndarray:
-    try:
-        array = arrays[name]
-    except _DAMAGE as error:
-        if "allow_pickle" in str(error):
-            reason = f"array '{name}' holds Python objects, which are not loaded: save arrays of numbers"
-            raise FileFormatError(f"{path}: {reason}") from None
-        raise FileFormatError(f"{path}: array '{name}' is damaged: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise FileFormatError(f"{path}: '{name}' is no NumPy array; save weights with numpy.savez, one array a layer")
-    return array
-
-
-def _matrix(array: np.ndarray, name: str, path: Path) -> np.ndarray:
-    try:
+def _matrix(array: np.ndarray, name: str) -> np.ndarray:
+    with naming(f"array {shown(name)}"):
         return check_matrix(array.reshape(len(array), math.prod(array.shape[1:])))
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(f"{path}: array '{name}': {error}") from None

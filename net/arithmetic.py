@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sterna.net.checks import describe_index
+from sterna.net.checks import as_array, describe_index
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def quantize_input(x: npt.ArrayLike, scale: float, type: ActivationType) -> np.n
     :exc:`ValueError`
         If a value is NaN or infinite.
     """
-    array = np.asarray(x)
+    array = as_array(x, "input")
     if array.dtype.kind not in "iuf":
         raise InvalidTypeError(f"input must be real numbers, not {array.dtype}")
     real = array.astype(np.float64)
@@ -82,7 +82,7 @@ def check_input(x: npt.ArrayLike, shape: tuple[int, ...], type: ActivationType) 
         If the shape is wrong, or a value is NaN, not integral, or out of range. The message gives the first such value
         and its index.
     """
-    array = np.asarray(x)
+    array = as_array(x, "input")
     if array.dtype.kind not in "iuf":
         raise InvalidTypeError(f"input must be integer codes, not {array.dtype}")
     if array.shape[1:] != shape or array.ndim != len(shape) + 1:

@@ -233,8 +233,11 @@ def cser_bits(
     )
 
 
-def index_bits(count: int, nonzeros: int) -> float:
+def index_entropy_bits(count: int, nonzeros: int) -> float:
     """Bits of an index stream at its bound: positions at the entropy of the zeros, and a sign a nonzero.
+
+    An estimate from two numbers, for training, which has no schedule yet. What the hardware really stores, "index_bits"
+    in NAME.json, is more: distances in words of one width, escapes, and fillers.
 
     Parameters
     ----------

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sterna.net.checks import naming, shown
 from sterna.net.errors import InvalidTypeError, InvalidValueError
-from sterna.net.nodes import Add, Conv2d, Flatten, Linear, MaxPool2d, Node, SumNode, SumPool2d, WeightNode
+from sterna.net.nodes import Add, Conv2d, Flatten, Linear, MaxPool2d, Node, SumNode, SumPool2d, WeightNode, check_name
 from sterna.net.requantize import Requantization, ShiftRound, Thresholds
 from sterna.net.types import ActivationType
 
@@ -34,10 +35,8 @@ def describe_type(type: ActivationType) -> dict[str, Any]:
 def build_type(entry: object, what: str) -> ActivationType:
     """:func:`describe_type` undone; :exc:`TypeError` or :exc:`ValueError` naming ``what`` if it cannot be."""
     entry = check_entry(entry, what, ("width", "signed"))
-    try:
+    with naming(what):
         return ActivationType(**entry)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from None
 
 
 def describe_node(node: Node) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -78,9 +77,11 @@ def build_node(entry: object, tensors: Mapping[str, np.ndarray], place: str) -> 
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise InvalidTypeError(f"{place} must be an object with a name")
-    name = entry["name"]
+    with naming(place):
+        name = check_name(entry["name"])
     if not isinstance(entry.get("kind"), str) or entry["kind"] not in KINDS:
-        raise InvalidValueError(f"kind of node '{name}' must be one of {', '.join(KINDS)}, not {entry.get('kind')!r}")
+        given = shown(entry.get("kind"))
+        raise InvalidValueError(f"kind of node '{name}' must be one of {', '.join(KINDS)}, not {given}")
     kind = KINDS[entry["kind"]]
     takes_requantize = issubclass(kind, SumNode)
     wanted = ("name", "kind", "inputs", *_plain_fields(kind))
@@ -93,7 +94,7 @@ def build_node(entry: object, tensors: Mapping[str, np.ndarray], place: str) -> 
     if "requantize" in fields:
         fields["requantize"] = _build_requantize(fields["requantize"], left, name)
     if left:
-        raise InvalidValueError(f"node '{name}' has an unknown tensor '{min(left)}'")
+        raise InvalidValueError(f"node '{name}' has an unknown tensor {shown(min(left))}")
     return kind(**fields)
 
 
@@ -106,13 +107,13 @@ def check_entry(entry: object, what: str, wanted: tuple[str, ...], optional: tup
         If it is no object, or a field is missing or unknown; the message names ``what`` and the field.
     """
     if not isinstance(entry, dict):
-        raise InvalidTypeError(f"{what} must be an object, not {entry!r}")
+        raise InvalidTypeError(f"{what} must be an object, not {shown(entry)}")
     for field in wanted:
         if field not in entry:
             raise InvalidValueError(f"{what} lacks the field '{field}'")
     for field in entry:
         if field not in wanted and field not in optional:
-            raise InvalidValueError(f"{what} has an unknown field '{field}'")
+            raise InvalidValueError(f"{what} has an unknown field {shown(field)}")
     return dict(entry)
 
 
@@ -120,15 +121,16 @@ def _build_requantize(entry: object, tensors: dict[str, np.ndarray], name: str) 
     what = f"requantize of node '{name}'"
     fields = check_entry(entry, what, ("kind", "output"))
     if fields["kind"] not in ("thresholds", "shift_round"):
-        raise InvalidValueError(f"kind of {what} must be thresholds or shift_round, not {fields['kind']!r}")
+        raise InvalidValueError(f"kind of {what} must be thresholds or shift_round, not {shown(fields['kind'])}")
     output = build_type(fields["output"], f"output of {what}")
     arrays = {field: _take(tensors, f"requantize.{field}", name) for field in _REQUANTIZE_TENSORS[fields["kind"]]}
-    try:
+    with naming(what):
         if fields["kind"] == "thresholds":
             return Thresholds(output=output, **arrays)
+        for field, array in arrays.items():
+            if array.ndim != 1:  # one for the layer would be spread over as many channels as the header likes
+                raise InvalidValueError(f"{field} must have shape (channels,), not {array.shape}")
         return ShiftRound(output=output, **arrays)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from None
 
 
 def _plain_fields(kind: type[Node]) -> list[str]:

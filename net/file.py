@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sterna.net.container import open_container, write_container
+from sterna.net.checks import check_elements, shown
+from sterna.net.container import StoredTensors, check_digest, open_container, write_container
 from sterna.net.describe import build_node, build_type, check_entry, describe_node, describe_type
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.network import Network
@@ -19,6 +20,7 @@ FORMAT_VERSION = 2  # what save writes; load reads all up to it
 _KEY = "sterna"
 _WEIGHT_DTYPES = {1: "I8", 2: "U8"}  # by format version; all other tensors are I32
 _WITH_WEIGHTS = ("linear", "conv2d")  # kinds of node
+_MOST_AXES = 4  # of weights, whatever the node
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -34,7 +36,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     if not isinstance(network, Network):
-        raise InvalidTypeError(f"network must be a Network, not {network!r}")
+        raise InvalidTypeError(f"network must be a Network, not {shown(network)}")
     descriptions, tensors = [], {}
     for node in network.nodes:
         description, arrays = describe_node(node)
@@ -67,23 +69,22 @@ def load(path: str | os.PathLike[str]) -> Network:
     :exc:`OSError`
         If the file cannot be read.
     """
-    with open_container(Path(path), _KEY, versions=tuple(_WEIGHT_DTYPES), what="network") as (header, file):
-        return _build(header, _tensors(file, header["version"]))
+    with open_container(Path(path), _KEY, versions=tuple(_WEIGHT_DTYPES), what="network") as (header, stored):
+        return _build(header, _tensors(stored, header["version"]))
 
 
-def _tensors(file: Any, version: int) -> dict[str, np.ndarray]:
-    tensors = {}
-    for name in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+def _tensors(stored: StoredTensors, version: int) -> dict[str, np.ndarray]:
+    for name in stored.names:
         field = name.partition(".")[2]
-        dtype, wanted = file.get_slice(name).get_dtype(), _WEIGHT_DTYPES[version] if field == "weights" else "I32"
+        dtype, wanted = stored.dtype(name), _WEIGHT_DTYPES[version] if field == "weights" else "I32"
         if dtype != wanted:
-            raise InvalidValueError(f"tensor '{name}' must be {wanted}, not {dtype}")
-        tensors[name] = file.get_tensor(name)
-    return tensors
+            raise InvalidValueError(f"tensor {shown(name)} must be {wanted}, not {dtype}")
+    return {name: stored.read(name) for name in stored.names}
 
 
 def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Network:
     fields = check_entry(header, "its header", ("version", "digest", "input", "nodes", "metadata"))
+    check_digest(fields["digest"])
     inputs = check_entry(fields["input"], "input", ("shape", "type", "scale"))
     if not isinstance(fields["nodes"], list):
         raise InvalidTypeError("nodes must be a list")
@@ -104,7 +105,7 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
     if arrays:
         owner = min(arrays)
         stray = f"{owner}.{min(arrays[owner])}".removesuffix(".")
-        raise InvalidValueError(f"tensor '{stray}' belongs to no node")
+        raise InvalidValueError(f"tensor {shown(stray)} belongs to no node")
     network = Network(
         input_shape=inputs["shape"],
         input_type=build_type(inputs["type"], "type of the input"),
@@ -122,8 +123,12 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
 def _unpack(packed: np.ndarray, shape: object, name: str) -> np.ndarray:
     """Weights from five to a byte; ``shape`` is the node's field ``weights``."""
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise InvalidTypeError(f"weights of node '{name}' must be their shape, a list of sizes, not {shape!r}")
+        raise InvalidTypeError(f"weights of node '{name}' must be their shape, a list of sizes, not {shown(shape)}")
+    what = f"weights of node '{name}'"
+    if len(shape) > _MOST_AXES:
+        raise InvalidValueError(f"{what} must have at most {_MOST_AXES} sizes, not {len(shape)}")
+    check_elements(shape, what)
     try:
         return unpack_trits(packed, shape)
-    except ValueError as error:
+    except InvalidValueError as error:
         raise InvalidValueError(f"tensor '{name}.weights' {error}") from None

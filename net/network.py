@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from sterna.net.checks import check_integer
+from sterna.net.checks import check_elements, check_size, shown
 from sterna.net.describe import describe_node
 from sterna.net.errors import InvalidTypeError, InvalidValueError
+from sterna.net.immutable import Immutable
 from sterna.net.nodes import INPUT, Bounds, Node, Shape, SumNode, WeightNode
 from sterna.net.types import AccumulatorType, ActivationType, ValueType
 
+MAX_DEPTH = 64  # of metadata: what is nested deeper cannot be read again from deep in a program's stack
 
-class Network:
+
+class Network(Immutable):
     """A network of integers: what training exports, the golden model computes and the generator builds.
 
     Its last node is its output. Everything about it is known from the moment it is made, and nothing of it can change:
-    arrays are read-only copies.
+    arrays are read-only copies. A copy is the network itself; a pickle is checked like a new one.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ class Network:
     ) -> None:
         self._input_shape = _check_shape(input_shape)
         if not isinstance(input_type, ActivationType):
-            raise InvalidTypeError(f"input_type must be an ActivationType, not {input_type!r}")
+            raise InvalidTypeError(f"input_type must be an ActivationType, not {shown(input_type)}")
         self._input_type = input_type
         self._input_scale = _check_scale(input_scale)
         self._metadata = _check_metadata(metadata)
@@ -86,14 +89,14 @@ class Network:
                     f"({input_types[0]}): requantize them"
                 )
             shape = node.output_shape(input_shapes)
+            check_elements(shape, f"the output of node '{node.name}'")
             node = node.resolve(inputs, shape[0])
             resolved.append(node)
             shapes[node.name] = shape
             types[node.name] = input_types[0]
             if isinstance(node, SumNode):
-                low, high = bounds[node.name] = node.channel_bounds(input_shapes, input_types)
-                low.setflags(write=False)
-                high.setflags(write=False)
+                low, high = node.channel_bounds(input_shapes, input_types)
+                bounds[node.name] = np.broadcast_to(low, shape[:1]), np.broadcast_to(high, shape[:1])
                 accumulators[node.name] = node.accumulator((low, high))
                 types[node.name] = node.requantize.output if node.requantize else accumulators[node.name]
         used = {name for node in resolved for name in node.inputs}
@@ -199,6 +202,15 @@ class Network:
                 return node
         raise InvalidValueError(f"no node is named '{name}'")
 
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "input_shape": self._input_shape,
+            "input_type": self._input_type,
+            "input_scale": self._input_scale,
+            "nodes": self._nodes,
+            "metadata": self.metadata,
+        }
+
     def __repr__(self) -> str:
         chain = ", ".join(f"{node.name} {self._types[node.name]} {self._shapes[node.name]}" for node in self._nodes)
         return f"<Network {self._digest[:12]}: {INPUT} {self._input_type} {self._input_shape}, {chain}>"
@@ -221,39 +233,57 @@ class Network:
 
 def _check_shape(shape: object) -> Shape:
     if not isinstance(shape, (tuple, list)):
-        raise InvalidTypeError(f"input_shape must be a tuple of integers, not {shape!r}")
+        raise InvalidTypeError(f"input_shape must be a tuple of integers, not {shown(shape)}")
     if len(shape) not in (1, 3):
-        raise InvalidValueError(f"input_shape must be (features,) or (channels, height, width), not {tuple(shape)}")
-    return tuple(check_integer(size, "input_shape", low=1) for size in shape)
+        raise InvalidValueError(
+            f"input_shape must be (features,) or (channels, height, width), not {shown(tuple(shape))}"
+        )
+    sizes = tuple(check_size(size, "input_shape", low=1) for size in shape)
+    check_elements(sizes, "the input")
+    return sizes
 
 
 def _check_scale(scale: object) -> float:
     if isinstance(scale, bool) or not isinstance(scale, (int, float, np.integer, np.floating)):
-        raise InvalidTypeError(f"input_scale must be a positive number, not {scale!r}")
-    if not (math.isfinite(scale) and scale > 0):
+        raise InvalidTypeError(f"input_scale must be a positive number, not {shown(scale)}")
+    try:
+        number = float(scale)
+    except OverflowError:
+        raise InvalidValueError(f"input_scale must fit a float, not {shown(scale)}") from None
+    if not (math.isfinite(number) and number > 0):
         raise InvalidValueError(f"input_scale must be a positive number, not {scale}")
-    return float(scale)
+    return number
 
 
 def _check_metadata(metadata: object) -> str:
     if metadata is None:
         return "{}"
     if not isinstance(metadata, Mapping):
-        raise InvalidTypeError(f"metadata must be a mapping, not {metadata!r}")
+        raise InvalidTypeError(f"metadata must be a mapping, not {shown(metadata)}")
     try:
-        return json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
+        text = json.dumps(dict(metadata), sort_keys=True, allow_nan=False)
     except TypeError as error:
         raise InvalidTypeError(f"metadata must be what JSON can hold: {error}") from None
     except (ValueError, RecursionError) as error:
         raise InvalidValueError(f"metadata must be what JSON can hold: {error}") from None
+    level: list[Any] = [metadata]
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level if isinstance(item, (Mapping, list, tuple)) for child in _children(item)]
+    if any(isinstance(item, (Mapping, list, tuple)) for item in level):
+        raise InvalidValueError(f"metadata must be nested at most {MAX_DEPTH} deep")
+    return text
+
+
+def _children(item: Mapping[str, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    return item.values() if isinstance(item, Mapping) else item
 
 
 def _check_nodes(nodes: object) -> Sequence[Node]:
     if not isinstance(nodes, (tuple, list)):
-        raise InvalidTypeError(f"nodes must be a sequence of nodes, not {nodes!r}")
+        raise InvalidTypeError(f"nodes must be a sequence of nodes, not {shown(nodes)}")
     if not nodes:
         raise InvalidValueError("nodes must hold at least one node")
     for node in nodes:
         if not isinstance(node, Node):
-            raise InvalidTypeError(f"nodes must be nodes, not {node!r}")
+            raise InvalidTypeError(f"nodes must be nodes, not {shown(node)}")
     return nodes

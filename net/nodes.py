@@ -6,6 +6,8 @@ no ceil mode.
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,11 +15,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sterna.net.checks import check_array, check_integer, check_pair
+from sterna.net.checks import check_array, check_elements, check_integer, check_pair, check_size, shown
 from sterna.net.errors import InvalidTypeError, InvalidValueError
+from sterna.net.immutable import Immutable
 from sterna.net.requantize import INT32_MAX, INT32_MIN, MAX_SHIFT, Requantization, ShiftRound, Thresholds
 from sterna.net.types import AccumulatorType, ValueType
-from sterna.net.windows import Shape, check_pool, pool_shape, window_counts, window_taps
+from sterna.net.windows import (
+    Shape,
+    check_pool,
+    fewest_and_most_taps,
+    pool_shape,
+    window_counts,
+    window_spans,
+    window_sums,
+)
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -26,8 +37,21 @@ MAX_ACCUMULATOR = (1 << 62) - 1  # one bit below int64, so that no rule of net/a
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # names become Verilog instances and parts of tensor names
 
 
+def check_name(name: object) -> str:
+    """The name of a node, if it may be one; :exc:`TypeError` or :exc:`ValueError` otherwise."""
+    if not isinstance(name, str):
+        raise InvalidTypeError(f"name must be a string, not {shown(name)}")
+    if not _NAME.fullmatch(name):
+        raise InvalidValueError(
+            f"name must be made of letters, digits and underscores, and not start with a digit, not {shown(name)}"
+        )
+    if name == INPUT:
+        raise InvalidValueError("name must not be 'input', which is the network's input")
+    return name
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Node(ABC):
+class Node(Immutable, ABC):
     """One operation of a network.
 
     Parameters
@@ -42,16 +66,11 @@ class Node(ABC):
     inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise InvalidTypeError(f"name must be a string, not {self.name!r}")
-        if not _NAME.fullmatch(self.name):
-            raise InvalidValueError(
-                f"name must be made of letters, digits and underscores, and not start with a digit, not {self.name!r}"
-            )
-        if self.name == INPUT:
-            raise InvalidValueError("name must not be 'input', which is the network's input")
+        check_name(self.name)
         if not isinstance(self.inputs, (tuple, list)) or not all(isinstance(name, str) for name in self.inputs):
-            raise InvalidTypeError(f"inputs of node '{self.name}' must be a tuple of node names, not {self.inputs!r}")
+            raise InvalidTypeError(
+                f"inputs of node '{self.name}' must be a tuple of node names, not {shown(self.inputs)}"
+            )
         self._set("inputs", tuple(self.inputs))
         if len(self.inputs) > 1 and not isinstance(self, Add):
             raise InvalidValueError(f"node '{self.name}' takes one input, not {len(self.inputs)}")
@@ -84,15 +103,21 @@ class SumNode(Node):
         super().__post_init__()
         if self.requantize is not None and not isinstance(self.requantize, (Thresholds, ShiftRound)):
             raise InvalidTypeError(
-                f"requantize of node '{self.name}' must be Thresholds, ShiftRound or None, not {self.requantize!r}"
+                f"requantize of node '{self.name}' must be Thresholds, ShiftRound or None, not {shown(self.requantize)}"
             )
 
     @abstractmethod
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
-        """Smallest and largest accumulator of each channel, before requantization; int64, (channels,) each."""
+        """Smallest and largest accumulator of each channel, before requantization.
+
+        int64, (channels,) each, or (1,) where they are those of every channel.
+        """
 
     def accumulator(self, bounds: Bounds) -> AccumulatorType:
-        """Range over all channels of what is requantized, with ShiftRound's bias and rounding term (rule 6)."""
+        """Range over all channels of what is requantized, with ShiftRound's bias and rounding term (rule 6).
+
+        ``bounds`` : as :meth:`channel_bounds` gives them.
+        """
         low, high = bounds
         offset = self.requantize.offset if isinstance(self.requantize, ShiftRound) else 0
         return AccumulatorType(int((low + offset).min()), int((high + offset).max()))
@@ -126,6 +151,7 @@ class WeightNode(SumNode):
         axes = self._weight_axes()
         if weights.ndim != len(axes) or weights.size == 0:
             raise InvalidValueError(f"{what} must have shape ({', '.join(axes)}), not {weights.shape}")
+        check_elements(weights.shape, what)
         self._set("weights", weights)
         if self.bias is not None:
             what = f"bias of node '{self.name}'"
@@ -140,18 +166,14 @@ class WeightNode(SumNode):
     @abstractmethod
     def _weight_axes() -> tuple[str, ...]: ...
 
-    def _tap_bounds(self, taps: np.ndarray, type: ValueType) -> Bounds:
-        """Bounds of the sums over each set of taps that meets the input, the others meeting padding, with the bias.
+    def _tap_bounds(self, type: ValueType) -> Bounds:
+        """Bounds of each tap's sum over the inputs; int64, (out,) or (out, kernel_h, kernel_w)."""
+        positive = np.count_nonzero(self.weights > 0, axis=1)
+        negative = np.count_nonzero(self.weights < 0, axis=1)
+        return positive * type.min - negative * type.max, positive * type.max - negative * type.min
 
-        ``taps`` : bool, (sets, weights of one output channel).
-        """
-        flat = self.weights.reshape(len(self.weights), -1)
-        positive = (flat > 0).astype(np.int64) @ taps.T.astype(np.int64)
-        negative = (flat < 0).astype(np.int64) @ taps.T.astype(np.int64)
-        bias = 0 if self.bias is None else self.bias.astype(np.int64)
-        low = (positive * type.min - negative * type.max).min(axis=1) + bias
-        high = (positive * type.max - negative * type.min).max(axis=1) + bias
-        return low, high
+    def _biased(self, low: np.ndarray, high: np.ndarray) -> Bounds:
+        return (low, high) if self.bias is None else (low + self.bias, high + self.bias)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -185,7 +207,7 @@ class Linear(WeightNode):
         return (out,)
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
-        return self._tap_bounds(np.ones((1, self.weights.shape[1]), dtype=bool), types[0])
+        return self._biased(*self._tap_bounds(types[0]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -219,7 +241,7 @@ class Conv2d(WeightNode):
         super().__post_init__()
         self._set("stride", check_pair(self.stride, f"stride of node '{self.name}'", low=1))
         self._set("padding", check_pair(self.padding, f"padding of node '{self.name}'", low=0))
-        self._set("groups", check_integer(self.groups, f"groups of node '{self.name}'", low=1))
+        self._set("groups", check_size(self.groups, f"groups of node '{self.name}'", low=1))
         if len(self.weights) % self.groups:
             raise InvalidValueError(
                 f"{self.groups} groups of node '{self.name}' cannot share {len(self.weights)} outputs"
@@ -243,9 +265,13 @@ class Conv2d(WeightNode):
         return (out, *window_counts(self.name, shapes[0], self.kernel, self.stride, self.padding))
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
-        taps = window_taps(shapes[0], self.kernel, self.stride, self.padding)
-        taps = np.broadcast_to(taps[:, None], (len(taps), self.weights.shape[1], *self.kernel))
-        return self._tap_bounds(taps.reshape(len(taps), -1), types[0])
+        rows, columns = (
+            window_spans(*axis) for axis in zip(shapes[0][1:], self.kernel, self.stride, self.padding, strict=True)
+        )
+        lows, highs = (window_sums(taps, rows, columns) for taps in self._tap_bounds(types[0]))
+        low = functools.reduce(np.minimum, (sums.min(axis=1) for sums in lows))
+        high = functools.reduce(np.maximum, (sums.max(axis=1) for sums in highs))
+        return self._biased(low, high)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -326,10 +352,14 @@ class SumPool2d(SumNode):
         return pool_shape(self.name, shapes[0], self.kernel, self.steps, self.padding)
 
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
-        counts = window_taps(shapes[0], self.kernel, self.steps, self.padding).sum(axis=(1, 2)).tolist()
+        rows, columns = (
+            fewest_and_most_taps(*axis)
+            for axis in zip(shapes[0][1:], self.kernel, self.steps, self.padding, strict=True)
+        )
+        counts = [rows[0] * columns[0], rows[1] * columns[1]]
         low = min(count * types[0].min for count in counts)
         high = max(count * types[0].max for count in counts)
-        return _uniform_bounds(self.name, low, high, shapes[0][0])
+        return _uniform_bounds(self.name, low, high)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -337,7 +367,7 @@ class Flatten(Node):
     """(channels, height, width) to (features,), channel-major: (c, y, x) to (c * height + y) * width + x (rule 5)."""
 
     def output_shape(self, shapes: Sequence[Shape]) -> Shape:
-        return (int(np.prod(shapes[0])),)
+        return (math.prod(shapes[0]),)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -363,7 +393,7 @@ class Add(SumNode):
         super().__post_init__()
         what = f"shifts of node '{self.name}'"
         if not isinstance(self.shifts, (tuple, list)):
-            raise InvalidTypeError(f"{what} must be a tuple of integers, not {self.shifts!r}")
+            raise InvalidTypeError(f"{what} must be a tuple of integers, not {shown(self.shifts)}")
         self._set("shifts", tuple(check_integer(shift, what, low=0, high=MAX_SHIFT) for shift in self.shifts))
         if len(self.inputs) < 2:
             raise InvalidValueError(f"node '{self.name}' must name at least two inputs, not {len(self.inputs)}")
@@ -384,10 +414,10 @@ class Add(SumNode):
     def channel_bounds(self, shapes: Sequence[Shape], types: Sequence[ValueType]) -> Bounds:
         low = sum(type.min << shift for type, shift in zip(types, self.shifts, strict=True))
         high = sum(type.max << shift for type, shift in zip(types, self.shifts, strict=True))
-        return _uniform_bounds(self.name, low, high, shapes[0][0])
+        return _uniform_bounds(self.name, low, high)
 
 
-def _uniform_bounds(name: str, low: int, high: int, channels: int) -> Bounds:
+def _uniform_bounds(name: str, low: int, high: int) -> Bounds:
     if low < -MAX_ACCUMULATOR or high > MAX_ACCUMULATOR:
         raise InvalidValueError(f"accumulators of node '{name}' must stay below 2^62, not reach from {low} to {high}")
-    return np.full(channels, low, dtype=np.int64), np.full(channels, high, dtype=np.int64)
+    return np.array([low], dtype=np.int64), np.array([high], dtype=np.int64)

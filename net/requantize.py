@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sterna.net.arithmetic import rounding_term
-from sterna.net.checks import check_array, read_only
+from sterna.net.checks import check_array, read_only, shown
 from sterna.net.errors import InvalidTypeError, InvalidValueError
+from sterna.net.immutable import Immutable
 from sterna.net.types import ActivationType
 
 INT32_MIN = -(1 << 31)
@@ -17,7 +18,7 @@ MAX_SHIFT = 31
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Thresholds:
+class Thresholds(Immutable):
     """``y = y_min + #{k : acc >= levels[c, k]}``.
 
     Equal levels are legal: they skip a code. So are levels that no accumulator reaches.
@@ -66,7 +67,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ShiftRound:
+class ShiftRound(Immutable):
     """``y = clamp((acc + bias + 2^(shift - 1)) >> shift)``; shift 0 adds no rounding term.
 
     Parameters
@@ -129,7 +130,7 @@ Requantization = Thresholds | ShiftRound
 
 def _check_output(output: object) -> None:
     if not isinstance(output, ActivationType):
-        raise InvalidTypeError(f"output must be an ActivationType, not {output!r}")
+        raise InvalidTypeError(f"output must be an ActivationType, not {shown(output)}")
 
 
 def _spread(values: np.ndarray, channels: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from sterna.net.errors import InvalidValueError
 TRITS_PER_BYTE = 5
 _PLACES = 3 ** np.arange(TRITS_PER_BYTE)  # the first weight is the lowest digit
 _MAX = 3**TRITS_PER_BYTE - 1
+_WEIGHTS = (np.arange(_MAX + 1)[:, None] // _PLACES % 3 - 1).astype(np.int8)  # of every byte
 
 
 def pack_trits(weights: np.ndarray) -> np.ndarray:
@@ -44,7 +45,7 @@ def unpack_trits(packed: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         raise InvalidValueError(f"must have shape ({wanted},) for {count} weights, not {packed.shape}")
     if packed.size and packed.max() > _MAX:
         raise InvalidValueError(f"must be bytes from 0 to {_MAX}, not {packed.max()}")
-    digits = (packed[:, None] // _PLACES % 3).astype(np.int8).reshape(-1) - np.int8(1)
-    if digits[count:].any():
+    weights = _WEIGHTS[packed].reshape(-1)
+    if weights[count:].any():
         raise InvalidValueError("must end in zeros")
-    return digits[:count].reshape(tuple(shape))
+    return weights[:count].reshape(tuple(shape))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sterna.net.arithmetic import bits_for_range
-from sterna.net.checks import check_integer
+from sterna.net.checks import check_integer, shown
 from sterna.net.errors import InvalidTypeError, InvalidValueError
+from sterna.net.immutable import Immutable
 
 
 @dataclass(frozen=True)
-class ActivationType:
+class ActivationType(Immutable):
     """Codes of 1 to 8 bits. The code is the integer value (docs/arithmetic.md, rule 1).
 
     Parameters
@@ -34,7 +35,7 @@ class ActivationType:
     def __post_init__(self) -> None:
         object.__setattr__(self, "width", check_integer(self.width, "width", low=1, high=8))
         if not isinstance(self.signed, (bool, np.bool_)):
-            raise InvalidTypeError(f"signed must be True or False, not {self.signed!r}")
+            raise InvalidTypeError(f"signed must be True or False, not {shown(self.signed)}")
         object.__setattr__(self, "signed", bool(self.signed))
 
     @property
@@ -52,7 +53,7 @@ class ActivationType:
 
 
 @dataclass(frozen=True)
-class AccumulatorType:
+class AccumulatorType(Immutable):
     """Values without a requantization, with their exact bounds (docs/arithmetic.md, rule 6).
 
     Parameters

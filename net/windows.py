@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from sterna.net.checks import check_pair
+from sterna.net.checks import check_elements, check_pair
 from sterna.net.errors import InvalidValueError
 
 Shape = tuple[int, ...]
@@ -29,24 +31,77 @@ def pool_shape(name: str, shape: Shape, kernel: Pair, stride: Pair, padding: Pai
 
 
 def window_counts(name: str, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-    """Windows down and across; :exc:`ValueError` naming the node if the padded input holds none."""
-    sizes = [size + 2 * margin for size, margin in zip(shape[1:], padding, strict=True)]
+    """Windows down and across.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If the padded input holds none, or is too large (rule 11); the message names the node.
+    """
+    sizes = tuple(size + 2 * margin for size, margin in zip(shape[1:], padding, strict=True))
+    check_elements((shape[0], *sizes), f"the padded input of node '{name}'")
     if any(size < extent for size, extent in zip(sizes, kernel, strict=True)):
-        raise InvalidValueError(f"kernel {kernel} of node '{name}' does not fit its padded input {tuple(sizes)}")
+        raise InvalidValueError(f"kernel {kernel} of node '{name}' does not fit its padded input {sizes}")
     vertical, horizontal = (
         (size - extent) // step + 1 for size, extent, step in zip(sizes, kernel, stride, strict=True)
     )
     return vertical, horizontal
 
 
-def window_taps(shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> np.ndarray:
-    """Every set of the kernel's taps that meets the input, the others padding; bool, (sets, kernel_h, kernel_w)."""
-    counts = window_counts("", shape, kernel, stride, padding)
-    inside = []
-    for axis in range(2):
-        first = np.arange(counts[axis]) * stride[axis] - padding[axis]
-        position = first[:, None] + np.arange(kernel[axis])
-        inside.append(np.unique((position >= 0) & (position < shape[1 + axis]), axis=0))
-    rows, columns = inside
-    taps = rows[:, None, :, None] & columns[None, :, None, :]
-    return taps.reshape(-1, *kernel)
+def window_spans(size: int, kernel: int, stride: int, padding: int) -> np.ndarray:
+    """Every different span of a kernel's taps that meets the input along one axis, the others meeting padding.
+
+    However many windows there are, at most 2 · kernel + 1 spans are different: those over an edge, one inside the
+    input, and one in the padding alone.
+
+    Returns
+    -------
+    int64, (spans, 2)
+        First tap and the one behind the last, 0 to ``kernel``; equal where no tap meets the input.
+    """
+    count = (size + 2 * padding - kernel) // stride + 1
+    first_inside, behind_input = -(-padding // stride), -(-(padding + size) // stride)
+    over_left = range(max(0, (padding - kernel) // stride + 1), min(first_inside, count))
+    over_right = range(max(first_inside, (padding + size - kernel) // stride + 1), min(behind_input, count))
+    spare = [window for window in (0, first_inside, count - 1) if window < count]  # in the padding, inside, at the end
+    windows = np.array([*spare, *over_left, *over_right], dtype=np.int64)
+    start = windows * stride - padding
+    first = np.clip(-start, 0, kernel)
+    return np.unique(np.stack([first, np.clip(size - start, first, kernel)], axis=1), axis=0)
+
+
+def fewest_and_most_taps(size: int, kernel: int, stride: int, padding: int) -> Pair:
+    """Least and greatest number of a kernel's taps that meet the input in one window, along one axis.
+
+    The number rises with the window's place, stays, and falls: only the first and the last window and those where it
+    stops rising need be looked at.
+    """
+    last = (size + 2 * padding - kernel) // stride
+    top = (padding + min(0, size - kernel)) // stride
+    starts = [min(max(window, 0), last) * stride - padding for window in (0, top, top + 1, last)]
+    counts = [max(0, min(kernel, size - start) - max(0, -start)) for start in starts]
+    return min(counts), max(counts)
+
+
+def window_sums(taps: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
+    """Sums of a kernel's taps over all windows that are a span of rows and one of columns, by summed areas.
+
+    Parameters
+    ----------
+    taps : int64, (channels, kernel_h, kernel_w)
+    rows, columns : int64, (spans, 2)
+        As :func:`window_spans` gives them.
+
+    Yields
+    ------
+    int64, (channels, spans)
+        For each span of the axis that has fewer of them, all windows of the other axis.
+    """
+    if len(rows) > len(columns):
+        taps, rows, columns = taps.swapaxes(1, 2), columns, rows
+    areas = np.zeros(tuple(side + extra for side, extra in zip(taps.shape, (0, 1, 1), strict=True)), dtype=np.int64)
+    np.cumsum(taps, axis=1, out=areas[:, 1:, 1:])
+    np.cumsum(areas[:, 1:, 1:], axis=2, out=areas[:, 1:, 1:])
+    for first, end in rows:
+        strip = areas[:, end] - areas[:, first]
+        yield strip[:, columns[:, 1]] - strip[:, columns[:, 0]]

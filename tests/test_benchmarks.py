@@ -41,7 +41,13 @@ def test_every_run_of_the_study_is_a_recipe_that_says_what_the_run_is_of() -> No
 
 def group(part: str, method: str, zeros: float, accuracies: list[float], **more: object) -> dict[str, object]:
     runs = [
-        {"test_accuracy": a, "validation_accuracy": a, "zeros": zeros, "index_bits": 1000.0, "rounding_distance": 0.002}
+        {
+            "test_accuracy": a,
+            "validation_accuracy": a,
+            "zeros": zeros,
+            "index_entropy_bits": 1000.0,
+            "rounding_distance": 0.002,
+        }
         | {"seed": seed}
         for seed, a in enumerate(accuracies, 1)
     ]

@@ -219,7 +219,9 @@ class Trainer:
             "validation_loss": loss_sum / count,
             "zeros": 1 - sum(nonzeros) / sum(sizes),
             "layer_zeros": [1 - n / size for n, size in zip(nonzeros, sizes, strict=True)],
-            "index_bits": sum(cost.index_bits(size, n) for n, size in zip(nonzeros, sizes, strict=True)),
+            "index_entropy_bits": sum(
+                cost.index_entropy_bits(size, n) for n, size in zip(nonzeros, sizes, strict=True)
+            ),
             "lane_cycles": sum(cost.lane_cycles(n, layer.positions) for n, layer in zip(nonzeros, layers, strict=True)),
             "histogram": [histogram(layer.weight) for layer in layers],
             **self._method.report(self.model),

@@ -124,7 +124,7 @@ def training_figure(run: RunLog) -> Figure:
     for axes, values, color, label in (
         (accuracy, 100 * run.accuracy, _BLUE, "Held-out accuracy (%)"),
         (zeros, 100 * run.zeros, _VERMILION, "Zeros (%)"),
-        (bits, run.index_bits / 1000, _GREEN, "Index size (kbit)"),
+        (bits, run.index_entropy_bits / 1000, _GREEN, "Index size (kbit)"),
         (cycles, run.lane_cycles, _PURPLE, "Lane cycles / image"),
     ):
         axes.plot(run.epochs, values, color=color, marker="o" if few else "", label="_whole")

@@ -58,7 +58,7 @@ class EpochProgress:
         self._done += 1
         text = (
             f"{record['stage']}: loss {record['loss']:.4f}, zeros {100 * record['zeros']:.2f} %, "
-            f"index {record['index_bits'] / 1000:.1f} kbit, cycles {record['lane_cycles']:,}, "
+            f"index {record['index_entropy_bits'] / 1000:.1f} kbit, cycles {record['lane_cycles']:,}, "
             f"validation {100 * record['validation_accuracy']:.2f} %"
         )
         if self._bar:

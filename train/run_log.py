@@ -14,7 +14,16 @@ import numpy as np
 from sterna.net.errors import InvalidValueError
 from sterna.train.topology import Conv, Dense, Residual, parse_topology
 
-_KEYS = ("epoch", "stage", "validation_accuracy", "zeros", "layer_zeros", "index_bits", "lane_cycles", "histogram")
+_KEYS = (
+    "epoch",
+    "stage",
+    "validation_accuracy",
+    "zeros",
+    "layer_zeros",
+    "index_entropy_bits",
+    "lane_cycles",
+    "histogram",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +49,8 @@ class RunLog:
     epochs : int64, (epochs,), from 1.
     accuracy, zeros : float64, (epochs,), shares: right answers on the held-out images, zero weights.
     layer_zeros : float64, (epochs, layers), shares.
-    index_bits, lane_cycles : (epochs,), bits, and cycles an image.
+    index_entropy_bits, lane_cycles : (epochs,), bits as :func:`sterna.net.cost.index_entropy_bits` estimates them, and
+        cycles an image.
     histogram : int64, (layers, epochs, bins), latent weights as :func:`sterna.train.loop.histogram` counts them.
     """
 
@@ -54,7 +64,7 @@ class RunLog:
     accuracy: np.ndarray
     zeros: np.ndarray
     layer_zeros: np.ndarray
-    index_bits: np.ndarray
+    index_entropy_bits: np.ndarray
     lane_cycles: np.ndarray
     histogram: np.ndarray
 
@@ -93,7 +103,7 @@ def load_run(folder: str | Path) -> RunLog:
         accuracy=columns["validation_accuracy"],
         zeros=columns["zeros"],
         layer_zeros=columns["layer_zeros"],
-        index_bits=columns["index_bits"],
+        index_entropy_bits=columns["index_entropy_bits"],
         lane_cycles=columns["lane_cycles"],
         histogram=columns["histogram"].swapaxes(0, 1),
     )

@@ -50,7 +50,10 @@ def test_matrices(tmp_path: Path) -> None:
         ({}, "none of its 0 arrays has two dimensions or more: no weights"),
         ({"a": np.ones((2, 2), bool)}, f"array 'a': {KINDS}, not bool"),
         ({"a": np.array([[1, np.inf]])}, "array 'a': matrix must be finite, not inf at [0, 1]"),
-        ({"a": np.array([[None]])}, "array 'a' holds Python objects, which are not loaded: save arrays of numbers"),
+        (
+            {"a": np.array([[None]])},
+            "array 'a': holds Python objects or named fields, which are not loaded: save arrays of numbers",
+        ),
     ],
 )
 def test_refused_arrays(arrays: dict[str, np.ndarray], reason: str, tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_another_zip_file(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", b"cposix\nsystem\n(S'exit 1'\ntR.")
-    reason = "'archive/data.pkl' is no NumPy array; save weights with numpy.savez, one array a layer"
+    reason = "'archive/data.pkl' is no NumPy array; use numpy.savez, one array a layer"
     with pytest.raises(FileFormatError, match=f"^{re.escape(f'{path}: {reason}')}$"):
         load_weights(path)
 

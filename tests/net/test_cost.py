@@ -33,30 +33,30 @@ def test_entropy_and_zeros(values, entropy, zeros):
 
 
 @given(st.integers(0, 3000), st.integers(0, 1000))
-def test_index_bits_are_the_entropy_of_balanced_signs(zeros, pairs):
+def test_index_entropy_bits_are_the_entropy_of_balanced_signs(zeros, pairs):
     count, nonzeros = zeros + 2 * pairs, 2 * pairs
-    assert cost.index_bits(count, nonzeros) == pytest.approx(cost.weight_bits(weights(zeros, pairs, pairs)))
+    assert cost.index_entropy_bits(count, nonzeros) == pytest.approx(cost.weight_bits(weights(zeros, pairs, pairs)))
 
 
 @given(st.integers(1, 300), st.data())
-def test_index_bits_bound_what_numbers_the_patterns(count, data):
+def test_index_entropy_bits_bound_what_numbers_the_patterns(count, data):
     """log2 of how many matrices have these nonzeros, C(count, n) 2^n, lies below by less than log2(count + 1)."""
     nonzeros = data.draw(st.integers(0, count))
     patterns = math.log2(math.comb(count, nonzeros)) + nonzeros
-    assert patterns - 1e-9 <= cost.index_bits(count, nonzeros) <= patterns + math.log2(count + 1) + 1e-9
+    assert patterns - 1e-9 <= cost.index_entropy_bits(count, nonzeros) <= patterns + math.log2(count + 1) + 1e-9
 
 
 def test_signs_count_whatever_they_are():
-    assert cost.index_bits(100, 100) == 100
-    assert cost.index_bits(100, 0) == cost.index_bits(0, 0) == 0
-    assert cost.index_bits(1000, 50) == pytest.approx(336.39719471)
-    assert cost.index_bits(1000, 50) > cost.weight_bits(weights(950, 50, 0))
+    assert cost.index_entropy_bits(100, 100) == 100
+    assert cost.index_entropy_bits(100, 0) == cost.index_entropy_bits(0, 0) == 0
+    assert cost.index_entropy_bits(1000, 50) == pytest.approx(336.39719471)
+    assert cost.index_entropy_bits(1000, 50) > cost.weight_bits(weights(950, 50, 0))
 
 
 @pytest.mark.parametrize(("count", "nonzeros"), [(3, 4), (3, -1), (0, 1)])
 def test_more_nonzeros_than_weights(count, nonzeros):
     with pytest.raises(ValueError, match=f"^nonzeros must be 0 to {count}, not {nonzeros}$"):
-        cost.index_bits(count, nonzeros)
+        cost.index_entropy_bits(count, nonzeros)
 
 
 def test_lane_cycles():

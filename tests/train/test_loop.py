@@ -37,8 +37,8 @@ def test_records_are_the_networks_figures(make_recipe: Callable[..., Recipe], tr
     assert best["zeros"] == pytest.approx(network.zeros)
     assert best["layer_zeros"] == pytest.approx([cost.zeros(node.weights) for node in nodes])
     nonzeros = [cost.nonzeros(node.weights) for node in nodes]
-    bits = [cost.index_bits(node.weights.size, n) for node, n in zip(nodes, nonzeros, strict=True)]
-    assert best["index_bits"] == pytest.approx(sum(bits))
+    bits = [cost.index_entropy_bits(node.weights.size, n) for node, n in zip(nodes, nonzeros, strict=True)]
+    assert best["index_entropy_bits"] == pytest.approx(sum(bits))
     positions = [math.prod(network.shapes[node.name][1:]) for node in nodes]
     assert positions == [16, 16, 16, 1, 1]
     assert best["lane_cycles"] == sum(n * p for n, p in zip(nonzeros, positions, strict=True))

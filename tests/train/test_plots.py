@@ -42,7 +42,7 @@ def record(epoch: int, stage: str, layers: int) -> dict[str, Any]:
         "validation_loss": 1 / epoch,
         "zeros": 0.4 + epoch / 50,
         "layer_zeros": [0.3 + epoch / 50 + layer / 100 for layer in range(layers)],
-        "index_bits": 9000.5 - 100 * epoch,
+        "index_entropy_bits": 9000.5 - 100 * epoch,
         "lane_cycles": 70000 - 1000 * epoch,
         "histogram": histogram.tolist(),
     }
@@ -94,7 +94,7 @@ def test_run_log(make_folder: Callable[..., Path]) -> None:
         (run.accuracy, "validation_accuracy"),
         (run.zeros, "zeros"),
         (run.layer_zeros, "layer_zeros"),
-        (run.index_bits, "index_bits"),
+        (run.index_entropy_bits, "index_entropy_bits"),
         (run.lane_cycles, "lane_cycles"),
         (run.histogram.transpose(1, 0, 2), "histogram"),
     ):
@@ -168,7 +168,7 @@ def test_training_figure(make_folder: Callable[..., Path]) -> None:
     for axes, label, values in (
         (accuracy, "Held-out accuracy (%)", 100 * run.accuracy),
         (zeros, "Zeros (%)", 100 * run.zeros),
-        (bits, "Index size (kbit)", run.index_bits / 1000),
+        (bits, "Index size (kbit)", run.index_entropy_bits / 1000),
         (cycles, "Lane cycles / image", run.lane_cycles),
     ):
         assert axes.get_ylabel() == label

@@ -11,7 +11,7 @@ RECORD = {
     "stage": "retrain",
     "loss": 0.5,
     "zeros": 0.9,
-    "index_bits": 12340.0,
+    "index_entropy_bits": 12340.0,
     "lane_cycles": 5678,
     "validation_accuracy": 0.95,
 }

@@ -224,6 +224,6 @@ def hardware_costs(layers: list[TernaryLayer], cost: HardwareCost) -> list[float
         if cost is HardwareCost.LANE_CYCLES:
             amounts.append(float(costs.lane_cycles(nonzeros, layer.positions)))
         else:
-            amounts.append(costs.index_bits(weights.numel(), nonzeros))
+            amounts.append(costs.index_entropy_bits(weights.numel(), nonzeros))
     total = sum(amounts)
     return [amount / total if total else 1 / len(layers) for amount in amounts]
