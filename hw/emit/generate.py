@@ -19,6 +19,7 @@ from sterna.hw.graph.cycles import Timing, compute_timing
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import Linear, Network, entropy
 from sterna.net.container import write_text
+from sterna.net.errors import ToolError
 
 SCHEMA = "sterna-accelerator-2"
 
@@ -45,6 +46,8 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     ------
     UnsupportedError, ValueError
         If there is no hardware for the network, or the configuration does not fit it.
+    ToolError
+        If Amaranth finds no Yosys, or it fails.
     OSError
         If the folder cannot be written.
     """
@@ -61,7 +64,11 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
 
 def emit_verilog(plan: AcceleratorPlan) -> str:
     """Verilog of an accelerator."""
-    text = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+    try:
+        text = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+    except verilog.YosysError as error:
+        reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it says nothing")
+        raise ToolError(f"the Yosys that Amaranth writes Verilog with failed: {reason.strip()}") from error
     header = (
         f"// {plan.name}: made by `sterna generate` {importlib.metadata.version('sterna')} from the network\n"
         f"// {plan.network.digest}\n"
