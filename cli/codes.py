@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
+from sterna.cli.options import naming
 from sterna.cli.output import console, facts, print_json, share, steps
+from sterna.cli.text import printable
 from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _open_arrays(path: Path, quantize: int | None) -> tuple[dict[str, Any], Iter
     from sterna.net.checks import check_integer
 
     if quantize is not None:
-        check_integer(quantize, "--quantize", low=MIN_BITS, high=MAX_BITS)
+        with naming("--quantize"):
+            check_integer(quantize, "BITS", low=MIN_BITS, high=MAX_BITS)
     found = load_weights(path)
 
     def matrices() -> Iterator[tuple[str, np.ndarray, int]]:
@@ -191,7 +193,7 @@ def _layer(layer: MatrixCosts) -> dict[str, Any]:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    rows = {"network": figures["network_digest"]} if figures["network_digest"] else {"file": escape(figures["file"])}
+    rows = {"network": figures["network_digest"]} if figures["network_digest"] else {"file": figures["file"]}
     skipped = f"; {figures['skipped']} arrays of one dimension left out" if figures["skipped"] else ""
     rows["weights"] = f"{figures['weights']:,}, {share(figures['zeros'])} zeros{skipped}"
     if figures["quantize"] is not None:
@@ -199,7 +201,7 @@ def _show(figures: dict[str, Any]) -> None:
     indices = "those they need" if figures["tight"] else "8, 16 or 32"
     rows["bits"] = f"32 a value of a matrix, a vector or a result; {indices} an index"
     if "plane" in figures:
-        rows["plane"] = escape(figures["plane"])
+        rows["plane"] = figures["plane"]
     out = console()
     out.print(facts(rows))
     for table in (_layer_table(figures), _storage_table(figures), _product_table(figures)):
@@ -221,7 +223,7 @@ def _layer_table(figures: dict[str, Any]) -> Table:
     table = _table("layers", "layer", "matrix", "K", "p0", "H", "H∞", "k̄", "k̃", "least\nbits", "least\nenergy")
     for layer in figures["layers"]:
         table.add_row(
-            escape(layer["name"]),
+            printable(layer["name"]),
             f"{layer['rows']}×{layer['columns']}",
             str(layer["values"]),
             f"{layer['most_frequent_share']:.3f}",

@@ -9,9 +9,12 @@ from typing import Annotated
 import typer
 
 from sterna.cli import report as reports
+from sterna.cli.cache import writable_cache
+from sterna.cli.frames import test_set
+from sterna.cli.options import MAX_SEEDS
 from sterna.cli.output import console, print_json, share, steps
-from sterna.cli.simulate import measure, test_set
-from sterna.cli.synth import report_folder
+from sterna.cli.simulate import measure
+from sterna.cli.synth import find, report_folder
 from sterna.cli.target import make
 
 __all__ = ["demo"]
@@ -21,17 +24,22 @@ def demo(
     recipe: Annotated[Path, typer.Option(help="Recipe to train by.")] = Path("recipes/digits-mlp.toml"),
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("runs/demo"),
     devices: Annotated[str, typer.Option(help="Devices to place and route for, with commas between.")] = "up5k,25f",
-    seeds: Annotated[int, typer.Option(help="Place and route this often; the median clock counts.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MAX_SEEDS, help="Place and route this often; the median clock counts.")
+    ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Train, export, emit Verilog, simulate it on every test image, place and route it, and print one table."""
-    from sterna.flow.devices import Device, find_device
-    from sterna.flow.synth import check_no_multiplier, synthesize
+    """Train, export, emit Verilog, simulate it on every test image, place and route it, and print one table.
+
+    It takes some minutes. The folder gets the training run (train) and the accelerator with its reports (accelerator).
+    """
+    from sterna.flow.devices import Device
+    from sterna.flow.synth import REPORT, check_no_multiplier, synthesize
     from sterna.hw import AcceleratorConfig
     from sterna.train import run
     from sterna.train.recipe import load_recipe
 
-    found = [find_device(name) for name in devices.split(",")]
+    found = [find(name, option="--devices") for name in devices.split(",")]
     dataset = load_recipe(recipe).data.name
     started = time.monotonic()
     log = console(stderr=True)
@@ -39,10 +47,10 @@ def demo(
     trained = run(recipe, output / "train")
     model_path, network = trained.exported()
     log.print(f"trained: {share(trained.test_accuracy)} on the test images, {share(trained.zeros)} zeros")
-    with steps() as progress:
+    with steps() as progress, writable_cache():
         progress("generating Verilog")
         folder = output / "accelerator"
-        manifest = make(model_path, folder, AcceleratorConfig())
+        manifest, _ = make(model_path, folder, AcceleratorConfig())
         codes, labels = test_set(network, dataset)
         progress(f"simulating all {len(codes)} test images against the golden model")
         measure(network, manifest, codes, labels, dataset=dataset)["report"].check()
@@ -60,7 +68,8 @@ def demo(
                 progress=say,
             )
             check_no_multiplier(result)
-    figures = reports.collect(folder)
+    # An earlier demo may have left reports of other devices, and of other Verilog.
+    figures = reports.collect(folder, reports=[report_folder(folder, device) / REPORT for device in found])
     if as_json:
         print_json({**figures, "seconds": round(time.monotonic() - started, 1)})
     else:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from sterna.cli.output import console, facts, print_json, steps
+from sterna.cli.options import naming, within
+from sterna.cli.output import console, facts, interval, print_json, read_json, steps
 from sterna.cli.target import ModelPath, OutputFolder, default_folder, make
 from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from sterna.hw import AcceleratorConfig
     from sterna.sim.manifest import Manifest
 
 __all__ = ["generate"]
@@ -32,16 +33,25 @@ def generate(
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(help="Derive the lanes for this many frames a second; needs --clock-mhz.", show_default=False),
+        typer.Option(
+            help="Derive the lanes for this many frames a second; needs --clock-mhz.",
+            show_default=False,
+            callback=within(1e-6, 1e12),
+        ),
     ] = None,
     clock_mhz: Annotated[
-        float | None, typer.Option(help="Clock in MHz that --fps is meant at.", show_default=False)
+        float | None,
+        typer.Option(help="Clock in MHz that --fps is meant at.", show_default=False, callback=within(1e-6, 1e6)),
     ] = None,
-    elements_per_beat: Annotated[int, typer.Option(help="Input elements in one beat, a power of two.")] = 1,
-    argmax: Annotated[bool, typer.Option(help="Give the class (lowest among equals), or all scores.")] = False,
+    elements_per_beat: Annotated[int, typer.Option(help="Input elements in one beat: a power of two up to 64.")] = 1,
+    argmax: Annotated[
+        bool, typer.Option(help="Give the class (the lowest index among equal scores) instead of all scores.")
+    ] = False,
     slack: Annotated[
         float | None,
-        typer.Option(help="Share of a layer's cycles that may be given for fewer index bits.", show_default=False),
+        typer.Option(
+            help="Share of a layer's cycles that may be given for fewer index bits, from 0 to 1.", show_default=False
+        ),
     ] = None,
     escape_price: Annotated[
         int | None,
@@ -60,29 +70,48 @@ def generate(
     """Make an accelerator: NAME.v, and NAME.json that describes its ports, units and timing.
 
     The folder also gets a copy of the network, for `sterna simulate` to compare with. The same network and options give
-    the same bytes.
+    the same bytes. A folder has one accelerator: made again, it is replaced, and what was simulated and synthesized of
+    the old one counts no more.
     """
-    from sterna.hw import AcceleratorConfig
-
-    config = AcceleratorConfig(
-        lanes=parse_lanes(lanes),
+    config = _configure(
+        lanes=lanes,
         fps=fps,
-        clock_hz=None if clock_mhz is None else clock_mhz * 1e6,
+        clock_mhz=clock_mhz,
         elements_per_beat=elements_per_beat,
         argmax=argmax,
+        slack=slack,
+        escape_price=escape_price,
         name=name,
     )
-    if slack is not None:
-        config = replace(config, slack=slack)
-    if escape_price is not None:
-        config = replace(config, escape_price=escape_price)
     with steps() as progress:
         progress(f"generating Verilog of {model}")
-        manifest = make(model, output or default_folder(model), config)
+        manifest, replaced = make(model, output or default_folder(model), config)
+        if replaced:
+            progress.note(replaced)
+    description = read_json(manifest.path)
     if as_json:
-        print_json(json.loads(manifest.path.read_text(encoding="utf-8")))
+        print_json(description)
     else:
-        show(manifest)
+        show(manifest, description)
+
+
+def _configure(
+    *, lanes: str | None, fps: float | None, clock_mhz: float | None, **options: int | float | str | None
+) -> AcceleratorConfig:
+    """The configuration that the options ask for; those that are ``None`` are left at their defaults."""
+    from sterna.hw import AcceleratorConfig
+
+    if (fps is None) != (clock_mhz is None):
+        raise InvalidValueError("--fps and --clock-mhz go together: lanes are derived from the cycles of a frame")
+    if lanes is not None and fps is not None:
+        raise InvalidValueError("give --lanes or --fps, not both")
+    fields: dict[str, Any] = {field: value for field, value in options.items() if value is not None}
+    with naming("--lanes"):
+        config = AcceleratorConfig(lanes=parse_lanes(lanes))
+    for field, value in fields.items():
+        with naming("--" + field.replace("_", "-")):
+            config = replace(config, **{field: value})
+    return replace(config, fps=fps, clock_hz=None if clock_mhz is None else clock_mhz * 1e6)
 
 
 def parse_lanes(text: str | None) -> int | tuple[int, ...] | None:
@@ -98,15 +127,14 @@ def parse_lanes(text: str | None) -> int | tuple[int, ...] | None:
     return lanes if len(lanes) > 1 else lanes[0]
 
 
-def show(manifest: Manifest) -> None:
+def show(manifest: Manifest, description: dict[str, Any]) -> None:
     """Print what was made."""
-    description = json.loads(manifest.path.read_text(encoding="utf-8"))
     weights = description["weights"]
     rows = {
         "network": manifest.network_digest,
         "Verilog": manifest.verilog,
-        "latency": f"{manifest.latency_cycles} cycles",
-        "interval": f"{manifest.interval_cycles:.12g} cycles a frame",
+        "latency": f"{manifest.latency_cycles:,} cycles",
+        "interval": interval(description["timing"]),
         "index bits": f"{weights['index_bits']} for {weights['count']} weights, {weights['nonzeros']} not zero",
     }
     if weights["bits_over_entropy"] is not None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from sterna.cli.output import console, facts, print_json, share
+from sterna.cli.output import BLOCK_ALONE, console, facts, interval, number, print_json, read_json, share
 from sterna.cli.simulate import RESULT
+from sterna.cli.synth import rate
+from sterna.cli.target import load_accelerator
 from sterna.net.errors import InvalidValueError
 
 __all__ = ["collect", "report", "show"]
+
+# What NAME.json says of the time between frames.
+_TIMING = ("interval_cycles", "period_cycles", "period_frames", "largest_gap_cycles")
 
 
 def report(
@@ -25,7 +30,8 @@ def report(
 ) -> None:
     """Gather what generate, simulate and synth left in a folder: accuracy, zeros, bits, cycles, images/s, resources.
 
-    Nothing is run. Figures of other Verilog than the folder's are refused.
+    Nothing is run. Figures of other Verilog than the folder's are refused. Images/s are clock / interval, of the block
+    alone, without pins.
     """
     figures = collect(folder)
     if as_json:
@@ -34,46 +40,61 @@ def report(
         show(figures)
 
 
-def collect(folder: Path) -> dict[str, Any]:
+def collect(folder: Path, *, reports: Iterable[Path] | None = None) -> dict[str, Any]:
     """The figures of an accelerator's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    reports : paths, optional
+        The reports of synthesis that count. By default all in the folder.
 
     Raises
     ------
     ValueError
-        If a report was made of other Verilog.
+        If a report was made of other Verilog, or lacks a figure.
     """
     from sterna.flow.synth import REPORT
-    from sterna.net.file import load
-    from sterna.sim.manifest import Manifest
 
-    manifest = Manifest.load(folder)
+    manifest, network = load_accelerator(folder)
     folder = manifest.path.parent
-    description = _read(manifest.path)
-    network = load(manifest.path.with_suffix(".safetensors"))
-    simulation = _read(folder / RESULT) if (folder / RESULT).is_file() else None
-    syntheses = {path: _read(path) for path in sorted(folder.glob(f"synth-*/{REPORT}"))}
+    description = read_json(manifest.path)
+    if reports is None:
+        reports = sorted(folder.glob(f"synth-*/{REPORT}"))
     verilog = hashlib.sha256(manifest.verilog.read_bytes()).hexdigest()
-    for path, found in [(folder / RESULT, simulation), *syntheses.items()]:
-        if found is not None and found.get("verilog_sha256") != verilog:
-            raise InvalidValueError(
-                f"{path}: made of other Verilog than {manifest.verilog.name}; run that command again"
-            )
-    devices = [_device(synthesis, manifest.interval_cycles) for synthesis in syntheses.values()]
+    simulation = _read(folder / RESULT, verilog) if (folder / RESULT).is_file() else None
+    devices = []
+    for path in reports:
+        synthesis = _read(path, verilog)
+        try:
+            devices.append(_device(synthesis, description["timing"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidValueError(f"{path}: {error} is missing or wrong; run `sterna synth` again") from None
+    accuracy = network.metadata.get("test_accuracy")
     return {
         "name": manifest.name,
         "network_digest": manifest.network_digest,
-        "test_accuracy": network.metadata.get("test_accuracy"),
+        "test_accuracy": accuracy if isinstance(accuracy, int | float) else None,
         "weights": description["weights"],
         "zeros": network.zeros,
         "lanes": [unit["lanes"] for unit in description["units"] if "lanes" in unit],
         "latency_cycles": manifest.latency_cycles,
-        "interval_cycles": manifest.interval_cycles,
+        **{name: description["timing"][name] for name in _TIMING},
+        "images_per_second_is": BLOCK_ALONE,
         "simulation": simulation,
         "devices": devices,
     }
 
 
-def _device(synthesis: dict[str, Any], interval: float) -> dict[str, Any]:
+def _read(path: Path, verilog: str) -> dict[str, Any]:
+    """A result that was found with the Verilog of this hash."""
+    content = read_json(path)
+    if content.get("verilog_sha256") != verilog:
+        raise InvalidValueError(f"{path}: made of other Verilog than the folder's; run that command again")
+    return content
+
+
+def _device(synthesis: Mapping[str, Any], timing: Mapping[str, Any]) -> dict[str, Any]:
     clock = synthesis["clock"]
     return {
         "device": synthesis["device"],
@@ -81,7 +102,7 @@ def _device(synthesis: dict[str, Any], interval: float) -> dict[str, Any]:
         "utilization": synthesis["utilization"],
         "multipliers": sum(synthesis["multipliers"].values()),
         "clock": clock,
-        "images_per_second": round(clock["median_hz"] / interval) if clock else None,
+        "images_per_second": rate(timing, clock["median_hz"] if clock else None)["images_per_second"],
     }
 
 
@@ -103,7 +124,7 @@ def show(figures: dict[str, Any]) -> None:
             "" if accuracy is None else share(accuracy),
             share(figures["zeros"]),
             f"{weights['index_bits']:,}{over}",
-            f"{figures['interval_cycles']:,.12g}",
+            number(figures["interval_cycles"]),
             f"{entry['images_per_second']:,}" if clock else "",
             f"{total['lut4']:,}",
             f"{used['slots']['used']:,} ({100 * used['slots']['share']:.0f} %)",
@@ -112,12 +133,8 @@ def show(figures: dict[str, Any]) -> None:
             str(total["dsps"]),
         )
     out = console()
-    out.print(facts({"network": figures["network_digest"], "simulation": checked}))
+    rows = {"network": figures["network_digest"], "simulation": checked, "interval": interval(figures)}
+    out.print(facts({**rows, "images/s": BLOCK_ALONE}))
     out.print(table)
     if not figures["devices"]:
         out.print("No device yet: run `sterna synth`.")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content

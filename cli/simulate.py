@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sterna.cli.output import console, facts, print_json, share, steps, write_json
+from sterna.cli.frames import load_codes, random_codes, test_set
+from sterna.cli.options import MAX_SEED, naming
+from sterna.cli.output import console, facts, number, print_json, share, steps, write_json
 from sterna.cli.target import OutputFolder, TargetPath, open_target
 from sterna.net.errors import InvalidValueError
 
@@ -24,7 +25,8 @@ __all__ = ["RESULT", "measure", "simulate"]
 
 #: What a run leaves in the folder, for `sterna report`.
 RESULT = "simulation.json"
-_FRAMES, _MOST_FRAMES = 100, 600  # random frames by default: at least, at most
+
+_FRAMES, _MOST_FRAMES = 100, 600  # random frames where nobody says how many: at least, at most
 
 
 def simulate(
@@ -40,29 +42,32 @@ def simulate(
         str | None, typer.Option(help="Test images of a data set: digits or mnist.", show_default=False)
     ] = None,
     limit: Annotated[
-        int | None,
-        typer.Option(help="Frames at most.", show_default="all; 100 or more random ones"),
+        int | None, typer.Option(min=1, help="Frames at most.", show_default="all; 100 or more random ones")
     ] = None,
     simulator: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
     stalls: Annotated[bool, typer.Option("--stalls", help="Stall source and sink at random.")] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Compare the output of every layer, too.")] = False,
     waves: Annotated[bool, typer.Option("--waves", help="Record waveforms; says where.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of random frames and stalls.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of random frames and stalls.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run the emitted Verilog in a simulator, and compare every value with the golden model.
 
     Frames are the codes of --inputs, the test images of --dataset, or random codes. Latency and interval are measured
     (without stalls) and have to be those that the generator computed. Exits with 0 only if everything was equal; a
-    difference is named by its first layer, channel and frame.
+    difference is named by its first layer, channel and frame. The result is kept in simulation.json beside the Verilog,
+    for `sterna report`.
     """
+    from sterna.sim.simulators import Simulator
+
     if inputs is not None and dataset is not None:
         raise InvalidValueError("give --inputs or --dataset, not both")
-    if limit is not None and limit < 1:
-        raise InvalidValueError(f"limit must be a positive integer, not {limit}")
+    with naming("--simulator"):
+        Simulator.of(simulator)
+    given = None if inputs is None else load_codes(inputs)
     with steps() as progress:
         manifest, network = open_target(target, output, progress)
-        codes, labels = _frames(network, inputs, dataset, limit, seed, random=_random_frames(manifest))
+        codes, labels = _frames(network, given, dataset, limit, seed, random=_random_frames(manifest))
         progress(f"simulating {len(codes)} frames with {simulator}")
         result = measure(
             network,
@@ -143,44 +148,14 @@ def _random_frames(manifest: Manifest) -> int:
 
 
 def _frames(
-    network: Network, inputs: Path | None, dataset: str | None, limit: int | None, seed: int, *, random: int
+    network: Network, given: np.ndarray | None, dataset: str | None, limit: int | None, seed: int, *, random: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    import numpy as np
-
-    if inputs is not None:
-        return np.atleast_1d(_load_codes(inputs))[:limit], None
+    if given is not None:
+        return given[:limit], None
     if dataset is not None:
         codes, labels = test_set(network, dataset)
         return codes[:limit], labels[:limit]
-    kind = network.input_type
-    rng = np.random.default_rng(seed)
-    return rng.integers(kind.min, kind.max + 1, (random if limit is None else limit, *network.input_shape)), None
-
-
-def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
-    """A data set's test images as the network's input codes, and their labels."""
-    from sterna.net.arithmetic import quantize_input
-    from sterna.train.data import load_data
-
-    data = load_data(dataset)
-    images = data.test_images.numpy()
-    if images[0].size != math.prod(network.input_shape):
-        raise InvalidValueError(
-            f"{dataset} has images of shape {images.shape[1:]}, and the network takes {network.input_shape}"
-        )
-    codes = quantize_input(images.reshape(len(images), *network.input_shape), network.input_scale, network.input_type)
-    return codes, data.test_labels.numpy()
-
-
-def _load_codes(path: Path) -> np.ndarray:
-    import numpy as np
-
-    with open(path, "rb") as file:
-        try:
-            codes = np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise InvalidValueError(f"{path}: not a whole .npy file of numbers: {error}") from None
-    return np.asarray(codes)
+    return random_codes(network, random if limit is None else limit, seed), None
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -194,8 +169,8 @@ def _show(result: dict[str, Any]) -> None:
         rows[f"accuracy on {result['dataset']}"] = share(result["accuracy"])
     for what in ("latency", "interval", "largest_gap"):
         measured, computed = result[f"{what}_cycles"], result[f"computed_{what}_cycles"]
-        known = "not measured" if measured is None else f"{measured:.12g} measured"
-        rows[what.replace("_", " ")] = f"{computed:.12g} cycles computed, {known}"
+        found = "not measured" if measured is None else f"{number(measured)} measured"
+        rows[what.replace("_", " ")] = f"{number(computed)} cycles computed, {found}"
     if result["waves_path"] is not None:
         rows["waves"] = result["waves_path"]
     console().print(facts(rows))

@@ -2,65 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from sterna.cli.output import console, facts, print_json, steps
+from sterna.cli.cache import writable_cache
+from sterna.cli.options import MAX_SEEDS, naming, within
+from sterna.cli.output import BLOCK_ALONE, console, facts, interval, print_json, read_json, steps
 from sterna.cli.target import OutputFolder, TargetPath, open_target
-from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from sterna.flow.devices import Device
     from sterna.flow.synth import SynthesisReport
 
-__all__ = ["report_folder", "synth"]
+__all__ = ["find", "rate", "report_folder", "synth"]
+
+_MIN_MHZ, _MAX_MHZ = 0.001, 10_000  # what nextpnr takes, and a device can be meant to reach
 
 
 def synth(
     target: TargetPath,
-    device: Annotated[str, typer.Option(help="up5k, hx8k (iCE40), 25f, 45f or 85f (ECP5).", show_default=False)],
+    device: Annotated[
+        str, typer.Option(help="Device: up5k, hx8k (iCE40), 25f, 45f or 85f (ECP5).", show_default=False)
+    ],
     output: OutputFolder = None,
     speed: Annotated[int | None, typer.Option(help="Speed grade of an ECP5: 6, 7 or 8.", show_default="6")] = None,
-    seeds: Annotated[int, typer.Option(help="Place and route this often; the median clock counts.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=MAX_SEEDS, help="Place and route this often; the median clock counts.")
+    ] = 1,
     freq_mhz: Annotated[
         float | None,
-        typer.Option(help="Clock to ask for, in MHz.", show_default="above what the device reaches"),
+        typer.Option(
+            help="Clock to ask for, in MHz.",
+            show_default="above what the device reaches",
+            callback=within(_MIN_MHZ, _MAX_MHZ),
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Synthesize, place and route with Yosys and nextpnr.
 
-    The folder synth-DEVICE beside the Verilog gets the report, the netlist and the logs. Exits with 0 only if the
-    design fits, and holds no DSP block, multiplication or latch. The environment variables YOSYS, NEXTPNR_ICE40 and
-    NEXTPNR_ECP5 name native tools; without them, YoWASP's are used.
+    The folder synth-DEVICE beside the Verilog gets the report, the netlist and the logs. Clock and frames/s are of the
+    block alone, without pins. Exits with 0 only if the design fits, and holds no DSP block, multiplication or latch.
+    The environment variables YOSYS, NEXTPNR_ICE40 and NEXTPNR_ECP5 name native tools; without them, YoWASP's are used.
     """
-    from sterna.flow.devices import find_device
     from sterna.flow.synth import check_no_multiplier, synthesize
 
-    found = find_device(device, speed=speed)
-    if seeds < 1:
-        raise InvalidValueError(f"seeds must be a positive integer, not {seeds}")
-    if freq_mhz is not None and not freq_mhz > 0:
-        raise InvalidValueError(f"freq-mhz must be above 0, not {freq_mhz}")
+    found = find(device, speed)
     with steps() as progress:
         manifest, _ = open_target(target, output, progress)
-        report = synthesize(
-            manifest.verilog,
-            top=manifest.name,
-            device=found,
-            out_dir=report_folder(manifest.path.parent, found),
-            seeds=range(1, seeds + 1),
-            freq=None if freq_mhz is None else freq_mhz * 1e6,
-            progress=progress,
-        )
+        with writable_cache():
+            report = synthesize(
+                manifest.verilog,
+                top=manifest.name,
+                device=found,
+                out_dir=report_folder(manifest.path.parent, found),
+                seeds=range(1, seeds + 1),
+                freq=None if freq_mhz is None else freq_mhz * 1e6,
+                progress=progress,
+            )
+    timing = read_json(manifest.path)["timing"]
     if as_json:
-        print_json(report.to_json())
+        print_json({**report.to_json(), **rate(timing, report.clock.median_hz if report.clock else None)})
     else:
-        show(report, interval=manifest.interval_cycles)
+        show(report, timing)
     check_no_multiplier(report)
+
+
+def find(device: str, speed: int | None = None, *, option: str = "--device") -> Device:
+    """The device that the options name."""
+    from sterna.flow.devices import find_device
+
+    with naming(option):
+        find_device(device)
+    with naming("--speed"):
+        return find_device(device, speed=speed)
+
+
+def rate(timing: Mapping[str, Any], clock_hz: float | None) -> dict[str, Any]:
+    """The interval, and how many frames a second it gives at a clock."""
+    cycles = timing["interval_cycles"]
+    return {
+        "interval_cycles": cycles,
+        "largest_gap_cycles": timing["largest_gap_cycles"],
+        "images_per_second": None if clock_hz is None else round(clock_hz / cycles),
+        "images_per_second_is": BLOCK_ALONE,
+    }
 
 
 def report_folder(folder: Path, device: Device) -> Path:
@@ -68,8 +98,8 @@ def report_folder(folder: Path, device: Device) -> Path:
     return folder / ("synth-" + device.name + ("" if device.speed in (None, 6) else f"-{device.speed}"))
 
 
-def show(report: SynthesisReport, *, interval: float) -> None:
-    """Print a report; ``interval`` in cycles a frame gives the frames a second."""
+def show(report: SynthesisReport, timing: Mapping[str, Any]) -> None:
+    """Print a report, with the frames a second by the timing that NAME.json states."""
     rows: dict[str, object] = {"network": report.network_digest, "device": str(report.device)}
     clock, path = report.clock, report.critical_path
     if clock:
@@ -77,7 +107,8 @@ def show(report: SynthesisReport, *, interval: float) -> None:
         rows["clock"] = f"{clock.median_hz / 1e6:.1f} MHz" + (
             f" ({seeds})" if len(clock.by_seed) > 1 else " (one seed)"
         )
-        rows["frames/s"] = f"{clock.median_hz / interval:,.0f}"
+        rows["frames/s"] = f"{rate(timing, clock.median_hz)['images_per_second']:,} ({BLOCK_ALONE})"
+    rows["interval"] = interval(timing)
     if path:
         rows["critical path"] = " → ".join(path.components)
         rows[""] = (

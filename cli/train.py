@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from sterna.cli.errors import message
+from sterna.cli.errors import is_users, message
 from sterna.cli.output import console, facts, print_json, share
 
 __all__ = ["train"]
+
+_MAX_SEED = 2**32 - 1  # as in a recipe
 
 
 def train(
@@ -21,12 +23,16 @@ def train(
         Path | None,
         typer.Option("--output", "-o", help="Run folder.", show_default="runs/NAME, by the recipe's file"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed instead of the recipe's.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=_MAX_SEED, help="Seed instead of the recipe's.", show_default=False)
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Continue a stopped run in the folder, or start anew.")] = True,
     device: Annotated[
         str | None, typer.Option(help="Torch device, such as cpu or cuda.", show_default="a GPU if any")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Threads on a CPU; more are faster for large networks only.")] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, max=1024, help="Threads on a CPU; more are faster for large networks only.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train a sparse ternary network by a recipe, and export it with proof.
@@ -77,6 +83,8 @@ def _pictures(folder: Path) -> list[str]:
 
     try:
         return [str(path) for path in plot_run(folder)]
-    except (ModuleNotFoundError, OSError, ValueError) as error:
+    except Exception as error:
+        if not is_users(error):
+            raise
         print(f"no pictures: {message(error)}", file=sys.stderr)
         return []

@@ -10,6 +10,7 @@ from pathlib import Path
 from sterna.flow.devices import Family
 from sterna.flow.netlist import read_netlist
 from sterna.flow.toolchain import Tool, run_tool
+from sterna.net.container import replacing
 
 __all__ = ["write_gates"]
 
@@ -54,4 +55,5 @@ def write_gates(netlist: Path, verilog: Path, *, top: str, family: Family) -> No
         (work / "mapped.json").write_text(json.dumps({"modules": design}), encoding="utf-8")
         (work / "gates.ys").write_text("\n".join(script), encoding="utf-8")
         run_tool(Tool.YOSYS, ["-q", "-s", "gates.ys"], cwd=work, log="yosys.log")
-        shutil.move(work / "gates.v", verilog)
+        with replacing(Path(verilog)) as beside:
+            shutil.copyfile(work / "gates.v", beside)

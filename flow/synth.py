@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +33,17 @@ from sterna.flow.netlist import (
     unit_of,
 )
 from sterna.flow.output_registers import OutputRegisters, fold_output_registers
-from sterna.flow.toolchain import Tool, run_tool, tool_version
-from sterna.net.errors import InvalidValueError
+from sterna.flow.toolchain import Run, Tool, run_tool, run_tools, tool_version
+from sterna.net.errors import InvalidTypeError, InvalidValueError, ToolError
 
 __all__ = ["REPORT", "DoesNotFit", "SynthesisReport", "check_no_multiplier", "synthesize"]
 
 #: The report's name in the output folder.
 REPORT = "report.json"
 SCHEMA = "sterna-synthesis-1"
+
+# Clocks that nextpnr takes, and a device can be meant to reach.
+_MIN_HZ, _MAX_HZ = 1e3, 1e10
 
 # Places and routes at once: each takes a core and, for a large ECP5, about 1 GB.
 _PROCESSES = 2
@@ -188,7 +190,7 @@ def synthesize(
     seeds : sequence of int
         Place and route once with each; the report quotes the median clock.
     freq : float, optional
-        Clock to ask place and route for, in Hz. By default the device's ``target_hz``.
+        Clock to ask place and route for, in Hz, 1e3 to 1e10. By default the device's ``target_hz``.
     output_registers : bool
         Fold the registers behind block RAMs into the RAMs (:mod:`sterna.flow.output_registers`), where the family has
         such registers.
@@ -206,6 +208,7 @@ def synthesize(
     """
     device = find_device(device) if isinstance(device, str) else device
     seeds = _check_seeds(seeds)
+    _check_freq(freq)
     verilog = Path(verilog)
     if not verilog.is_file():
         raise FileNotFoundError(f"no Verilog file {verilog}; make it with `sterna generate`")
@@ -223,12 +226,11 @@ def synthesize(
         progress("nextpnr: packing")
         pack = ["--pack-only", "--report", "pack.json", "--write", "packed.json"]
         run_tool(nextpnr, [*arguments, *pack], cwd=work, log="pack.log")
-        utilization = _utilization(device, json.loads((work / "pack.json").read_text(encoding="utf-8")))
+        utilization = _utilization(device, _read(work / "pack.json"))
         _check_fit(top, device, utilization)
 
         progress(f"nextpnr: place and route, {len(seeds)} seed{'s' * (len(seeds) > 1)}")
-        with ThreadPoolExecutor(_PROCESSES) as pool:
-            routed = dict(zip(seeds, pool.map(lambda seed: _route(nextpnr, arguments, seed, work), seeds), strict=True))
+        routed = _route(nextpnr, arguments, seeds, work)
         generic = read_netlist(work / "generic.json")
         names = instances(generic, top)
         words = Counter(kind for _, kind in leaf_cells(generic, top))
@@ -264,10 +266,18 @@ def synthesize(
 
 
 def _check_seeds(seeds: Sequence[int]) -> list[int]:
-    checked = [operator.index(seed) for seed in seeds]
+    try:
+        checked = [operator.index(seed) for seed in seeds]
+    except TypeError:
+        raise InvalidTypeError(f"seeds must be integers, not {list(seeds)}") from None
     if not checked or min(checked) < 0 or len(set(checked)) != len(checked):
         raise InvalidValueError(f"seeds must be different integers of at least 0, at least one, not {list(seeds)}")
     return checked
+
+
+def _check_freq(freq: float | None) -> None:
+    if freq is not None and not _MIN_HZ <= freq <= _MAX_HZ:
+        raise InvalidValueError(f"freq must be from {_MIN_HZ:g} to {_MAX_HZ:g} Hz, not {freq}")
 
 
 @contextmanager
@@ -279,7 +289,9 @@ def _staging(out_dir: Path) -> Iterator[Path]:
         yield work
         for path in out_dir.glob("nextpnr-*.*"):
             path.unlink()  # of an earlier run with other seeds
-        for path in work.iterdir():
+        (out_dir / REPORT).unlink(missing_ok=True)
+        # The report last: where there is one, it is that of the files around it.
+        for path in sorted(work.iterdir(), key=lambda path: path.name == REPORT):
             os.replace(path, out_dir / path.name)
     finally:
         shutil.rmtree(work)
@@ -310,7 +322,7 @@ def _yosys_script(top: str, device: Device) -> str:
 
 
 def _fold(netlist: Path) -> OutputRegisters:
-    content = json.loads(netlist.read_text(encoding="utf-8"))
+    content = _read(netlist)
     content["modules"], registers = fold_output_registers(content["modules"])
     netlist.write_text(json.dumps(content), encoding="utf-8")
     return registers
@@ -321,7 +333,7 @@ def _write_block(netlist: Path, top: str, block: Path) -> None:
 
     nextpnr leaves the nets without a driver, and those that nobody reads, as they are: no cell goes.
     """
-    content = json.loads(netlist.read_text(encoding="utf-8"))
+    content = _read(netlist)
     ports = content["modules"][top]["ports"]
     content["modules"][top]["ports"] = {name: port for name, port in ports.items() if len(port["bits"]) == 1}
     block.write_text(json.dumps(content), encoding="utf-8")
@@ -337,11 +349,28 @@ def _nextpnr_arguments(top: str, device: Device, freq: float | None) -> list[str
     return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained", "--tmg-ripup"]
 
 
-def _route(nextpnr: Tool, arguments: Sequence[str], seed: int, work: Path) -> dict[str, Any]:
-    name = f"nextpnr-{seed}.json"
-    run_tool(nextpnr, [*arguments, "--seed", str(seed), "--report", name], cwd=work, log=f"nextpnr-{seed}.log")
-    report: dict[str, Any] = json.loads((work / name).read_text(encoding="utf-8"))
-    return report
+def _route(nextpnr: Tool, arguments: Sequence[str], seeds: Sequence[int], work: Path) -> dict[int, dict[str, Any]]:
+    """nextpnr's report by seed."""
+    reports = {seed: f"nextpnr-{seed}.json" for seed in seeds}
+    runs = [
+        Run(arguments=[*arguments, "--seed", str(seed), "--report", report], log=f"nextpnr-{seed}.log")
+        for seed, report in reports.items()
+    ]
+    run_tools(nextpnr, runs, cwd=work, at_once=_PROCESSES)
+    return {seed: _read(work / report) for seed, report in reports.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON file that a tool was asked to write."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise ToolError(
+            f"a tool ended well, but the file {path.name} that it was to write {reason}; see which programs the "
+            f"variables {', '.join(tool.value for tool in Tool)} name"
+        ) from None
+    return dict(content)
 
 
 def _utilization(device: Device, report: Mapping[str, Any]) -> dict[Resource, tuple[int, int]]:
@@ -384,6 +413,6 @@ def _cells_by_unit(modules: Mapping[str, Any], top: str, names: Sequence[str]) -
 def _digest_beside(verilog: Path) -> str | None:
     try:
         digest = json.loads(verilog.with_suffix(".json").read_text(encoding="utf-8"))["network_digest"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return str(digest)

@@ -8,13 +8,18 @@ import shlex
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from sterna.net.errors import ToolError
 
-__all__ = ["Tool", "find_tool", "run_tool", "tool_version"]
+__all__ = ["Run", "Tool", "find_tool", "run_tool", "run_tools", "tool_version"]
+
+_LOOK_SECONDS = 0.02  # between two looks at processes
 
 
 class Tool(enum.Enum):
@@ -54,7 +59,12 @@ def find_tool(tool: Tool) -> list[str]:
     """
     variable = os.environ.get(tool.value, "")
     if variable:
-        words = shlex.split(variable)
+        try:
+            words = shlex.split(variable)
+        except ValueError as error:  # quotation marks that do not match
+            raise ToolError(f"the variable {tool.value} holds {variable!r}: {error}; correct or unset it") from None
+        if not words:
+            raise ToolError(f"the variable {tool.value} holds {variable!r}, which names no tool; correct or unset it")
         found = shutil.which(words[0])
         if found is None:
             raise ToolError(f"the variable {tool.value} names {words[0]!r}, which cannot be run; correct or unset it")
@@ -69,32 +79,92 @@ def find_tool(tool: Tool) -> list[str]:
     return [found]
 
 
-def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: str) -> None:
-    """Run ``tool`` in the folder ``cwd``, and keep what it prints there in the file ``log``.
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One call of a tool.
 
-    File names among the arguments have to be relative and below ``cwd``: YoWASP's tools see nothing else.
+    Attributes
+    ----------
+    arguments : sequence of str
+        File names among them have to be relative and below the folder that it runs in: YoWASP's tools see nothing else.
+    log : str
+        The file in that folder that gets what the tool prints.
+    """
+
+    arguments: Sequence[str]
+    log: str
+
+
+def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: str) -> None:
+    """Run ``tool`` once; see :func:`run_tools`."""
+    run_tools(tool, [Run(arguments=arguments, log=log)], cwd=cwd)
+
+
+def run_tools(tool: Tool, runs: Iterable[Run], *, cwd: Path, at_once: int = 1) -> None:
+    """Run ``tool`` in the folder ``cwd`` several times, ``at_once`` at a time.
+
+    Whatever ends this early, an error or Ctrl-C, also ends the processes. Their own temporary files lie in ``cwd``, and
+    go in any case.
 
     Raises
     ------
     ToolError
         If the tool is missing or fails; the message carries the tool's own last error line.
     """
-    command = [*find_tool(tool), *arguments]
+    command = find_tool(tool)
+    waiting, running = list(runs), list[tuple[Run, subprocess.Popen[bytes]]]()
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=cwd, ignore_cleanup_errors=True) as temporary:
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    run = waiting.pop(0)
+                    running.append((run, _start([*command, *run.arguments], cwd, run.log, temporary)))
+                ended = [(run, process) for run, process in running if process.poll() is not None]
+                for run, process in ended:
+                    _check(Path(command[0]).name, process.returncode, cwd / run.log)
+                    running.remove((run, process))
+                if not ended:
+                    time.sleep(_LOOK_SECONDS)
+        finally:
+            _stop([process for _, process in running])
+
+
+def _start(command: Sequence[str], cwd: Path, log: str, temporary: str) -> subprocess.Popen[bytes]:
     with open(cwd / log, "w", encoding="utf-8") as output:
-        status = subprocess.run(
-            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
-        ).returncode
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "TMPDIR": os.path.abspath(temporary)},
+        )
+
+
+def _check(name: str, status: int, log: Path) -> None:
     if status:
-        lines = (cwd / log).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line.strip()]
         reason = errors[-1].strip() if errors else f"exit status {status}"
-        raise ToolError(f"{Path(command[0]).name} failed: {reason}")
+        raise ToolError(f"{name} failed: {reason}")
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
 
 
 @cache
 def _version(command: tuple[str, ...]) -> str:
     result = subprocess.run(
-        [*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [*command, "--version"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     # Yosys: "Yosys 0.70 (git sha1 28ba3cb92, Release, ...)"; nextpnr: '"nextpnr-ecp5" -- ... (Version nextpnr-0.11.1)'.
     for line in (result.stdout + result.stderr).splitlines():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,12 @@ class AcceleratorConfig:
         for what, value in (("fps", self.fps), ("clock_hz", self.clock_hz)):
             if value is not None and not value > 0:
                 raise InvalidValueError(f"{what} must be above 0, not {value}")
+            if value is not None and value > sys.float_info.max:
+                raise InvalidValueError(f"{what} must be finite, not {value}")
+        if self.fps is not None and self.clock_hz is not None and self.clock_hz / self.fps > sys.float_info.max:
+            raise InvalidValueError(
+                f"{self.fps} frames/s at {self.clock_hz} Hz leave no finite number of cycles a frame"
+            )
         if self.lanes is not None and self.fps is not None:
             raise InvalidValueError("give lanes or fps, not both")
         if not 0 <= self.slack <= 1:

@@ -17,6 +17,7 @@ from sterna.hw.emit.describe import describe
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import Network
 from sterna.net.container import write_text
+from sterna.net.errors import ToolError
 
 
 def generate(network: Network, directory: str | os.PathLike[str], *, config: AcceleratorConfig | None = None) -> Path:
@@ -41,6 +42,8 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     ------
     UnsupportedError, ValueError
         If there is no hardware for the network, or the configuration does not fit it.
+    ToolError
+        If Amaranth finds no Yosys, or it fails.
     OSError
         If the folder cannot be written.
     """
@@ -57,7 +60,11 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
 
 def emit_verilog(plan: AcceleratorPlan) -> str:
     """Verilog of an accelerator."""
-    text: str = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+    try:
+        text: str = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+    except verilog.YosysError as error:
+        reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it says nothing")
+        raise ToolError(f"the Yosys that Amaranth writes Verilog with failed: {reason.strip()}") from error
     for name in plan.unit_names:
         if not re.search(rf"^ *\\{re.escape(plan.name)}\.{name} +{name} \(", text, re.M):
             raise RuntimeError(f"unit {name} has another name in the Verilog")  # NAME.json would be wrong
