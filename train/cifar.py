@@ -113,8 +113,7 @@ def read_cifar10(path: Path) -> tuple[Tensor, Tensor]:
     content = np.fromfile(path, dtype=np.uint8)
     if not len(content) or len(content) % RECORD_BYTES:
         raise DataError(
-            f"{path}: must be images of {RECORD_BYTES} bytes each, not {len(content)} bytes; "
-            "remove it and get it again"
+            f"{path}: must be images of {RECORD_BYTES} bytes each, not {len(content)} bytes; remove it and get it again"
         )
     records = content.reshape(-1, RECORD_BYTES)
     labels = records[:, 0].astype(np.int64)
