@@ -13,18 +13,23 @@ from sterna.cli.output import console, print_json, share, steps
 from sterna.cli.simulate import measure, test_set
 from sterna.cli.synth import report_folder
 from sterna.cli.target import make
+from sterna.net.errors import InvalidValueError
 
 __all__ = ["demo"]
 
 
 def demo(
-    recipe: Annotated[Path, typer.Option(help="Recipe to train by.")] = Path("recipes/digits-mlp.toml"),
+    recipe: Annotated[
+        str, typer.Option(help="Recipe to train by: a file, or the name of a packaged one (`sterna train --list`).")
+    ] = "digits-demo",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("runs/demo"),
     devices: Annotated[str, typer.Option(help="Devices to place and route for, with commas between.")] = "up5k,25f",
     seeds: Annotated[int, typer.Option(help="Place and route this often; the median clock counts.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Train, export, emit Verilog, simulate it on every test image, place and route it, and print one table."""
+    if seeds < 1:
+        raise InvalidValueError(f"--seeds must be a positive integer, not {seeds}")
     from sterna.flow.devices import Device, find_device
     from sterna.flow.synth import check_no_multiplier, synthesize
     from sterna.hw import AcceleratorConfig
@@ -39,6 +44,7 @@ def demo(
     trained = run(recipe, output / "train")
     model_path, network = trained.exported()
     log.print(f"trained: {share(trained.test_accuracy)} on the test images, {share(trained.zeros)} zeros")
+    log.print('other seeds and processors give other networks: docs/results.md, "What the demo reaches"')
     with steps() as progress:
         progress("generating Verilog")
         folder = output / "accelerator"

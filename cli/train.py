@@ -11,12 +11,29 @@ import typer
 
 from sterna.cli.errors import message
 from sterna.cli.output import console, facts, print_json, share
+from sterna.net.errors import InvalidValueError, SternaError
 
 __all__ = ["train"]
 
 
+_MOST_THREADS = 1024
+
+
+def _list(wanted: bool) -> None:
+    if wanted:
+        from sterna.train.packaged import describe_recipes
+
+        console().print(facts(describe_recipes()))
+        raise typer.Exit
+
+
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file (.toml).", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Recipe file (.toml), or the name of a packaged recipe.", show_default=False
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Run folder.", show_default="runs/NAME, by the recipe's file"),
@@ -27,6 +44,9 @@ def train(
         str | None, typer.Option(help="Torch device, such as cpu or cuda.", show_default="a GPU if any")
     ] = None,
     threads: Annotated[int, typer.Option(help="Threads on a CPU; more are faster for large networks only.")] = 1,
+    recipes: Annotated[
+        bool, typer.Option("--list", help="List the packaged recipes.", callback=_list, is_eager=True)
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train a sparse ternary network by a recipe, and export it with proof.
@@ -35,9 +55,13 @@ def train(
     A stopped run continues where it was. Nothing is exported unless every layer's codes of the integer network equal
     those of the trained one on all test inputs.
     """
+    if seed is not None and not 0 <= seed < 2**32:
+        raise InvalidValueError(f"--seed must be 0 to 2^32 - 1, not {seed}")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise InvalidValueError(f"--threads must be 1 to {_MOST_THREADS}, not {threads}")
     from sterna.train import run
 
-    folder = output or Path("runs") / recipe.stem
+    folder = output or Path("runs") / Path(recipe).stem
     result = run(recipe, folder, seed=seed, resume=resume, device=device, threads=threads)
     if os.environ.get("RANK", "0") != "0":
         return  # torchrun starts several of these: the first one speaks
@@ -77,6 +101,6 @@ def _pictures(folder: Path) -> list[str]:
 
     try:
         return [str(path) for path in plot_run(folder)]
-    except (ModuleNotFoundError, OSError, ValueError) as error:
+    except (ModuleNotFoundError, OSError, SternaError) as error:
         print(f"no pictures: {message(error)}", file=sys.stderr)
         return []

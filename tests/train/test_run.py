@@ -487,9 +487,7 @@ def test_topologies_that_do_not_fit_the_images_or_the_memory(tmp_path: Path, top
 @pytest.mark.parametrize(
     "error", [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate")]
 )
-def test_a_full_memory_is_said(
-    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_a_full_memory_is_said(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def load(name: str) -> None:
         raise error
 
