@@ -51,8 +51,7 @@ def train(name: str, seed: int, runs: Path, instructions: str | None = None) -> 
     )
     figures = json.loads(done.stdout)
     kept = ("seed", "test_accuracy", "validation_accuracy", "zeros", "epoch")
-    seconds = json.loads((folder / "results.json").read_text(encoding="utf-8"))["seconds"]
-    return {**{key: figures[key] for key in kept}, "digest": figures["network_digest"], "seconds": round(seconds, 1)}
+    return {**{key: figures[key] for key in kept}, "digest": figures["network_digest"]}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -64,7 +63,6 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "test_accuracy_mean": statistics.mean(accuracies),
         "test_accuracy_most": max(accuracies),
         "zeros_least": min(run["zeros"] for run in runs),
-        "seconds_median": statistics.median(run["seconds"] for run in runs),
         "runs": runs,
     }
 
@@ -79,7 +77,7 @@ def main() -> None:
         made = report["recipes"][name] = summary([train(name, seed, arguments.runs) for seed in arguments.seeds])
         made["instructions"] = {held: train(name, arguments.seeds[0], arguments.runs, held) for held in INSTRUCTIONS}
         least, most = 100 * made["test_accuracy_least"], 100 * made["test_accuracy_most"]
-        print(f"{name}: {least:.2f} to {most:.2f} % over {made['seeds']} seeds, {made['seconds_median']} s", flush=True)
+        print(f"{name}: {least:.2f} to {most:.2f} % over {made['seeds']} seeds", flush=True)
     write(arguments.output, ("torch",), report)
 
 

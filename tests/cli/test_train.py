@@ -65,7 +65,7 @@ def test_a_packaged_recipe_by_its_name(
     folder = tmp_path / "package"
     folder.mkdir()
     recipe.rename(folder / "short.toml")
-    monkeypatch.setattr("importlib.resources.files", lambda package: folder)
+    monkeypatch.setattr("sterna.train.packaged.packaged_recipes", lambda: {"short": folder / "short.toml"})
     trained = sterna("train", "short", "--json")
     assert trained.status == 0, trained.err
     assert json.loads(trained.out)["model"] == "runs/short/short.safetensors"
