@@ -20,6 +20,7 @@ from training_page import draw_study
 
 BENCHMARKS = (
     "golden_speed",
+    "digits_seeds",
     "mnist_accuracy",
     "training_study",
     "lane_balance",

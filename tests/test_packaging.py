@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "cli")
+ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "cli", "recipes")
 
 
 def folders() -> dict[str, str]:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sterna.net import Network, arithmetic
-from sterna.net.container import write_text
+from sterna.net.container import FileFormatError, write_text
 from sterna.net.errors import InvalidValueError
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
@@ -26,7 +26,8 @@ from sterna.train.distributed import Group, joined
 from sterna.train.export import ExportError, export, refusal
 from sterna.train.loop import EpochCallback, Trainer
 from sterna.train.models import TernaryNetwork
-from sterna.train.recipe import Recipe, load_recipe
+from sterna.train.recipe import Recipe, RecipeError, load_recipe
+from sterna.train.run_lock import locked
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,8 +91,8 @@ def run(
 
     Parameters
     ----------
-    recipe_path : a TOML file.
-    output_dir : the run folder; made where it is missing.
+    recipe_path : a TOML file, or the name of a packaged recipe.
+    output_dir : the run folder; made where it is missing. One run at a time: a second one is refused.
     seed : instead of the recipe's.
     resume : continue what the folder holds.
     device : a torch device; a GPU where there is one, unless given.
@@ -102,7 +103,7 @@ def run(
 
     Raises
     ------
-    RecipeError, DataError, CheckpointError, ExportError
+    RecipeError, DataError, RunLockedError, CheckpointError, ExportError
         Each a ``ValueError`` with one line that says what to do.
     """
     recipe = load_recipe(recipe_path)
@@ -119,30 +120,34 @@ def run(
             group.wait()
             return finished
         folder.mkdir(parents=True, exist_ok=True)
-        if group.first and not resume:
-            for name in ("results.json", "checkpoint.safetensors"):
-                (folder / name).unlink(missing_ok=True)
-        started = time.monotonic()
-        data = load_data(recipe.data.name)
-        trainer = Trainer(
-            recipe=recipe,
-            data=data,
-            seed=chosen_seed,
-            group=group,
-            folder=folder,
-            checkpoint_seconds=checkpoint_seconds,
-        )
-        if group.first:
-            _write_json(folder / "recipe.json", identity)
-        best = trainer.run(resume=resume, on_epoch=on_epoch)
-        if group.first:
-            origin = {**identity, "command": command(recipe_path, chosen_seed)}
-            _finish(trainer.model, data, recipe, folder, origin, best)
-            _note_time(folder, time.monotonic() - started, group)
-        group.wait()
-        result = _finished(folder, identity, model_path)
-        assert result is not None
-        return dataclasses.replace(result, seconds=time.monotonic() - started)
+        with locked(folder, group), _memory(group):
+            if group.first and not resume:
+                for name in ("results.json", "checkpoint.safetensors"):
+                    (folder / name).unlink(missing_ok=True)
+            started = time.monotonic()
+            data = load_data(recipe.data.name)
+            try:
+                trainer = Trainer(
+                    recipe=recipe,
+                    data=data,
+                    seed=chosen_seed,
+                    group=group,
+                    folder=folder,
+                    checkpoint_seconds=checkpoint_seconds,
+                )
+            except InvalidValueError as error:
+                raise RecipeError(f"{recipe_path}: {error}") from error
+            if group.first:
+                _write_json(folder / "recipe.json", identity)
+            best = trainer.run(resume=resume, on_epoch=on_epoch)
+            if group.first:
+                origin = {**identity, "command": command(recipe_path, chosen_seed)}
+                _finish(trainer.model, data, recipe, folder, origin, best)
+                _note_time(folder, time.monotonic() - started, group)
+            group.wait()
+            result = _finished(folder, identity, model_path)
+            assert result is not None
+            return dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
 def _finish(
@@ -215,44 +220,67 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def _memory(group: Group) -> Iterator[None]:
+    """Say what to do when the memory is full."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+        if not full:
+            raise
+        reason = f"the memory of {group.device} is full; lower training.batch, or choose a smaller model.topology"
+        raise InvalidValueError(reason) from error
+
+
 def _device(name: str | None) -> torch.device | None:
     if name is None:
         return None
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).tolist()  # "meta" has no values
+        torch.Generator(device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:  # torch has many ways to say so
         raise InvalidValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
     return device
 
 
 def _finished(folder: Path, identity: dict[str, Any], model_path: Path) -> RunResult | None:
     """The result of a finished run of the same recipe and seed, where the folder holds one whole."""
-    results = folder / "results.json"
-    if not results.is_file():
-        return None
-    kept = json.loads(results.read_text())
-    if any(kept.get(key) != value for key, value in identity.items()):
+    kept = _kept(folder / "results.json")
+    if any(kept.get(key) != value for key, value in identity.items()) or not kept.keys() >= _FIGURES:
         return None
     network = None
     if "refusal" not in kept:
         if not model_path.is_file():
             return None
-        network = load(model_path)
+        try:
+            network = load(model_path)
+        except FileFormatError:  # made anew from the checkpoint
+            return None
         if kept.get("digest") != network.digest:
             return None
     return RunResult(
         network=network,
         model_path=model_path if network else None,
         refusal=kept.get("refusal"),
-        test_accuracy=kept["test_accuracy"],
-        validation_accuracy=kept["validation_accuracy"],
-        zeros=kept["zeros"],
-        epoch=kept["epoch"],
+        **{name: kept[name] for name in _FIGURES},
         seed=kept["seed"],
         seconds=0.0,
         folder=folder,
     )
+
+
+_FIGURES = {"test_accuracy", "validation_accuracy", "zeros", "epoch"}
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where there is none, or it is damaged."""
+    try:
+        kept = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def _write_json(path: Path, value: Any) -> None:

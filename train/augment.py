@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from sterna.net.errors import InvalidValueError
 
+_LIMIT = 1000  # beyond any use, and far from where positions overflow
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -41,6 +43,8 @@ class Augmentation:
         for name, value in vars(self).items():
             if not 0 <= value < math.inf:
                 raise InvalidValueError(f"{name} must not be negative, not {value}")
+            if value > _LIMIT:
+                raise InvalidValueError(f"{name} must be at most {_LIMIT}, not {value}")
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -73,7 +77,7 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
     """
     if not how:
         return images
-    _check_sizes(how, *images.shape[2:])
+    check_sizes(how, *images.shape[2:])
     if how.deforms:
         images = _deform(images, how, generator)
     if how.flip or how.crop:
@@ -83,7 +87,8 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
     return images
 
 
-def _check_sizes(how: Augmentation, height: int, width: int) -> None:
+def check_sizes(how: Augmentation, height: int, width: int) -> None:
+    """Raise :exc:`ValueError` if ``crop`` or ``cutout`` is too large for images of that size."""
     least = min(height, width)
     if how.crop >= least:  # a border wider than that has nothing to reflect
         raise InvalidValueError(f"crop must be below {least} for images of {height} x {width} pixels, not {how.crop}")

@@ -38,11 +38,11 @@ def load_checkpoint(path: Path, device: torch.device) -> tuple[dict[str, dict[st
     groups: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            values: dict[str, Any] = json.loads((file.metadata() or {})["values"])
+            values: dict[str, Any] = dict(json.loads((file.metadata() or {})["values"]))
             for key in file.keys():  # noqa: SIM118 -- a safetensors handle is no dict
                 group, name = key.split("/", 1)
                 groups.setdefault(group, {})[name] = file.get_tensor(key)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a checkpoint of a run ({error}); remove it to start anew") from error
     return groups, values
 

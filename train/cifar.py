@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sterna.train.dataset import DataError, DataSet
-from sterna.train.files import DATA_VARIABLE, check_official, download, import_pooch, require
+from sterna.train.files import DATA_VARIABLE, check_official, data_folder, download, import_pooch, require
 
 # The binary version of https://www.cs.toronto.edu/~kriz/cifar.html; the MD5 is given there.
 HOMES = ("https://www.cs.toronto.edu/~kriz/",)
@@ -26,9 +25,9 @@ TRAIN_SHA256 = {
     "data_batch_5.bin": "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
 }
 TEST_NAME = "test_batch.bin"
-# By number of images. Of the first 1,000 alone there is no official checksum.
-TEST_SHA256: dict[int, str | None] = {
-    1_000: None,
+# By number of images: of the whole file, and of its first 1,000 records alone.
+TEST_SHA256 = {
+    1_000: "8314c96d7cd65618193bab23acdd5d4c4af15bf6dd00a1781d55beedf3be1ef5",
     10_000: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
 }
 SHAPE = (3, 32, 32)
@@ -66,11 +65,10 @@ def locate_cifar10() -> Path:
     Raises
     ------
     DataError
-        If the archive cannot be downloaded.
+        If there is no such folder, or the archive cannot be downloaded.
     """
-    root = os.environ.get(DATA_VARIABLE)
-    if root:
-        return Path(root) / FOLDER
+    if place := data_folder(FOLDER):
+        return place
     members = [f"{FOLDER}/{name}" for name in (*TRAIN_SHA256, TEST_NAME)]
     batches = download(
         ARCHIVE,
@@ -84,7 +82,7 @@ def locate_cifar10() -> Path:
 
 
 def check_test_batch(path: Path) -> Path:
-    """``path`` of the test batch, if it is the official file, or as long as that file's first 1,000 images.
+    """``path`` of the test batch, if it is the official file, or that file's first 1,000 images.
 
     Raises
     ------
@@ -98,8 +96,10 @@ def check_test_batch(path: Path) -> Path:
         raise DataError(
             f"{path}: must be {counts} images of {RECORD_BYTES} bytes, not {size} bytes; remove it and get it again"
         )
-    sha256 = TEST_SHA256[images]
-    return check_official(path, sha256) if sha256 else path
+    whole = images == max(TEST_SHA256)
+    return check_official(
+        path, TEST_SHA256[images], "the official file" if whole else f"the official file's first {images} images"
+    )
 
 
 def read_cifar10(path: Path) -> tuple[Tensor, Tensor]:
@@ -108,9 +108,14 @@ def read_cifar10(path: Path) -> tuple[Tensor, Tensor]:
     Raises
     ------
     DataError
-        If a label is not 0 to 9.
+        If there is no image, a record is cut short, or a label is not 0 to 9.
     """
-    records = np.fromfile(path, dtype=np.uint8).reshape(-1, RECORD_BYTES)
+    content = np.fromfile(path, dtype=np.uint8)
+    if not len(content) or len(content) % RECORD_BYTES:
+        raise DataError(
+            f"{path}: must be images of {RECORD_BYTES} bytes each, not {len(content)} bytes; remove it and get it again"
+        )
+    records = content.reshape(-1, RECORD_BYTES)
     labels = records[:, 0].astype(np.int64)
     if labels.max() > 9:
         wrong = int((labels > 9).argmax())

@@ -58,6 +58,14 @@ class Group:
             dist.all_reduce(values)
         return values
 
+    def says(self, answer: bool) -> bool:
+        """The first process's answer, in all of them."""
+        if self.size == 1:
+            return answer
+        said = torch.tensor(int(answer), device=self.device)
+        dist.broadcast(said, 0)
+        return bool(said)
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.size > 1:
@@ -75,10 +83,10 @@ def joined(device: torch.device | None) -> Iterator[Group]:
     Raises
     ------
     ValueError
-        If there are more processes than GPUs on this machine, and GPUs are to be used.
+        If there are more processes than GPUs on this machine, and GPUs are to be used; or if the environment variables
+        are not those of ``torchrun``.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    size, local = _count("WORLD_SIZE", 1), _count("LOCAL_RANK", 0)
     if device is None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if size == 1:
@@ -91,8 +99,21 @@ def joined(device: torch.device | None) -> Iterator[Group]:
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    except (RuntimeError, ValueError) as error:  # a ValueError where the environment is not torchrun's
+        raise InvalidValueError(
+            f"WORLD_SIZE is {size}, but the processes cannot be joined: {str(error).splitlines()[0]}; "
+            "start with torchrun, or unset WORLD_SIZE"
+        ) from error
     try:
         yield Group(rank=dist.get_rank(), size=size, device=device)
     finally:
         dist.destroy_process_group()
+
+
+def _count(variable: str, default: int) -> int:
+    text = os.environ.get(variable, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidValueError(f"{variable} must be a number, as torchrun sets it, not {text!r}; unset it")
+    return int(text)

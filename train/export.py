@@ -36,6 +36,7 @@ from sterna.net import (
 from sterna.net import arithmetic as rules
 from sterna.net.errors import InvalidValueError
 from sterna.net.file import save
+from sterna.net.requantize import INT32_MAX
 from sterna.sim.golden import GoldenModel
 from sterna.train.layers import AddLayer, HiddenLayer, ScoreLayer, SumPool, TernaryConv2d, TernaryLayer
 from sterna.train.models import TernaryNetwork, ternary_layers
@@ -268,15 +269,20 @@ def _fold_shift(name: str, norm: PowerOfTwoNorm, output: ActivationType) -> Shif
     shift = int(norm.shift)
     power = norm.step * 2.0**-shift
     pairs = zip(norm.offset.tolist(), norm.running_mean.tolist(), strict=True)
-    bias = np.array([math.floor(offset / power - mean + 0.5) for offset, mean in pairs])
-    try:
-        return ShiftRound(output=output, bias=bias, shift=np.array(shift))
-    except ValueError as error:
-        raise ExportError(f"{name}: {error}") from error
+    bias = _integers(name, [offset / power - mean for offset, mean in pairs])
+    return ShiftRound(output=output, bias=bias, shift=np.array(shift))
 
 
 def _fold_scores(name: str, layer: ScoreLayer) -> np.ndarray:
     scales = layer.scale().reshape(-1).tolist()
     if len(set(scales)) != 1:
         raise ExportError(f"{name}: scores of different classes must share one real scale, not {len(set(scales))}")
-    return np.array([math.floor(bias / scales[0] + 0.5) for bias in layer.bias.tolist()])
+    return _integers(name, [bias / scales[0] if scales[0] else math.inf for bias in layer.bias.tolist()])
+
+
+def _integers(name: str, biases: list[float]) -> np.ndarray:
+    """Biases rounded half up: int64, (channels,)."""
+    for bias in biases:
+        if not abs(bias) < INT32_MAX:
+            raise ExportError(f"{name}: a bias became {bias:g}, which is no 32-bit integer; lower the learning rates")
+    return np.array([math.floor(bias + 0.5) for bias in biases])

@@ -22,11 +22,33 @@ def locate(folder: str, name: str, sha256: str, mirrors: tuple[str, ...]) -> Pat
     DataError
         If the file is not there, has another checksum, or cannot be downloaded.
     """
-    root = os.environ.get(DATA_VARIABLE)
-    if root:
-        return check_official(require(Path(root) / folder / name), sha256)
+    if place := data_folder(folder):
+        return check_official(require(place / name), sha256)
     remedy = f"put it into a folder {folder}/ and set {DATA_VARIABLE} to that folder's parent"
     return Path(download(name, mirrors, known_hash=f"sha256:{sha256}", folder=folder, remedy=remedy))
+
+
+def data_folder(folder: str) -> Path | None:
+    """A data set's folder in ``STERNA_DATA``; ``None`` where that is not set.
+
+    Raises
+    ------
+    DataError
+        If it is set, and there is no such folder.
+    """
+    root = os.environ.get(DATA_VARIABLE)
+    if not root:
+        return None
+    place = Path(root) / folder
+    if place.is_dir():
+        return place
+    remedy = f"set it to the folder that {folder}/ lies in, or unset it to download the files"
+    if not Path(root).is_dir():
+        what = "a file" if Path(root).exists() else "not there"
+        raise DataError(f"{DATA_VARIABLE} is {root}, which is {what}; {remedy}")
+    if Path(root).resolve().name == folder:
+        raise DataError(f"{DATA_VARIABLE} is {root}, the data set's own folder; {remedy}")
+    raise DataError(f"{DATA_VARIABLE} is {root}, which has no folder {folder}; {remedy}")
 
 
 def require(path: Path) -> Path:
@@ -38,12 +60,13 @@ def require(path: Path) -> Path:
         If none is.
     """
     if not path.is_file():
-        raise DataError(f"{path}: not there; put the official file there, or unset {DATA_VARIABLE} to download it")
+        what = "no file" if path.exists() else "not there"
+        raise DataError(f"{path}: {what}; put the official file there, or unset {DATA_VARIABLE} to download it")
     return path
 
 
-def check_official(path: Path, sha256: str) -> Path:
-    """``path``, if its file has that SHA-256.
+def check_official(path: Path, sha256: str, what: str = "the official file") -> Path:
+    """``path``, if its file has that SHA-256; ``what`` that is the one of, for the message.
 
     Raises
     ------
@@ -53,7 +76,7 @@ def check_official(path: Path, sha256: str) -> Path:
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != sha256:
-        raise DataError(f"{path}: not the official file (its SHA-256 differs); remove it and get it again")
+        raise DataError(f"{path}: not {what} (its SHA-256 differs); remove it and get it again")
     return path
 
 

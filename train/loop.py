@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sterna.net import cost
+from sterna.net.container import write_text
 from sterna.net.errors import InvalidValueError
 from sterna.train import models
-from sterna.train.augment import augment
+from sterna.train.augment import augment, check_sizes
 from sterna.train.checkpoint import (
     CheckpointError,
     derived_seed,
@@ -67,12 +68,8 @@ class Trainer:
         folder: Path,
         checkpoint_seconds: float = 10.0,
     ):
+        _check_images(recipe, data)
         held_out = recipe.data.validation
-        if held_out + recipe.training.batch > len(data.train_images):
-            raise InvalidValueError(
-                f"data.validation of {held_out} images leaves no batch of {recipe.training.batch} "
-                f"of the {len(data.train_images)} training images of {data.name}"
-            )
         if recipe.training.batch % group.size or recipe.training.batch // group.size < 2:
             raise InvalidValueError(
                 f"training.batch of {recipe.training.batch} cannot be shared by {group.size} processes: "
@@ -112,7 +109,7 @@ class Trainer:
         if resume and self._checkpoint.exists():
             start, optimizer = self._restore(plan)
         elif self._group.first:
-            self._log.write_text("")
+            write_text(self._log, "")
         self.model.to(memory_format=self._layout)  # type: ignore[call-overload]
         forward = self._group.wrap(self.model)
         saved = time.monotonic()
@@ -254,6 +251,23 @@ class Trainer:
         values = {**self._identity(), "epochs": epochs, "method_state": self._method.state(), "best": self._best}
         save_checkpoint(self._checkpoint, groups, values)
 
+    def _check_checkpoint(self, groups: dict[str, dict[str, Tensor]], values: dict[str, Any], most: int) -> None:
+        """Another version of Sterna may keep other things, or build another network by the same recipe."""
+
+        def shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+            return {name: tensor.shape for name, tensor in tensors.items()}
+
+        whole = {"epochs", "method_state", "best"} <= values.keys() and {"model", "optimizer"} <= groups.keys()
+        if (
+            not whole
+            or type(values["epochs"]) is not int
+            or not 1 <= values["epochs"] <= most
+            or shapes(groups["model"]) != shapes(self.model.state_dict())
+        ):
+            raise CheckpointError(
+                f"{self._checkpoint}: of another version of Sterna; remove it to start anew, or choose another folder"
+            )
+
     def _restore(self, plan: list[tuple[Stage, int]]) -> tuple[int, torch.optim.Optimizer]:
         groups, values = load_checkpoint(self._checkpoint, self._device)
         for key, value in self._identity().items():
@@ -261,6 +275,7 @@ class Trainer:
                 raise CheckpointError(
                     f"{self._checkpoint}: of a run with another {key}; choose another output folder, or start anew"
                 )
+        self._check_checkpoint(groups, values, len(plan))
         epochs: int = values["epochs"]
         self.model.load_state_dict(groups["model"])
         optimizer = self._optimizer(plan[epochs - 1][0])
@@ -272,8 +287,22 @@ class Trainer:
             raise CheckpointError(f"{self._log}: shorter than its checkpoint says; start anew")
         self._group.wait()  # until all have read
         if self._group.first:
-            self._log.write_text("".join(lines[:epochs]))
+            write_text(self._log, "".join(lines[:epochs]))
         return epochs, optimizer
+
+
+def _check_images(recipe: Recipe, data: DataSet) -> None:
+    """Raise :exc:`ValueError` unless the data set has enough images, and large enough ones, for the recipe."""
+    held_out, batch = recipe.data.validation, recipe.training.batch
+    if held_out + batch > len(data.train_images):
+        raise InvalidValueError(
+            f"data.validation of {held_out} images leaves no batch of {batch} "
+            f"of the {len(data.train_images)} training images of {data.name}"
+        )
+    try:
+        check_sizes(recipe.data.augment, *data.train_images.shape[2:])
+    except InvalidValueError as error:
+        raise InvalidValueError(f"data.augment.{error}") from error
 
 
 def build_model(recipe: Recipe, data: DataSet, method: Method) -> TernaryNetwork:

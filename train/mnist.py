@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +53,14 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         with gzip.open(path) as stream:
             data = stream.read()
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: not a gzip file: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file: {error}") from error
     if len(data) < 4 or data[:3] != b"\0\0\x08":
         raise DataError(f"{path}: not an IDX file of unsigned bytes")
     header = 4 + 4 * data[3]
     if len(data) < header:
         raise DataError(f"{path}: IDX header is cut short")
     shape = struct.unpack(f">{data[3]}I", data[4:header])
-    if len(data) - header != int(np.prod(shape)):
+    if len(data) - header != math.prod(shape):
         raise DataError(f"{path}: {len(data) - header} bytes of data, but its header declares shape {shape}")
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape).copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
@@ -25,6 +26,9 @@ from sterna.train.topology import AveragePool, Conv, Dense, Layer, MaxPool, Resi
 
 QuantizerFactory = Callable[[tuple[int, ...]], WeightQuantizer]
 Shape = tuple[int, ...]
+
+MOST_WEIGHTS = 1 << 26  # of a network; training keeps some eight numbers a weight
+MOST_VALUES = 1 << 20  # of a layer's output, for one image
 
 
 class Requantize(Enum):
@@ -119,6 +123,7 @@ class _Builder:
         self._quantizer = quantizer
         self._learned_step = learned_step
         self._numbers: dict[str, int] = {}
+        self._weights = 0
 
     def add(self, layer: Layer) -> None:
         match layer:
@@ -179,6 +184,7 @@ class _Builder:
 
     def _linear(self, outputs: int) -> TernaryLinear:
         (inputs,) = self.shape
+        self._claim((outputs, inputs), outputs)
         return TernaryLinear(inputs=inputs, outputs=outputs, quantizer=self._quantizer((outputs, inputs)))
 
     def _conv(self, layer: Conv) -> tuple[TernaryConv2d, Shape]:
@@ -188,16 +194,26 @@ class _Builder:
             raise InvalidValueError(
                 f"topology: a kernel of {layer.kernel} does not fit into maps of {size[0]} x {size[1]}"
             )
+        shape = (layer.outputs, channels, layer.kernel, layer.kernel)
+        self._claim(shape, layer.outputs * height * width)
         conv = TernaryConv2d(
             inputs=channels,
             outputs=layer.outputs,
             kernel=layer.kernel,
             stride=layer.stride,
             padding=layer.padding,
-            quantizer=self._quantizer((layer.outputs, channels, layer.kernel, layer.kernel)),
+            quantizer=self._quantizer(shape),
             positions=height * width,
         )
         return conv, (layer.outputs, height, width)
+
+    def _claim(self, shape: Shape, values: int) -> None:
+        """Refuse what no memory holds, before it is allocated."""
+        self._weights += math.prod(shape)
+        if self._weights > MOST_WEIGHTS:
+            raise InvalidValueError(f"topology: more than {MOST_WEIGHTS} weights, with {math.prod(shape)} in one layer")
+        if values > MOST_VALUES:
+            raise InvalidValueError(f"topology: a layer with {values} outputs an image, more than {MOST_VALUES}")
 
     def _pooled(self, kernel: int) -> Shape:
         channels, height, width = self._maps()
@@ -254,7 +270,7 @@ def build(
     Raises
     ------
     ValueError
-        If layers do not fit the shapes, or ``learned_step`` is asked for with shifts.
+        If layers do not fit the shapes or are too large, or ``learned_step`` is asked for with shifts.
     """
     if learned_step and requantize is Requantize.SHIFT:
         raise InvalidValueError(

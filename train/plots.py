@@ -6,6 +6,7 @@ are in the colors of Okabe and Ito, and colormaps in order of lightness: for col
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -252,13 +253,26 @@ def study_figure(points: Sequence[StudyPoint]) -> Figure:
 @contextmanager
 def _style() -> Iterator[None]:
     """Matplotlib's defaults with ours, for as long as figures are made and saved."""
+    with _quiet():
+        try:
+            from matplotlib import style
+        except ModuleNotFoundError as error:
+            reason = "pictures need matplotlib; install it with `pip install sterna[train]`"
+            raise ModuleNotFoundError(reason, name="matplotlib") from error
+        with style.context(["default", _STYLE]):
+            yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Matplotlib warns of a home folder that it cannot write its caches to, and does without: no matter of a user's."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
     try:
-        from matplotlib import style
-    except ModuleNotFoundError as error:
-        reason = "pictures need matplotlib; install it with `pip install sterna[train]`"
-        raise ModuleNotFoundError(reason, name="matplotlib") from error
-    with style.context(["default", _STYLE]):
         yield
+    finally:
+        logger.setLevel(before)
 
 
 def _figure(run: RunLog | None, *, height: float, width: float = _WIDTH) -> Figure:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import reprlib
 import tomllib
 import types
 import typing
@@ -15,6 +17,7 @@ from sterna.net.errors import InvalidValueError
 from sterna.train.augment import Augmentation
 from sterna.train.methods import METHODS, Method, MethodOptions, Schedule, Target
 from sterna.train.models import Requantize
+from sterna.train.packaged import find_recipe
 from sterna.train.topology import parse_topology
 
 T = TypeVar("T")
@@ -128,19 +131,38 @@ class Recipe:
 def load_recipe(path: str | Path) -> Recipe:
     """Read and check a recipe.
 
+    Parameters
+    ----------
+    path : a TOML file, or the name of a packaged recipe (:mod:`sterna.train.packaged`).
+
     Raises
     ------
     RecipeError
         Naming file and key: unreadable, not TOML, an unknown or missing key, a wrong type or value.
     """
-    path = Path(path)
+    return parse_recipe(_read(path), source=str(path))
+
+
+def _read(path: str | Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        with find_recipe(path).open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    if len(content) > _MOST_BYTES:
+        raise RecipeError(f"{path}: longer than {_MOST_BYTES:,} bytes, so it is no recipe")
+    try:
+        text = content.decode("utf-8-sig")  # Windows' editors put a mark in front, which TOML does not have
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        wrong = f"byte 0x{content[error.start]:02x} in line {line}"
+        raise RecipeError(f"{path}: not a TOML file: {wrong} is not UTF-8; save it as UTF-8") from error
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise RecipeError(f"{path}: not a recipe: its lists or tables are nested too deeply") from error
+    except ValueError as error:  # tomllib lets int() refuse very long numbers
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    return parse_recipe(table, source=str(path))
 
 
 def parse_recipe(table: dict[str, Any], *, source: str) -> Recipe:
@@ -151,12 +173,14 @@ def parse_recipe(table: dict[str, Any], *, source: str) -> Recipe:
     table["method"] = _method(dict(table["method"]), source=source)
     result = _convert(Recipe, table, source=source, key="")
     if not result.name or not all(c.isalnum() or c in "-_" for c in result.name):
-        raise RecipeError(f"{source}: name must be letters, digits, '-' and '_', not {result.name!r}")
+        raise RecipeError(f"{source}: name must be letters, digits, '-' and '_', not {_shown(result.name)}")
+    if len(result.name.encode()) > _LONGEST_NAME:
+        raise RecipeError(f"{source}: name must be at most {_LONGEST_NAME} bytes long: files are called by it")
     if not 0 <= result.seed < 2**32:
         raise RecipeError(f"{source}: seed must be 0 to 2^32 - 1, not {result.seed}")
     try:
         result.method.make(result.training)
-    except ValueError as error:
+    except InvalidValueError as error:
         raise RecipeError(f"{source}: {error}") from error
     return result
 
@@ -165,7 +189,7 @@ def _method(table: dict[str, Any], *, source: str) -> MethodConfig:
     """``[method]``; tables of methods that are not chosen are checked and left, so that one line changes the method."""
     name = table.pop("name", None)
     if not isinstance(name, str) or name not in METHODS:
-        raise RecipeError(f"{source}: method.name must be one of {', '.join(METHODS)}, not {name!r}")
+        raise RecipeError(f"{source}: method.name must be one of {', '.join(METHODS)}, not {_shown(name)}")
     options = {
         other: _convert(METHODS[other].options_type, table.pop(other, {}), source=source, key=f"method.{other}")
         for other in METHODS
@@ -180,25 +204,31 @@ def _convert(kind: Any, value: Any, *, source: str, key: str) -> Any:
         return value
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
-            raise RecipeError(f"{source}: {key} must be a table, not {value!r}")
+            raise RecipeError(f"{source}: {key} must be a table, not {_shown(value)}")
         return _convert_table(kind, value, source=source, key=key)
     if isinstance(kind, type) and issubclass(kind, Enum):
         choices = [member.value for member in kind]
         if value not in choices:
-            raise RecipeError(f"{source}: {key} must be one of {', '.join(map(str, choices))}, not {value!r}")
+            raise RecipeError(f"{source}: {key} must be one of {', '.join(map(str, choices))}, not {_shown(value)}")
         return kind(value)
     if typing.get_origin(kind) is tuple:
         (element, _) = typing.get_args(kind)
         if not isinstance(value, list):
-            raise RecipeError(f"{source}: {key} must be a list, not {value!r}")
+            raise RecipeError(f"{source}: {key} must be a list, not {_shown(value)}")
         return tuple(_convert(element, item, source=source, key=key) for item in value)
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         kind = next(argument for argument in typing.get_args(kind) if argument is not type(None))
         return _convert(kind, value, source=source, key=key)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise RecipeError(f"{source}: {key} must be {_KINDS[kind]} of at most 64 bits, not one of {value.bit_length()}")
     if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind and not (dataclasses.is_dataclass(type(value)) and isinstance(value, kind)):
-        raise RecipeError(f"{source}: {key} must be {_KINDS.get(kind, kind)}, not {value!r}")
+        value = float(value)
+    if type(value) is not kind:
+        raise RecipeError(f"{source}: {key} must be {_KINDS[kind]}, not {_shown(value)}")
+    if kind is float and not math.isfinite(value):
+        raise RecipeError(f"{source}: {key} must be a finite number, not {value}")
+    if kind is float and abs(value) > _LARGEST_FLOAT:
+        raise RecipeError(f"{source}: {key} must be at most {_LARGEST_FLOAT:g} in size, not {value}")
     return value
 
 
@@ -217,7 +247,7 @@ def _convert_table(kind: Any, table: dict[str, Any], *, source: str, key: str) -
     values = {n: _convert(hints[n], value, source=source, key=f"{dot}{n}") for n, value in table.items()}
     try:
         return kind(**values)
-    except ValueError as error:
+    except InvalidValueError as error:
         raise RecipeError(f"{source}: {dot}{error}") from error
 
 
@@ -231,4 +261,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _shown(value: Any) -> str:
+    """A value for a message; long and deep ones are cut."""
+    return _REPR.repr(value)
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 60
+_MOST_BYTES = 1 << 20
+_LONGEST_NAME = 100
+_LARGEST_FLOAT = 1e18  # so that the product of two of them is a float32
 _KINDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}

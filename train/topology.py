@@ -14,6 +14,7 @@ The classes follow by themselves, and so does the flattening before the first fu
 from __future__ import annotations
 
 import re
+import reprlib
 from dataclasses import dataclass
 
 from sterna.net.errors import InvalidValueError
@@ -60,12 +61,15 @@ class Residual:
 
 Layer = Dense | Conv | MaxPool | AveragePool | Residual
 
+_LARGEST = 1 << 16  # of every number in a topology
+_MOST_LAYERS = 1000
+
 _FORMS: tuple[tuple[re.Pattern[str], type[Layer]], ...] = (
-    (re.compile(r"(?P<outputs>\d+)"), Dense),
-    (re.compile(r"(?P<outputs>\d+)C(?P<kernel>\d+)(s(?P<stride>\d+))?(p(?P<padding>\d+))?"), Conv),
-    (re.compile(r"MP(?P<kernel>\d+)"), MaxPool),
-    (re.compile(r"AP(?P<kernel>\d+)"), AveragePool),
-    (re.compile(r"R(?P<outputs>\d+)(s(?P<stride>\d+))?"), Residual),
+    (re.compile(r"(?P<outputs>[0-9]+)"), Dense),
+    (re.compile(r"(?P<outputs>[0-9]+)C(?P<kernel>[0-9]+)(s(?P<stride>[0-9]+))?(p(?P<padding>[0-9]+))?"), Conv),
+    (re.compile(r"MP(?P<kernel>[0-9]+)"), MaxPool),
+    (re.compile(r"AP(?P<kernel>[0-9]+)"), AveragePool),
+    (re.compile(r"R(?P<outputs>[0-9]+)(s(?P<stride>[0-9]+))?"), Residual),
 )
 
 
@@ -75,9 +79,11 @@ def parse_topology(text: str) -> tuple[Layer, ...]:
     Raises
     ------
     ValueError
-        Naming the part that is none of the forms above, or comes where it cannot.
+        Naming the part that is none of the forms above, is too large, or comes where it cannot.
     """
     parts = [part.strip() for part in text.split("-")] if text.strip() else []
+    if len(parts) > _MOST_LAYERS:
+        raise InvalidValueError(f"topology: at most {_MOST_LAYERS} layers, not {len(parts)}")
     layers = tuple(_parse(part) for part in parts)
     dense = False
     for part, layer in zip(parts, layers, strict=True):
@@ -90,9 +96,14 @@ def parse_topology(text: str) -> tuple[Layer, ...]:
 def _parse(part: str) -> Layer:
     for pattern, kind in _FORMS:
         if match := pattern.fullmatch(part):
-            values = {name: int(value) for name, value in match.groupdict().items() if value is not None}
-            for name, value in values.items():
-                if value < 1 and name != "padding":
-                    raise InvalidValueError(f"topology: {name} of {part} must be positive")
-            return kind(**values)
-    raise InvalidValueError(f"topology: {part!r} is none of 256, 20C5, 64C3s2p1, MP2, AP8, R16, R32s2")
+            return kind(**{name: _number(name, text, part) for name, text in match.groupdict().items() if text})
+    raise InvalidValueError(f"topology: {reprlib.repr(part)} is none of 256, 20C5, 64C3s2p1, MP2, AP8, R16, R32s2")
+
+
+def _number(name: str, digits: str, part: str) -> int:
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
+        raise InvalidValueError(f"topology: {name} of {reprlib.repr(part)[1:-1]} must be at most {_LARGEST}")
+    if int(digits) < 1 and name != "padding":
+        raise InvalidValueError(f"topology: {name} of {part} must be positive")
+    return int(digits)

@@ -102,14 +102,15 @@ def test_pooch_refuses_a_bad_checksum_in_its_cache(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"plain", "not a gzip file"),
+        (b"plain", "not a whole gzip file"),
         (gzip.compress(b"\0\0", mtime=0), "not an IDX file of unsigned bytes"),
         (gzip.compress(b"\0\0\x0d\x01\0\0\0\0", mtime=0), "not an IDX file of unsigned bytes"),
         (gzip.compress(b"\0\0\x08\x02\0\0\0\x01", mtime=0), "IDX header is cut short"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x03ab", mtime=0), r"2 bytes of data, but its header declares shape \(3,\)"),
-        (gzip.compress(b"\0\0\x08\x01\0\0\0\x03abc", mtime=0)[:-9], "not a gzip file"),
+        (gzip.compress(b"\0\0\x08\x01\0\0\0\x03abc", mtime=0)[:-9], "not a whole gzip file"),
+        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 20, "not a whole gzip file"),
     ],
-    ids=["plain", "short", "wrong type", "header cut short", "data cut short", "gzip cut short"],
+    ids=["plain", "short", "wrong type", "header cut short", "data cut short", "gzip cut short", "not deflated"],
 )
 def test_damaged_idx_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.gz"
@@ -142,7 +143,9 @@ def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setitem(cifar.TRAIN_SHA256, name, hashlib.sha256(content).hexdigest())
     whole, _ = batch([*range(10), *range(10)], seed=0)
     (folder / "test_batch.bin").write_bytes(whole)
-    monkeypatch.setattr(cifar, "TEST_SHA256", {10: None, 20: hashlib.sha256(whole).hexdigest()})
+    parts = (whole[: 10 * cifar.RECORD_BYTES], whole)
+    sums = {len(part) // cifar.RECORD_BYTES: hashlib.sha256(part).hexdigest() for part in parts}
+    monkeypatch.setattr(cifar, "TEST_SHA256", sums)
     monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path))
     return folder
 
@@ -183,16 +186,27 @@ def test_the_first_test_images_of_cifar10_will_do(small_cifar: Path) -> None:
     assert torch.equal(short.train_images, whole.train_images)
 
 
+@pytest.mark.parametrize(
+    ("images", "what"), [(10, "the official file's first 10 images"), (20, "the official file")], ids=["short", "whole"]
+)
+def test_other_test_images_of_cifar10_are_refused(small_cifar: Path, images: int, what: str) -> None:
+    path = small_cifar / "test_batch.bin"
+    content = bytearray(path.read_bytes()[: images * 3073])
+    content[5000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        data.load_cifar10()
+    assert str(caught.value) == f"{path}: not {what} (its SHA-256 differs); remove it and get it again"
+
+
 def test_lengths_of_cifar10_test_batches(tmp_path: Path) -> None:
     path = tmp_path / "test_batch.bin"
     with path.open("wb") as stream:
-        stream.truncate(1_000 * 3073)
-        assert cifar.check_test_batch(path) == path
-        stream.truncate(10_000 * 3073)
-        with pytest.raises(
-            DataError, match=r"test_batch.bin: not the official file \(its SHA-256 differs\); remove it"
-        ):
-            cifar.check_test_batch(path)
+        for images, what in ((1_000, "the official file's first 1000 images"), (10_000, "the official file")):
+            stream.truncate(images * 3073)  # of the right length, and all zero
+            with pytest.raises(DataError) as caught:
+                cifar.check_test_batch(path)
+            assert str(caught.value) == f"{path}: not {what} (its SHA-256 differs); remove it and get it again"
         for size in (0, 999 * 3073, 1_000 * 3073 - 1, 1_000 * 3073 + 1, 50_000 * 3073):
             stream.truncate(size)
             with pytest.raises(DataError) as caught:
@@ -224,12 +238,23 @@ def test_truncated_cifar10_batch_is_refused(small_cifar: Path) -> None:
         data.load_cifar10()
 
 
-def test_cifar10_labels_are_checked(small_cifar: Path) -> None:
-    path = small_cifar / "test_batch.bin"
+def test_cifar10_labels_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
     path.write_bytes(batch([0, 9, 1, 10, 4, 200, 0, 0, 0, 0], seed=0)[0])
     with pytest.raises(DataError) as caught:
-        data.load_cifar10()
+        cifar.read_cifar10(path)
     assert str(caught.value) == f"{path}: image 3 has label 10, not 0 to 9; remove it and get it again"
+
+
+@pytest.mark.parametrize("size", [0, 3072, 2 * 3073 + 1])
+def test_cifar10_records_are_whole(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(bytes(size))
+    with pytest.raises(DataError) as caught:
+        cifar.read_cifar10(path)
+    assert str(caught.value) == (
+        f"{path}: must be images of 3073 bytes each, not {size} bytes; remove it and get it again"
+    )
 
 
 @pytest.fixture
@@ -288,6 +313,34 @@ def test_downloads_need_pooch(name: str, file: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(DataError, match=rf"downloading {file} needs pooch: pip install pooch, or set STERNA_DATA"):
         data.load_data(name)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "mnist"), ("cifar10", "cifar-10-batches-bin")])
+def test_a_data_folder_that_is_none_names_the_remedy(
+    name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / folder).mkdir()
+    remedy = f"set it to the folder that {folder}/ lies in, or unset it to download the files"
+    for place, what in (
+        ("none", "which is not there"),
+        ("file", "which is a file"),
+        ("empty", f"which has no folder {folder}"),
+        (folder, "the data set's own folder"),
+    ):
+        monkeypatch.setenv(data.DATA_VARIABLE, str(tmp_path / place))
+        with pytest.raises(DataError) as caught:
+            data.load_data(name)
+        assert str(caught.value) == f"STERNA_DATA is {tmp_path / place}, {what}; {remedy}"
+
+
+def test_a_folder_in_a_files_place_is_named(small_mnist: Path) -> None:
+    path = small_mnist / "t10k-labels-idx1-ubyte.gz"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte.gz: no file; put the official file there, or unset"):
+        data.load_mnist()
 
 
 def test_unknown_data_set() -> None:

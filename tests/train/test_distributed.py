@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sterna.net import quantize_input
+from sterna.net.errors import InvalidValueError
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.train.data import load_digits
@@ -47,10 +48,12 @@ SCRIPT = """
 import os, signal, socket, sys, time
 from pathlib import Path
 import torch
+from filelock import FileLock
 from sterna.train import run
 from sterna.train.distributed import joined
 from sterna.train.models import Requantize, build
 from sterna.train.quantizers import InputQuantizer, TernaryQuantizer
+from sterna.train.run_lock import LOCK_NAME
 from sterna.train.topology import parse_topology
 
 def both(work):
@@ -93,6 +96,11 @@ def resume(recipe, folder):
         os.kill(process, signal.SIGKILL)
     print("killed", ended(processes), flush=True)
     print("resumed", ended(both(lambda: train(recipe, folder, 99))), flush=True)
+
+def refused(recipe, folder):
+    Path(folder).mkdir()
+    with FileLock(Path(folder, LOCK_NAME)):
+        print("refused", ended(both(lambda: train(recipe, folder, 99))), os.listdir(folder), flush=True)
 
 def gradients(path):
     images = torch.rand(10, 1, 6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -140,6 +148,7 @@ def gradients(path):
 
 torch.set_num_threads(1)
 gradients("gradients.pt")
+refused("two.toml", "held")
 resume("two.toml", "broken")
 """
 
@@ -227,6 +236,11 @@ def test_averaged_gradients_are_those_of_the_whole_batch(started: list[str]) -> 
     assert started[:3] == ["gradients [0, 0]", "aligned True total [3.0, 20.0]", "equal in 22 of 22"]
 
 
+@pytest.mark.timeout(150)
+def test_both_are_refused_a_folder_that_another_run_holds(started: list[str]) -> None:
+    assert started[3] == "refused [1, 1] ['.lock']"
+
+
 @given(st.integers(0, 1000), st.integers(1, 9))
 def test_shares_are_a_partition_in_equal_parts(count: int, size: int) -> None:
     groups = [Group(rank=rank, size=size, device=torch.device("cpu")) for rank in range(size)]
@@ -259,3 +273,23 @@ def test_a_gpu_each(monkeypatch: pytest.MonkeyPatch) -> None:
         joined(torch.device("cuda")),
     ):
         pass
+
+
+@pytest.mark.parametrize("value", ["two", "", "-1", "\u0663", "9" * 30])
+def test_variables_that_are_no_numbers(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORLD_SIZE", "LOCAL_RANK"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(InvalidValueError) as caught, joined(torch.device("cpu")):
+                pass
+            assert str(caught.value) == f"{name} must be a number, as torchrun sets it, not {value!r}; unset it"
+
+
+def test_an_environment_that_is_not_torchruns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as some clusters set it
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InvalidValueError) as caught, joined(torch.device("cpu")):
+        pass
+    assert str(caught.value).startswith("WORLD_SIZE is 2, but the processes cannot be joined: ")
+    assert str(caught.value).endswith("; start with torchrun, or unset WORLD_SIZE")

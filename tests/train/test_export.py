@@ -508,9 +508,19 @@ def test_export_refuses_without_inputs(make_model: ModelFactory) -> None:
         prove(fold(model), model, torch.zeros(0, 12))
 
 
+@pytest.mark.parametrize("value", [1e12, -1e30, math.inf, math.nan])
 @pytest.mark.parametrize("name", ["conv1", "add1", "fc1"])
-def test_biases_past_int32_are_refused(make_model: ModelFactory, name: str) -> None:
+def test_biases_past_int32_are_refused(make_model: ModelFactory, name: str, value: float) -> None:
     model = make_model(topology=EVERYTHING, image_shape=MAPS, requantize=Requantize.SHIFT)
-    model.layers[name].normalize.offset.data[0] = 1e12
-    with pytest.raises(ExportError, match=rf"^{name}: bias"):
+    model.layers[name].normalize.offset.data[0] = value
+    with pytest.raises(ExportError, match=rf"^{name}: a bias became .*, which is no 32-bit integer; lower the learnin"):
+        fold(model)
+
+
+@pytest.mark.parametrize(("bias", "log_scale"), [(1e30, 0.0), (math.nan, 0.0), (1.0, -60.0), (1.0, -800.0)])
+def test_scores_biases_past_int32_are_refused(make_model: ModelFactory, bias: float, log_scale: float) -> None:
+    model = make_model()
+    last = list(model.layers.values())[-1]
+    last.bias.data[1], last.log_scale.data[...] = bias, log_scale
+    with pytest.raises(ExportError, match=r"^fc3: a bias became .*, which is no 32-bit integer; lower the learning ra"):
         fold(model)

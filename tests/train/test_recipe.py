@@ -154,7 +154,32 @@ ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
         ("training.epochs", 1, "training.epochs must be at least 2, not 1"),
         ("training.epochs", 2.5, "training.epochs must be an integer, not 2.5"),
         ("training.learning_rate", 0, "training.learning_rate must be positive, not 0.0"),
-        ("training.learning_rate", float("nan"), "training.learning_rate must be positive, not nan"),
+        ("training.learning_rate", -1e-3, "training.learning_rate must be positive, not -0.001"),
+        ("training.learning_rate", True, "training.learning_rate must be a number, not True"),
+        ("training.learning_rate", 1e19, "training.learning_rate must be at most 1e+18 in size, not 1e+19"),
+        ("training.learning_rate", -(2**63) - 1, "training.learning_rate must be a number of at most 64 bits, not one"),
+        ("training.epochs", 10**20, "training.epochs must be an integer of at most 64 bits, not one of 67"),
+        ("training.epochs", 1_000_001, "training.epochs must be at most 1000000, not 1000001"),
+        ("training.epochs", False, "training.epochs must be an integer, not False"),
+        ("data.validation", True, "data.validation must be an integer, not True"),
+        ("model.input_width", 4.0, "model.input_width must be an integer, not 4.0"),
+        ("data.augment", {"shift": 1001}, "data.augment.shift must be at most 1000, not 1001.0"),
+        ("data.augment", {"crop": 1001}, "data.augment.crop must be at most 1000, not 1001"),
+        *(
+            (key, value, f"{key} must be a finite number, not {value}")
+            for key in (
+                "training.learning_rate",
+                "training.label_smoothing",
+                "data.augment.shift",
+                "method.zeros",
+                "method.sparsity-induced.l2",
+                "method.sparsity-induced.threshold_rate",
+                "method.sca.alpha",
+                "method.magnitude.l2",
+                "method.twn.factor",
+            )
+            for value in (float("nan"), float("inf"), float("-inf"))
+        ),
         ("training.label_smoothing", 1.0, "training.label_smoothing must be in [0, 1), not 1.0"),
         ("training.precision", "half", "training.precision must be one of float32, bfloat16, not 'half'"),
         ("training.hold_shifts", 1, "training.hold_shifts must be true or false, not 1"),
@@ -204,6 +229,9 @@ ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
         ("method.ttq.threshold", 0.0, "method.ttq.threshold must be positive, not 0.0"),
         ("model.requantize", "float", "model.requantize must be one of thresholds, shift, not 'float'"),
         ("model.topology", 3, "model.topology must be a string, not 3"),
+        ("model.topology", "99999999999", "model.topology: outputs of 99999999999 must be at most 65536"),
+        ("model.topology", "8C3p65537", "model.topology: padding of 8C3p65537 must be at most 65536"),
+        ("model.topology", "\u0663", "model.topology: '\u0663' is none of 256, 20C5, "),
         ("model.topology", "3-x", "model.topology: 'x' is none of 256, 20C5, "),
         ("model.activation_width", 9, "model.activation_width must be 1 to 8 bits, not 9"),
         ("model.input_width", 0, "model.input_width must be 1 to 8 bits, not 0"),
@@ -214,6 +242,8 @@ ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
         ("seed", -1, "seed must be 0 to 2^32 - 1, not -1"),
         ("seed", 2**32, "seed must be 0 to 2^32 - 1, not 4294967296"),
         ("name", "a/b", "name must be letters, digits, '-' and '_', not 'a/b'"),
+        ("name", "n" * 101, "name must be at most 100 bytes long: files are called by it"),
+        ("name", "\u00e9" * 51, "name must be at most 100 bytes long: files are called by it"),
         ("name", "", "name must be letters, digits, '-' and '_', not ''"),
     ],
 )
@@ -231,15 +261,61 @@ def test_sca_takes_a_target_or_a_controller(zeros: float | None) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"none.toml: cannot be read: No such file"):
-        load_recipe(tmp_path / "none.toml")
-    broken = tmp_path / "broken.toml"
-    broken.write_text("name = ")
-    with pytest.raises(RecipeError, match=r"broken.toml: not a TOML file"):
-        load_recipe(broken)
-    broken.write_bytes(b"name = '\xff'")
-    with pytest.raises(RecipeError, match=r"broken.toml: not a TOML file"):
-        load_recipe(broken)
+    for path in (tmp_path / "none.toml", tmp_path / "none"):
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(path)
+        assert str(caught.value) == f"{path}: cannot be read: No such file or directory"
+    with pytest.raises(RecipeError, match=r": cannot be read: Is a directory$"):
+        load_recipe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name = ", "not a TOML file: Invalid value (at end of document)"),
+        (b"# two\nname = '\xff'", "not a TOML file: byte 0xff in line 2 is not UTF-8; save it as UTF-8"),
+        (GOOD.encode("utf-16"), "not a TOML file: byte 0xff in line 1 is not UTF-8; save it as UTF-8"),
+        (b"epochs = " + b"9" * 5000, "not a TOML file: "),
+        (b"a = " + b"[" * 100_000, "not a recipe: its lists or tables are nested too deeply"),
+        (b"a = " + b"{a=" * 100_000, "not a recipe: its lists or tables are nested too deeply"),
+        (
+            GOOD.replace("epochs = 10", "epochs = 0x" + "f" * 5000).encode(),
+            "training.epochs must be an integer of at most 64 bits, not o",
+        ),
+        (b"#" * ((1 << 20) + 1), "longer than 1,048,576 bytes, so it is no recipe"),
+        (
+            GOOD.replace('name = "small"', "name" + ".a" * 10_000 + " = 1", 1).encode(),
+            "name must be a string, not {'a': {'a': ",
+        ),
+        (b"", "[method] is missing"),
+    ],
+    ids=["cut", "byte", "UTF-16", "digits", "lists", "tables", "hexadecimal", "long", "keys", "empty"],
+)
+def test_files_that_are_no_recipes(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert len(str(caught.value)) < len(str(path)) + 300
+
+
+def test_the_mark_of_windows_editors_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    assert load_recipe(path) == parse_recipe(tomllib.loads(GOOD), source="small.toml")
+
+
+def test_defects_are_not_taken_for_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(self: Any, *arguments: Any, **options: Any) -> None:
+        raise ValueError("a defect")
+
+    for owner, name in ((Target, "__post_init__"), (METHODS["sparsity-induced"], "__init__")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, defect)
+            with pytest.raises(ValueError, match=r"^a defect$") as caught:
+                parse_recipe(tomllib.loads(GOOD), source="r.toml")
+            assert not isinstance(caught.value, RecipeError)
 
 
 def test_every_method_is_reachable_by_its_name_and_has_defaults() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -18,14 +19,17 @@ import pytest
 import torch
 
 from sterna.net import WeightNode, quantize_input
+from sterna.net.errors import InvalidValueError
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.train import api, run
-from sterna.train.checkpoint import CheckpointError, load_checkpoint
+from sterna.train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from sterna.train.data import load_digits
 from sterna.train.export import ExportError
 from sterna.train.loop import DivergedError
 from sterna.train.methods import METHODS
+from sterna.train.recipe import RecipeError
+from sterna.train.run_lock import LOCK_NAME, RunLockedError
 
 RECIPE = """
 name = "short"
@@ -108,7 +112,8 @@ def test_run_folder(recipe: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = run(recipe, folder, device="cpu")
     names = {path.name for path in folder.iterdir()}
-    assert names == {"short.safetensors", "recipe.json", "log.jsonl", "results.json", "checkpoint.safetensors"}
+    files = {"short.safetensors", "recipe.json", "log.jsonl", "results.json", "checkpoint.safetensors"}
+    assert names == {*files, LOCK_NAME}
     path, network = result.exported()
     assert load(path).digest == network.digest
     assert result.refusal is None
@@ -257,18 +262,33 @@ def test_finished_run_is_returned_unless_told_otherwise(recipe: Path, tmp_path: 
     assert anew.network.digest == first.network.digest
 
 
-@pytest.mark.parametrize("damage", ["remove", "exchange"])
+@pytest.mark.parametrize("damage", ["remove", "exchange", "cut"])
 def test_a_finished_run_without_its_network_is_finished_again(recipe: Path, tmp_path: Path, damage: str) -> None:
     first, other = (run(recipe, tmp_path / str(seed), seed=seed, device="cpu") for seed in (11, 12))
     path, network = first.exported()
     if damage == "remove":
         path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
     else:
         path.write_bytes(other.exported()[0].read_bytes())
     seen: list[Any] = []
     again = run(recipe, tmp_path / "11", device="cpu", on_epoch=seen.append)
     assert not seen  # from the checkpoint
     assert again.exported()[1].digest == load(path).digest == network.digest
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "[" * 100_000, "{}"])
+def test_damaged_results_are_made_again(recipe: Path, tmp_path: Path, content: str) -> None:
+    recipe.write_text(text(epochs=2))
+    first = run(recipe, tmp_path / "run", device="cpu")
+    results = tmp_path / "run" / "results.json"
+    kept = json.loads(results.read_text())
+    results.write_text(content or json.dumps({key: kept[key] for key in kept if key != "epoch"}))
+    again = run(recipe, tmp_path / "run", device="cpu")
+    assert (again.epoch, again.test_accuracy) == (first.epoch, first.test_accuracy)
+    made = json.loads(results.read_text())
+    assert {k: v for k, v in made.items() if k != "seconds"} == {k: v for k, v in kept.items() if k != "seconds"}
 
 
 def test_seed_changes_the_run(recipe: Path, tmp_path: Path) -> None:
@@ -298,8 +318,106 @@ def test_damaged_checkpoints_are_refused(recipe: Path, tmp_path: Path) -> None:
         run(recipe, tmp_path / "run", device="cpu")
 
 
+@pytest.mark.parametrize("damage", ["no epochs", "an epoch too many", "other network"])
+def test_checkpoints_of_another_version_are_refused(recipe: Path, tmp_path: Path, damage: str) -> None:
+    recipe.write_text(text(epochs=3))
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    with pytest.raises(StopHere):
+        run(recipe, tmp_path / "run", device="cpu", checkpoint_seconds=0, on_epoch=stop_after(2))
+    groups, values = load_checkpoint(path, torch.device("cpu"))
+    if damage == "no epochs":
+        del values["epochs"]
+    elif damage == "an epoch too many":
+        values["epochs"] = 4
+    else:
+        groups["model"].pop("layers.fc1.linear.weight")
+    save_checkpoint(path, groups, values)
+    with pytest.raises(CheckpointError) as caught:
+        run(recipe, tmp_path / "run", device="cpu")
+    assert str(caught.value) == (
+        f"{path}: of another version of Sterna; remove it to start anew, or choose another folder"
+    )
+
+
+HOLD = """
+import sys, time
+from sterna.train import run
+
+recipe, folder = sys.argv[1:]
+def hold(record):
+    print("training", flush=True)
+    time.sleep(60)
+run(recipe, folder, device="cpu", checkpoint_seconds=0, on_epoch=hold)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_second_run_in_a_folder_is_refused_until_the_first_ends(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(text(epochs=3))
+    folder = tmp_path / "run"
+    first = subprocess.Popen([sys.executable, "-c", HOLD, str(recipe), str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "training\n"
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        for seed, resume in ((None, True), (None, False), (12, False)):
+            with pytest.raises(RunLockedError) as caught:
+                run(recipe, folder, device="cpu", seed=seed, resume=resume)
+            assert str(caught.value) == (
+                f"{folder}: another run is training in this folder; wait for its end, or choose another output folder"
+            )
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    finally:
+        first.kill()
+        first.communicate(timeout=60)
+    assert (folder / LOCK_NAME).exists()  # and says nothing: who held it is dead
+    (folder / ".checkpoint.safetensors.4711.part").write_bytes(b"half")  # as a kill leaves it
+    (folder / ".short.safetensors.4711.part").write_bytes(b"half")
+    (folder / ".training.png.4711.part").write_bytes(b"being drawn")
+    run(recipe, folder, device="cpu")
+    assert [path.name for path in folder.glob(".*.part")] == [".training.png.4711.part"]
+    assert len((folder / "log.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, StopHere])
+def test_an_interrupted_run_leaves_no_half_files_and_no_lock(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    def killed(self: Path, target: Path) -> None:
+        if target.name == "checkpoint.safetensors":
+            raise stop
+        os.replace(self, target)
+
+    recipe.write_text(text(epochs=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(stop):
+            run(recipe, tmp_path / "run", device="cpu", checkpoint_seconds=0)
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == [LOCK_NAME, "log.jsonl", "recipe.json"]
+    assert run(recipe, tmp_path / "run", device="cpu").network is not None
+
+
+def test_a_kill_while_a_run_resumes_leaves_the_log_whole(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.write_text(text(epochs=3))
+    folder = tmp_path / "run"
+    with pytest.raises(StopHere):
+        run(recipe, folder, device="cpu", checkpoint_seconds=0, on_epoch=stop_after(2))
+    before = (folder / "log.jsonl").read_bytes()
+
+    def killed(path: Path, text: str) -> None:
+        raise StopHere
+
+    monkeypatch.setattr(Path, "write_text", lambda *arguments, **options: killed(Path(), ""))
+    with pytest.raises(StopHere):
+        run(recipe, folder, device="cpu")
+    assert (folder / "log.jsonl").read_bytes() == before
+
+
 def test_divergence_is_said(recipe: Path, tmp_path: Path) -> None:
-    recipe.write_text(recipe.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e30"))
+    recipe.write_text(recipe.read_text().replace("learning_rate = 1e-2", "learning_rate = 1e18"))
     with pytest.raises(DivergedError, match=r"short: the loss became (nan|inf) in epoch \d+; lower the learning rates"):
         run(recipe, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run" / "short.safetensors").exists()
@@ -330,16 +448,65 @@ def test_user_errors(recipe: Path, tmp_path: Path) -> None:
         run(recipe, tmp_path / "run", threads=0)
     with pytest.raises(ValueError, match=r"seed must be 0 to 2\^32 - 1, not -1"):
         run(recipe, tmp_path / "run", seed=-1)
-    recipe.write_text(recipe.read_text().replace("validation = 200", "validation = 1400"))
-    with pytest.raises(ValueError, match=r"data\.validation of 1400 images leaves no batch of 128"):
+    recipe.write_text(text(epochs=2).replace("shift = 0.5, rotate_degrees = 5", "crop = 8"))
+    with pytest.raises(RecipeError) as caught:
+        run(recipe, tmp_path / "run", device="cpu")
+    assert str(caught.value) == f"{recipe}: data.augment.crop must be below 8 for images of 8 x 8 pixels, not 8"
+    recipe.write_text(text(validation=1400))
+    with pytest.raises(RecipeError, match=r"short\.toml: data\.validation of 1400 images leaves no batch of 128"):
         run(recipe, tmp_path / "run", device="cpu")
 
 
-def test_topologies_that_do_not_fit_the_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "device", ["", "meta", "hpu", pytest.param("cuda", marks=pytest.mark.skipif(torch.cuda.is_available(), reason=""))]
+)
+def test_devices_that_cannot_be_used(device: str, recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=rf"^device '{device}' cannot be used: .+"):
+        run(recipe, tmp_path / "run", device=device)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("topology", "reason"),
+    [
+        ("4C3-MP2-6C5", "a kernel of 5 does not fit into maps of 3 x 3"),
+        ("65536-65536", "more than 67108864 weights, with 4294967296 in one layer"),
+        ("8192-8192", "more than 67108864 weights, with 67108864 in one layer"),  # together
+        ("20000C1", "a layer with 1280000 outputs an image, more than 1048576"),
+        ("8C3p65536", "a layer with 137451536672 outputs an image, more than 1048576"),
+    ],
+)
+def test_topologies_that_do_not_fit_the_images_or_the_memory(tmp_path: Path, topology: str, reason: str) -> None:
     path = tmp_path / "short.toml"
-    path.write_text(text(topology="4C3-MP2-6C5"))
-    with pytest.raises(ValueError, match=r"^topology: a kernel of 5 does not fit into maps of 3 x 3$"):
+    path.write_text(text(topology=topology))
+    with pytest.raises(RecipeError) as caught:
         run(path, tmp_path / "run", device="cpu")
+    assert str(caught.value) == f"{path}: topology: {reason}"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate")]
+)
+def test_a_full_memory_is_said(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def load(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(api, "load_data", load)
+    with pytest.raises(InvalidValueError, match=r"^the memory of cpu is full; lower training\.batch, or choose a sm"):
+        run(recipe, tmp_path / "run", device="cpu")
+
+
+def test_other_errors_pass(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect is none of the user's: it keeps its own kind."""
+    for error in (RuntimeError("shapes"), ValueError("no number"), TypeError("no")):
+
+        def load(name: str, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(api, "load_data", load)
+        with pytest.raises(type(error)) as caught:
+            run(recipe, tmp_path / "run", device="cpu")
+        assert caught.value is error
 
 
 @both

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sterna.net.errors import InvalidValueError
 from sterna.train.topology import AveragePool, Conv, Dense, Layer, MaxPool, Residual, parse_topology
 
 
@@ -95,3 +96,24 @@ def test_errors(text: str, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_topology(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("9" * 5000, "outputs of 999999999999...9999999999999 must be at most 65536"),
+        ("65537", "outputs of 65537 must be at most 65536"),
+        ("-".join(["4"] * 1001), "at most 1000 layers, not 1001"),
+        ("x" * 5000, "'xxxxxxxxxxxx...xxxxxxxxxxxxx' is none of 256, 20C5, 64C3s2p1, MP2, AP8, R16, R32s2"),
+    ],
+    ids=["digits", "width", "layers", "letters"],
+)
+def test_what_is_too_large_is_refused_in_a_short_line(text: str, message: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_topology(text)
+    assert str(caught.value) == f"topology: {message}"
+
+
+def test_zeros_in_front_count_for_nothing() -> None:
+    assert parse_topology("0" * 5000 + "65536-0008") == (Dense(outputs=65536), Dense(outputs=8))
+    assert parse_topology("-".join(["4"] * 1000)) == (Dense(outputs=4),) * 1000

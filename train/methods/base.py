@@ -13,6 +13,8 @@ from sterna.net.errors import InvalidValueError
 from sterna.train.methods.targets import Balance, ZerosScope
 from sterna.train.quantizers import WeightQuantizer
 
+MOST_EPOCHS = 1_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -41,7 +43,7 @@ class Schedule:
 
     Parameters
     ----------
-    epochs : of all stages together; at least 2.
+    epochs : of all stages together; 2 to a million.
     learning_rate : of Adam, where the first stage starts.
     """
 
@@ -51,6 +53,8 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.epochs < 2:
             raise InvalidValueError(f"epochs must be at least 2, not {self.epochs}")
+        if self.epochs > MOST_EPOCHS:
+            raise InvalidValueError(f"epochs must be at most {MOST_EPOCHS}, not {self.epochs}")
         if not self.learning_rate > 0:
             raise InvalidValueError(f"learning_rate must be positive, not {self.learning_rate}")
 
