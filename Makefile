@@ -39,7 +39,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "python -m venv failed; on Debian, install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --retries 1 --timeout 10 --extra-index-url "$(TORCH_INDEX)" \
 	  --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,sim,synth,codes,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
 .PHONY: demo

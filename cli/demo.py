@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,9 @@ __all__ = ["demo"]
 
 
 def demo(
-    recipe: Annotated[Path, typer.Option(help="Recipe to train by.")] = Path("recipes/digits-mlp.toml"),
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe to train by.", show_default="Sterna's digits-mlp.toml")
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("runs/demo"),
     devices: Annotated[str, typer.Option(help="Devices to place and route for, with commas between.")] = "up5k,25f",
     seeds: Annotated[int, typer.Option(help="Place and route this often; the median clock counts.")] = 3,
@@ -32,6 +35,7 @@ def demo(
     from sterna.train.recipe import load_recipe
 
     found = [find_device(name) for name in devices.split(",")]
+    recipe = recipe or Path(str(files("sterna.recipes") / "digits-mlp.toml"))
     dataset = load_recipe(recipe).data.name
     started = time.monotonic()
     log = console(stderr=True)
