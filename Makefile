@@ -11,6 +11,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Test processes at once.
 JOBS ?= 2
 
+# Which of the mutants: part K of N, written K/N.
+PART ?= 1/1
+
 # What verilog, cosim, synth and report work on.
 MODEL ?= models/digits-mlp.safetensors
 OUT ?= build/$(basename $(notdir $(MODEL)))
@@ -58,8 +61,8 @@ test-long: $(INSTALLED)  ## The long regressions
 	$(PYTEST) -m slow -n $(JOBS) --dist loadscope
 
 .PHONY: mutants
-mutants: $(INSTALLED)  ## Break the sources one line at a time: the default tests must notice each
-	$(BIN)/python tools/mutants.py --jobs $(JOBS)
+mutants: $(INSTALLED)  ## Break the sources one line at a time: tests must notice each; PART=2/10 tries a tenth
+	$(BIN)/python tools/mutants.py --jobs $(JOBS) --part $(PART)
 
 .PHONY: examples
 examples: $(INSTALLED)  ## Run the examples
