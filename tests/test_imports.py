@@ -39,12 +39,16 @@ OF_STERNA = {
 #: What the command line imports before it knows which command runs.
 CLI_AT_START = {"sterna.cli", "sterna.net.errors", "sterna.sim.errors"}
 
-#: What each part of hw/ may import of hw/, beside itself.
+#: What units and the graph of them agree in: these modules of hw/graph/ know no unit.
+STREAMS = {"sterna.hw.graph.stream", "sterna.hw.graph.events"}
+#: What each folder or file of hw/ may import of hw/, beside itself; the closest entry counts.
 INSIDE_HW = {
     "__init__.py": {"sterna.hw"},
     "config.py": set(),
     "parts": set(),
-    "units": {"sterna.hw.config", "sterna.hw.parts", "sterna.hw.graph.streams"},
+    "graph/stream.py": {"sterna.hw.parts"} | STREAMS,
+    "graph/events.py": {"sterna.hw.parts"} | STREAMS,
+    "units": {"sterna.hw.config", "sterna.hw.parts"} | STREAMS,
     "graph": {"sterna.hw.config", "sterna.hw.parts", "sterna.hw.units"},
     "emit": {"sterna.hw.config", "sterna.hw.parts", "sterna.hw.units", "sterna.hw.graph"},
 }
@@ -137,8 +141,10 @@ def broken(room: str, path: Path) -> list[str]:
 
 def broken_inside_hw(path: Path) -> bool:
     """Whether a file of hw/ imports what lies above it there."""
-    part = path.relative_to(ROOT / "hw").parts[0]
-    ours = INSIDE_HW.get(part, set()) | {f"sterna.hw.{part.removesuffix('.py')}"}
+    part = path.relative_to(ROOT / "hw").as_posix()
+    if part not in INSIDE_HW:
+        part = part.partition("/")[0]
+    ours = INSIDE_HW.get(part, set()) | {"sterna.hw." + part.removesuffix(".py").replace("/", ".")}
     names = {name for found in imports(path) if not below(found.name, ours) for name in found.leaves}
     return any(below(name, {"sterna.hw"}) and not below(name, ours) for name in names)
 
@@ -226,17 +232,20 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("hw/parts/a.py", "from sterna.hw.parts.rom import Rom", False),
         ("hw/parts/a.py", "from sterna.hw.units.protocol import Unit", True),
-        ("hw/parts/a.py", "def f():\n    import sterna.hw.graph.streams", True),
+        ("hw/parts/a.py", "def f():\n    import sterna.hw.graph.stream", True),
         ("hw/parts/a.py", "from sterna.hw import AcceleratorConfig", True),
         ("hw/parts/a.py", "from sterna import hw", True),
         ("hw/units/dense/a.py", "from sterna.hw.parts import rom", False),
         ("hw/units/dense/a.py", "from sterna.hw.units.protocol import Unit", False),
-        ("hw/units/dense/a.py", "from sterna.hw.graph import streams", False),
+        ("hw/units/dense/a.py", "from sterna.hw.graph import stream, events", False),
         ("hw/units/dense/a.py", "from sterna.hw.graph import plan", True),
-        ("hw/units/dense/a.py", "from sterna.hw.graph import plan, streams", True),
+        ("hw/units/dense/a.py", "from sterna.hw.graph import plan, stream", True),
         ("hw/units/dense/a.py", "from sterna.hw.graph.plan import plan", True),
         ("hw/units/protocol.py", "import sterna.hw.emit", True),
         ("hw/graph/a.py", "from sterna.hw.units import protocol", False),
+        ("hw/graph/stream.py", "from sterna.hw.graph.events import Channel", False),
+        ("hw/graph/stream.py", "from sterna.hw.graph.plan import AcceleratorPlan", True),
+        ("hw/graph/events.py", "from sterna.hw.units import protocol", True),
         ("hw/graph/a.py", "from sterna.hw.emit.generate import generate", True),
         ("hw/emit/a.py", "from sterna.hw.graph import plan", False),
         ("hw/config.py", "from sterna.hw.parts import rom", True),
