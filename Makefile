@@ -61,7 +61,7 @@ test-long: $(INSTALLED)  ## The long regressions
 	$(PYTEST) -m slow -n $(JOBS) --dist loadscope
 
 .PHONY: mutants
-mutants: $(INSTALLED)  ## Break the sources one line at a time: tests must notice each; PART=2/10 tries a tenth
+mutants: $(INSTALLED)  ## Break the sources one line at a time: tests must notice each; PART=2/6 tries a sixth
 	$(BIN)/python tools/mutants.py --jobs $(JOBS) --part $(PART)
 
 .PHONY: examples
