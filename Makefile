@@ -11,6 +11,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Test processes at once.
 JOBS ?= 2
 
+# Which of the mutants: part K of N, written K/N.
+PART ?= 1/1
+
 # What verilog, cosim, synth and report work on.
 MODEL ?= models/digits-mlp.safetensors
 OUT ?= build/$(basename $(notdir $(MODEL)))
@@ -39,7 +42,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "python -m venv failed; on Debian, install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --retries 1 --timeout 10 --extra-index-url "$(TORCH_INDEX)" \
 	  --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,sim,synth,codes,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
 .PHONY: demo
@@ -58,8 +61,8 @@ test-long: $(INSTALLED)  ## The long regressions
 	$(PYTEST) -m slow -n $(JOBS) --dist loadscope
 
 .PHONY: mutants
-mutants: $(INSTALLED)  ## Break the sources one line at a time: the default tests must notice each
-	$(BIN)/python tools/mutants.py --jobs $(JOBS)
+mutants: $(INSTALLED)  ## Break the sources one line at a time: tests must notice each; PART=2/6 tries a sixth
+	$(BIN)/python tools/mutants.py --jobs $(JOBS) --part $(PART)
 
 .PHONY: examples
 examples: $(INSTALLED)  ## Run the examples

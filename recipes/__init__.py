@@ -1,1 +1,1 @@
-"""Recipes of the committed networks, as package data: `sterna train NAME` finds them by their names."""
+"""The recipes that Sterna comes with, one TOML file each: ``importlib.resources.files("sterna.recipes")``."""

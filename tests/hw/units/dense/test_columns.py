@@ -148,3 +148,10 @@ def test_strides_meet_every_word(words: int) -> None:
     assert len(strides) <= MAX_STRIDES
     for stride in strides:
         assert len({k * stride % words for k in range(words)}) == words
+
+
+@pytest.mark.parametrize("beats", range(1, 12))
+def test_the_vacant_position_of_strided_columns(beats: int) -> None:
+    window = Window(address_width=5, offset=8, elements=2, stride=5, live=(True,) * beats)
+    assert window.offset <= window.vacant < window.size
+    assert {window.vacant, window.vacant + 1}.isdisjoint(window.positions().tolist())
