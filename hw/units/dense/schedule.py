@@ -27,8 +27,9 @@ from functools import cached_property
 
 import numpy as np
 
-from sterna.hw.units.dense.columns import Window, place_columns, walk_gaps
-from sterna.hw.units.dense.walk import Walk, Walker, WordFormat
+from sterna.hw.units.dense.columns import Window, place_for_widths, walk_gaps
+from sterna.hw.units.dense.lockstep import Walk
+from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
 from sterna.net.errors import InvalidValueError
 
 #: Share of a layer's steps that may be given for fewer index bits.
@@ -165,26 +166,41 @@ def deal_rows(work: Sequence[int], lanes: int, *, natural: bool = False) -> tupl
     return tuple(tuple(lane) for lane in dealt)
 
 
-def _targets(weights: np.ndarray, window: Window) -> list[list[tuple[int, int]]]:
-    """(position, negative) of each row's nonzeros; an empty row visits the vacant position."""
-    positions = window.positions()
-    targets = []
-    for row in weights:
-        columns = np.flatnonzero(row)
-        targets.append(sorted((int(positions[c]), int(row[c] < 0)) for c in columns))
-    return [target or [(window.vacant, 0)] for target in targets]
+def _targets(weights: np.ndarray, window: Window) -> Targets:
+    """What each row visits: its nonzeros' positions; an empty one, the vacant position."""
+    row, column = np.nonzero(weights)
+    empty = np.flatnonzero(~weights.any(axis=1))
+    rows = np.concatenate([row, empty])
+    places = np.concatenate([window.positions()[column], np.full(len(empty), window.vacant)])
+    negative = np.concatenate([weights[row, column] < 0, np.zeros(len(empty), bool)])
+    order = np.lexsort((places, rows))
+    counts = np.bincount(rows, minlength=len(weights))
+    return Targets(
+        bounds=np.concatenate([[0], np.cumsum(counts)]),
+        places=places[order],
+        negative=negative[order].astype(np.int64),
+    )
 
 
 def compile_format(
     weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool = False, choices: int = CHOICES
 ) -> Schedule:
     """Compiles a matrix to words of a format; see :func:`compile_schedule`."""
-    targets = _targets(weights, window)
-    work = [len(row) + int(_fillers(fmt, np.diff([place for place, _ in row])).sum()) for row in targets]
+    return _compile(_targets(weights, window), int(np.count_nonzero(weights)), fmt, window, natural, choices)
+
+
+def _compile(
+    targets: Targets, nonzeros: int, fmt: WordFormat, window: Window, natural: bool, choices: int
+) -> Schedule:
+    fillers = np.bincount(
+        targets.inner_rows, weights=_fillers(fmt, targets.inner_gaps), minlength=len(targets.bounds) - 1
+    )
+    work = (np.diff(targets.bounds) + fillers.astype(np.int64)).tolist()
     rows = deal_rows(work, fmt.lanes, natural=natural)
+    ways = Ways(fmt, window, targets)
     held = [lane + 1 for lane in range(fmt.lanes)]
     for _ in range(16):
-        walk = Walk(fmt, window, [Walker(lane, targets) for lane in rows], held, 1 if natural else choices)
+        walk = Walk(ways, rows, held, 1 if natural else choices)
         walk.run()
         after = walk.collector.still_held(walk.steps)
         if all(a <= b for a, b in zip(after, held, strict=True)):
@@ -195,13 +211,13 @@ def compile_format(
     return Schedule(
         format=fmt,
         window=window,
-        rows=tuple(tuple(lane.order) for lane in walk.lanes),
-        words=np.array(walk.words, np.int64),
+        rows=tuple(tuple(lane) for lane in walk.order),
+        words=np.array(walk.columns, np.int64).T.copy(),
         escapes=tuple(tuple(group) for group in walk.escapes),
         entry=walk.entry,
-        start=tuple(targets[lane[-1]][-1][0] for lane in rows),
+        start=tuple(ways.last[lane[-1]] for lane in rows),
         ends=np.array(walk.collector.ends, np.int64),
-        nonzeros=int(np.count_nonzero(weights)),
+        nonzeros=nonzeros,
     )
 
 
@@ -229,8 +245,9 @@ def formats(
     places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
     least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
     found = []
-    for run_width in range(least, min(least + 3, MAX_RUN_WIDTH) + 1):
-        window = place_columns(weights, elements=elements, run_width=run_width)
+    run_widths = range(least, min(least + 3, MAX_RUN_WIDTH) + 1)
+    windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
+    for run_width, window in zip(run_widths, windows, strict=True):
         gaps = walk_gaps(used, window)
         tried = [WordFormat(lanes=lanes, run_width=run_width)] + [
             WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)

@@ -1,0 +1,215 @@
+"""The walk that writes a schedule's words and its escapes: all lanes in lockstep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from sterna.hw.units.dense.walk import Ways
+
+#: What a lane asks leave for: (time, escape or -1, weights left, turn of the row that the move ends or -1).
+Request = tuple[int, int, int, int]
+
+
+class Collector:
+    """When sums are taken: one a step, round by round, lane by lane, each after its end.
+
+    Parameters
+    ----------
+    rows : int
+    lanes : int
+        Row ``turn`` of ``lane`` is the sum ``turn * lanes + lane``.
+    held : sequence of int
+        When each lane's last sum of the frame before is taken.
+    """
+
+    def __init__(self, rows: int, lanes: int, held: Sequence[int]) -> None:
+        self.ends: list[int | None] = [None] * rows
+        self.taken: list[int] = []
+        self._lanes = lanes
+        self._held = held
+
+    def end(self, turn: int, lane: int, time: int) -> None:
+        """Row ``turn`` of ``lane`` is complete."""
+        self.ends[turn * self._lanes + lane] = time
+        while len(self.taken) < len(self.ends) and (end := self.ends[len(self.taken)]) is not None:
+            self.taken.append(max((self.taken[-1] if self.taken else max(self._held)), end) + 1)
+
+    def free(self, turn: int, lane: int, time: int) -> bool:
+        """Whether the sum before row ``turn`` of ``lane`` is taken by ``time``."""
+        if turn == 0:
+            return self._held[lane] <= time
+        k = (turn - 1) * self._lanes + lane
+        return k < len(self.taken) and self.taken[k] <= time
+
+    def still_held(self, steps: int) -> list[int]:
+        """When, in the next frame's time, each lane's last sum is taken."""
+        rows = len(self.taken)
+        return [self.taken[(rows - 1 - lane) // self._lanes * self._lanes + lane] - steps for lane in range(self._lanes)]
+
+
+class Walk:
+    """Writes the words of all lanes; of a group's lanes, the one with most left to do escapes first.
+
+    A lane that ends a row takes, of the next few of like length, the one that escapes when the others of its group do
+    not. Its last row stays last: where it ends is where the next frame begins.
+
+    A lane has to ask leave for moves that escape, enter a row or end its visits. All others are written at once, so
+    that the work follows the former's number and not the steps.
+
+    Parameters
+    ----------
+    ways : Ways
+    rows : sequence of sequences of int
+        Each lane's, as :func:`deal_rows` deals them.
+    held : sequence of int
+        See :class:`Collector`.
+    choices : int
+        Rows that a lane chooses its next one from.
+
+    Attributes
+    ----------
+    order : list of lists of int
+        Rows of each lane, in the order that was chosen.
+    columns : list of lists of int
+        Each lane's words.
+    escapes : list of lists of int
+        Each group's.
+    entry, steps : int
+        See :class:`Schedule`.
+    collector : Collector
+    """
+
+    def __init__(self, ways: Ways, rows: Sequence[Sequence[int]], held: Sequence[int], choices: int) -> None:
+        fmt, lanes = ways.format, len(rows)
+        self.order = [list(lane) for lane in rows]
+        self.columns: list[list[int]] = [[] for _ in rows]
+        self.escapes: list[list[int]] = [[] for _ in range(fmt.groups)]
+        self.entry = 0
+        self.steps = 0
+        self.collector = Collector(sum(map(len, rows)), lanes, held)
+        self._ways = ways
+        self._choices = choices
+        self._groups = [fmt.group(lane) for lane in range(lanes)]
+        self._time = 0
+        self._entered = 0
+        # each lane's row as planned: bit k of `wanted` says that the lane escapes k steps after `since`
+        self._wanted = [0] * lanes
+        self._since = [0] * lanes
+        self._stopped = [sys.maxsize] * lanes
+
+    def run(self) -> None:
+        lanes = [self._lane(k) for k in range(len(self.order))]
+        asked: list[Request] = [next(lane) for lane in lanes]
+        due: dict[int, list[int]] = {}
+        for k, request in enumerate(asked):
+            due.setdefault(request[0], []).append(k)
+        while due:
+            now = sorted(due.pop(self._time, ()))
+            refused = self._refused(now, asked)
+            for k in now:
+                if k in refused:
+                    self.columns[k].append(self._ways.format.wait)
+                    self._since[k] += 1
+                    due.setdefault(self._time + 1, []).append(k)
+                elif request := next(lanes[k], ()):
+                    asked[k] = request
+                    due.setdefault(request[0], []).append(k)
+            self._time += 1
+        self._finish()
+
+    def _finish(self) -> None:
+        """Ends all lanes' last rows, once the sums before them are taken."""
+        last = [len(order) - 1 for order in self.order]
+        self.steps = max(map(len, self.columns))
+        while not all(self.collector.free(turn, k, self.steps) for k, turn in enumerate(last)):
+            self.steps += 1
+        for k, turn in enumerate(last):
+            self.collector.end(turn, k, self.steps)
+            self.columns[k] += [self._ways.format.wait] * (self.steps - len(self.columns[k]))
+
+    def _refused(self, now: Sequence[int], asked: Sequence[Request]) -> set[int]:
+        """Lanes that have to wait: another one of their group escapes, or the sum before is not taken yet."""
+        refused = set()
+        first: dict[int, int] = {}
+        ready = self._entered == len(self.order)
+        for k in now:
+            _, escape, left, ends = asked[k]
+            if ends >= 0 and not (ready and self.collector.free(ends, k, self._time)):
+                refused.add(k)
+            elif escape >= 0:
+                other = first.setdefault(self._groups[k], k)
+                if other != k:
+                    later = other if left > asked[other][2] else k
+                    refused.add(later)
+                    first[self._groups[k]] = other if later == k else k
+        return refused
+
+    def _lane(self, k: int) -> Iterator[Request]:
+        """Lane k's walk: goes on when it has leave for what it asks."""
+        ways, words = self._ways, self._ways.words
+        order, column, escapes = self.order[k], self.columns[k], self.escapes[self._groups[k]]
+        left = sum(ways.weights[row] for row in order)
+        position = ways.last[order[-1]]
+        time = 0
+        for turn in range(len(order)):
+            row = order[turn]
+            fillers, distance = ways.approach(position, row) if turn else ways.enter(position, row)
+            crossing = ways.crossing(position, fillers) if turn else -1
+            for move, (word, escape) in enumerate(ways.first_moves(fillers, distance, row)):
+                yield time, escape, left, turn - 1 if move == crossing else -1
+                if move == crossing:
+                    self.collector.end(turn - 1, k, self._time)
+                column.append(word)
+                if escape >= 0:
+                    escapes.append(escape)
+                time = self._time + 1
+            if not turn:
+                self._entered += 1
+                self.entry = time
+            left -= ways.weights[row]
+            done = ways.begin[row]
+            for stop, escape, rest in ways.stops[row]:
+                column += words[done:stop]
+                yield time + stop - done, escape, left + rest, -1
+                column.append(words[stop])
+                if escape >= 0:
+                    escapes.append(escape)
+                time = self._time + 1
+                done = stop + 1
+            position = ways.last[row]
+            if turn + 1 < len(order) and self._choices > 1:
+                self._choose(k, turn, position, time)
+        self._stopped[k] = time
+
+    def _choose(self, k: int, turn: int, position: int, time: int) -> None:
+        """Picks lane k's next row: the fewest fillers and waits, counting steps in which others of its group escape."""
+        ways, order = self._ways, self.order[k]
+        others = self._others(k, time)
+        least, chosen, wanted = sys.maxsize, turn + 1, 0
+        for candidate in range(turn + 1, max(min(turn + 1 + self._choices, len(order) - 1), turn + 2)):
+            row = order[candidate]
+            fillers, distance = ways.approach(position, row)
+            lost = fillers + ways.fillers[row]
+            if lost >= least:
+                continue
+            escaping = ways.first_escaping(fillers, distance) | ways.escaping[row] << fillers + 1
+            while clash := escaping & others:
+                lost += 1
+                if lost >= least:
+                    break
+                escaping += escaping & -(clash & -clash)  # all from the first clash on is a step later
+            else:
+                least, chosen, wanted = lost, candidate, escaping
+        order.insert(turn + 1, order.pop(chosen))
+        self._wanted[k], self._since[k] = wanted, time
+
+    def _others(self, k: int, time: int) -> int:
+        """Bit i: whether another lane of k's group is thought to escape i steps after ``time``."""
+        others = 0
+        group = self._groups[k]
+        for j, wanted in enumerate(self._wanted):
+            if wanted and j != k and self._groups[j] == group:
+                # what a lane that has stopped no longer does stays as far ahead as it was then
+                others |= wanted >> min(time, self._stopped[j] + (j > k)) - self._since[j]
+        return others
