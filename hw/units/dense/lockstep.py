@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from sterna.hw.units.dense.walk import Ways
+from sterna.hw.units.dense.walk import Ways, WordFormat
 
 #: What a lane asks leave for: (time, escape or -1, weights left, turn of the row that the move ends or -1).
 Request = tuple[int, int, int, int]
@@ -28,24 +28,37 @@ class Collector:
         self.taken: list[int] = []
         self._lanes = lanes
         self._held = held
+        self._waiting: dict[int, int] = {}
 
-    def end(self, turn: int, lane: int, time: int) -> None:
-        """Row ``turn`` of ``lane`` is complete."""
+    def end(self, turn: int, lane: int, time: int) -> list[tuple[int, int]]:
+        """Row ``turn`` of ``lane`` is complete; (lane, time) of those that wait for a sum whose time is known now."""
         self.ends[turn * self._lanes + lane] = time
+        freed = []
         while len(self.taken) < len(self.ends) and (end := self.ends[len(self.taken)]) is not None:
-            self.taken.append(max((self.taken[-1] if self.taken else max(self._held)), end) + 1)
+            taken = max((self.taken[-1] if self.taken else max(self._held)), end) + 1
+            waiting = self._waiting.pop(len(self.taken), None)
+            if waiting is not None:
+                freed.append((waiting, taken))
+            self.taken.append(taken)
+        return freed
 
-    def free(self, turn: int, lane: int, time: int) -> bool:
-        """Whether the sum before row ``turn`` of ``lane`` is taken by ``time``."""
+    def free(self, turn: int, lane: int) -> int | None:
+        """When the sum before row ``turn`` of ``lane`` is taken; None if that is not known yet."""
         if turn == 0:
-            return self._held[lane] <= time
+            return self._held[lane]
         k = (turn - 1) * self._lanes + lane
-        return k < len(self.taken) and self.taken[k] <= time
+        return self.taken[k] if k < len(self.taken) else None
+
+    def wait(self, turn: int, lane: int) -> None:
+        """The lane waits until the sum before its row ``turn`` is taken."""
+        self._waiting[(turn - 1) * self._lanes + lane] = lane
 
     def still_held(self, steps: int) -> list[int]:
         """When, in the next frame's time, each lane's last sum is taken."""
         rows = len(self.taken)
-        return [self.taken[(rows - 1 - lane) // self._lanes * self._lanes + lane] - steps for lane in range(self._lanes)]
+        return [
+            self.taken[(rows - 1 - lane) // self._lanes * self._lanes + lane] - steps for lane in range(self._lanes)
+        ]
 
 
 class Walk:
@@ -59,7 +72,9 @@ class Walk:
 
     Parameters
     ----------
+    fmt : WordFormat
     ways : Ways
+        Of this format, or of one that differs in its groups.
     rows : sequence of sequences of int
         Each lane's, as :func:`deal_rows` deals them.
     held : sequence of int
@@ -80,8 +95,10 @@ class Walk:
     collector : Collector
     """
 
-    def __init__(self, ways: Ways, rows: Sequence[Sequence[int]], held: Sequence[int], choices: int) -> None:
-        fmt, lanes = ways.format, len(rows)
+    def __init__(
+        self, fmt: WordFormat, ways: Ways, rows: Sequence[Sequence[int]], *, held: Sequence[int], choices: int
+    ) -> None:
+        lanes = len(rows)
         self.order = [list(lane) for lane in rows]
         self.columns: list[list[int]] = [[] for _ in rows]
         self.escapes: list[list[int]] = [[] for _ in range(fmt.groups)]
@@ -89,53 +106,63 @@ class Walk:
         self.steps = 0
         self.collector = Collector(sum(map(len, rows)), lanes, held)
         self._ways = ways
+        self._wait = fmt.wait
         self._choices = choices
         self._groups = [fmt.group(lane) for lane in range(lanes)]
         self._time = 0
+        self._due: dict[int, list[int]] = {}
         self._entered = 0
         # each lane's row as planned: bit k of `wanted` says that the lane escapes k steps after `since`
         self._wanted = [0] * lanes
         self._since = [0] * lanes
-        self._stopped = [sys.maxsize] * lanes
+        self._stopped = [sys.maxsize] * lanes  # when a lane began to wait, or was done
 
     def run(self) -> None:
+        """Walks all rows."""
         lanes = [self._lane(k) for k in range(len(self.order))]
-        asked: list[Request] = [next(lane) for lane in lanes]
-        due: dict[int, list[int]] = {}
-        for k, request in enumerate(asked):
-            due.setdefault(request[0], []).append(k)
-        while due:
-            now = sorted(due.pop(self._time, ()))
+        asked = [next(lane) for lane in lanes]
+        for k, (time, *_) in enumerate(asked):
+            self._wake(k, time)
+        while self._due:
+            now = sorted(self._due.pop(self._time, ()))
             refused = self._refused(now, asked)
             for k in now:
                 if k in refused:
-                    self.columns[k].append(self._ways.format.wait)
-                    self._since[k] += 1
-                    due.setdefault(self._time + 1, []).append(k)
-                elif request := next(lanes[k], ()):
+                    self._stopped[k] = min(self._stopped[k], self._time)
+                    continue
+                self._resume(k)
+                if request := next(lanes[k], None):
                     asked[k] = request
-                    due.setdefault(request[0], []).append(k)
+                    self._wake(k, request[0])
             self._time += 1
         self._finish()
+
+    def _wake(self, k: int, time: int) -> None:
+        self._due.setdefault(time, []).append(k)
+
+    def _resume(self, k: int) -> None:
+        """Lane k has waited until now; its plans are as much later."""
+        if (waited := self._time - self._stopped[k]) > 0:
+            self.columns[k] += [self._wait] * waited
+            self._since[k] += waited
+        self._stopped[k] = sys.maxsize
 
     def _finish(self) -> None:
         """Ends all lanes' last rows, once the sums before them are taken."""
         last = [len(order) - 1 for order in self.order]
-        self.steps = max(map(len, self.columns))
-        while not all(self.collector.free(turn, k, self.steps) for k, turn in enumerate(last)):
-            self.steps += 1
+        before = [self.collector.free(turn, k) for k, turn in enumerate(last)]
+        self.steps = max(*map(len, self.columns), *(time for time in before if time is not None))
         for k, turn in enumerate(last):
             self.collector.end(turn, k, self.steps)
-            self.columns[k] += [self._ways.format.wait] * (self.steps - len(self.columns[k]))
+            self.columns[k] += [self._wait] * (self.steps - len(self.columns[k]))
 
     def _refused(self, now: Sequence[int], asked: Sequence[Request]) -> set[int]:
         """Lanes that have to wait: another one of their group escapes, or the sum before is not taken yet."""
         refused = set()
         first: dict[int, int] = {}
-        ready = self._entered == len(self.order)
         for k in now:
             _, escape, left, ends = asked[k]
-            if ends >= 0 and not (ready and self.collector.free(ends, k, self._time)):
+            if ends >= 0 and not self._may_end(k, ends):
                 refused.add(k)
             elif escape >= 0:
                 other = first.setdefault(self._groups[k], k)
@@ -143,7 +170,19 @@ class Walk:
                     later = other if left > asked[other][2] else k
                     refused.add(later)
                     first[self._groups[k]] = other if later == k else k
+                    self._wake(later, self._time + 1)
         return refused
+
+    def _may_end(self, k: int, turn: int) -> bool:
+        """Whether lane k may end a row: once all lanes are in theirs, and its sum before is taken; or it waits."""
+        free = self.collector.free(turn, k)
+        if free is None:
+            self.collector.wait(turn, k)
+            return False
+        if self._entered == len(self.order) and free <= self._time:
+            return True
+        self._wake(k, max(free, self._time + 1))
+        return False
 
     def _lane(self, k: int) -> Iterator[Request]:
         """Lane k's walk: goes on when it has leave for what it asks."""
@@ -159,7 +198,8 @@ class Walk:
             for move, (word, escape) in enumerate(ways.first_moves(fillers, distance, row)):
                 yield time, escape, left, turn - 1 if move == crossing else -1
                 if move == crossing:
-                    self.collector.end(turn - 1, k, self._time)
+                    for lane, free in self.collector.end(turn - 1, k, self._time):
+                        self._wake(lane, free)
                 column.append(word)
                 if escape >= 0:
                     escapes.append(escape)
