@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from sterna.hw.units.dense.walk import Ways, WordFormat
 
+#: A time that is not known yet.
+UNKNOWN = sys.maxsize
 #: What a lane asks leave for: (time, escape or -1, weights left, turn of the row that the move ends or -1).
 Request = tuple[int, int, int, int]
 
@@ -42,12 +44,12 @@ class Collector:
             self.taken.append(taken)
         return freed
 
-    def free(self, turn: int, lane: int) -> int | None:
-        """When the sum before row ``turn`` of ``lane`` is taken; None if that is not known yet."""
+    def free(self, turn: int, lane: int) -> int:
+        """When the sum before row ``turn`` of ``lane`` is taken, or UNKNOWN."""
         if turn == 0:
             return self._held[lane]
         k = (turn - 1) * self._lanes + lane
-        return self.taken[k] if k < len(self.taken) else None
+        return self.taken[k] if k < len(self.taken) else UNKNOWN
 
     def wait(self, turn: int, lane: int) -> None:
         """The lane waits until the sum before its row ``turn`` is taken."""
@@ -151,7 +153,7 @@ class Walk:
         """Ends all lanes' last rows, once the sums before them are taken."""
         last = [len(order) - 1 for order in self.order]
         before = [self.collector.free(turn, k) for k, turn in enumerate(last)]
-        self.steps = max(*map(len, self.columns), *(time for time in before if time is not None))
+        self.steps = max(*map(len, self.columns), *before)
         for k, turn in enumerate(last):
             self.collector.end(turn, k, self.steps)
             self.columns[k] += [self._wait] * (self.steps - len(self.columns[k]))
@@ -176,7 +178,7 @@ class Walk:
     def _may_end(self, k: int, turn: int) -> bool:
         """Whether lane k may end a row: once all lanes are in theirs, and its sum before is taken; or it waits."""
         free = self.collector.free(turn, k)
-        if free is None:
+        if free == UNKNOWN:
             self.collector.wait(turn, k)
             return False
         if self._entered == len(self.order) and free <= self._time:
@@ -253,3 +255,39 @@ class Walk:
                 # what a lane that has stopped no longer does stays as far ahead as it was then
                 others |= wanted >> min(time, self._stopped[j] + (j > k)) - self._since[j]
         return others
+
+
+class Pace:
+    """A walk in which each row takes the steps that it is said to, and nothing else but the collector takes time.
+
+    Parameters
+    ----------
+    work : sequence of sequences of int
+        Steps of each lane's rows.
+    held : sequence of int
+        See :class:`Collector`.
+
+    Attributes
+    ----------
+    steps : int
+    collector : Collector
+    """
+
+    def __init__(self, work: Sequence[Sequence[int]], *, held: Sequence[int]) -> None:
+        self.steps = 0
+        self.collector = Collector(sum(map(len, work)), len(work), held)
+        self._work = work
+
+    def run(self) -> None:
+        """Walks all rows."""
+        done = [lane[0] for lane in self._work]
+        for turn in range(1, len(self._work[0])):
+            for k, lane in enumerate(self._work):
+                if turn < len(lane):
+                    done[k] = max(done[k], self.collector.free(turn - 1, k))
+                    self.collector.end(turn - 1, k, done[k])
+                    done[k] += lane[turn]
+        last = [len(lane) - 1 for lane in self._work]
+        self.steps = max(*done, *(self.collector.free(turn, k) for k, turn in enumerate(last)))
+        for k, turn in enumerate(last):
+            self.collector.end(turn, k, self.steps)

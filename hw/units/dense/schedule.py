@@ -22,14 +22,15 @@ lane by lane. The order of results is thus a constant that costs no memory, and 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from sterna.hw.units.dense.columns import Window, place_for_widths, walk_gaps
-from sterna.hw.units.dense.lockstep import Walk
+from sterna.hw.units.dense.lockstep import Pace, Walk
 from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
 from sterna.net.errors import InvalidValueError
 
@@ -45,6 +46,8 @@ ESCAPE_WIDTHS = (2, 3, 4, 5)
 MAX_TRIED, ESTIMATED = 10, 0.02
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
 ESCAPE_PRICE = 384
+
+FrameT = TypeVar("FrameT", Walk, Pace)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -162,22 +165,6 @@ def deal_rows(work: Sequence[int], lanes: int, *, natural: bool = False) -> tupl
     return tuple(tuple(lane) for lane in dealt)
 
 
-def _targets(weights: np.ndarray, window: Window) -> Targets:
-    """What each row visits: its nonzeros' positions; an empty one, the vacant position."""
-    row, column = np.nonzero(weights)
-    empty = np.flatnonzero(~weights.any(axis=1))
-    rows = np.concatenate([row, empty])
-    places = np.concatenate([window.positions()[column], np.full(len(empty), window.vacant)])
-    negative = np.concatenate([weights[row, column] < 0, np.zeros(len(empty), bool)])
-    order = np.lexsort((places, rows))
-    counts = np.bincount(rows, minlength=len(weights))
-    return Targets(
-        bounds=np.concatenate([[0], np.cumsum(counts)]),
-        places=places[order],
-        negative=negative[order].astype(np.int64),
-    )
-
-
 class _Compiler:
     """Compiles one matrix in many formats: what several have in common is worked out once."""
 
@@ -186,41 +173,26 @@ class _Compiler:
         self._natural = natural
         self._choices = 1 if natural else choices
         self._targets: dict[Window, Targets] = {}
-        self._ways: dict[tuple[Window, int], Ways] = {}
+        self._ways: dict[tuple[Window, WordFormat], Ways] = {}
 
-    def ways(self, fmt: WordFormat, window: Window) -> Ways:
-        """The ways through the rows, which do not depend on groups."""
-        key = (window, fmt.run_width << 8 | fmt.escape_width)
+    def _ways_of(self, fmt: WordFormat, window: Window) -> Ways:
+        key = window, replace(fmt, groups=1)
         if key not in self._ways:
             if window not in self._targets:
-                self._targets[window] = _targets(self._weights, window)
+                self._targets[window] = Targets.of(self._weights, window)
             self._ways[key] = Ways(fmt, window, self._targets[window])
         return self._ways[key]
 
     def least_steps(self, fmt: WordFormat, window: Window) -> int:
         """No schedule takes fewer: a lane makes one move a step, a group escapes once, and one sum is taken."""
-        ways = self.ways(fmt, window)
-        moves = sum(ways.weights) + sum(ways.fillers)
-        escapes = sum(row.bit_count() for row in ways.escaping)
-        return max(-(-moves // fmt.lanes), -(-escapes // fmt.groups), len(self._weights))
+        ways = self._ways_of(fmt, window)
+        return max(-(-ways.moves // fmt.lanes), -(-ways.escapes // fmt.groups), len(self._weights))
 
     def compile(self, fmt: WordFormat, window: Window) -> Schedule:
         """The schedule in a format."""
-        ways = self.ways(fmt, window)
-        targets = self._targets[window]
-        fillers = np.bincount(targets.inner_rows, _fillers(fmt, targets.inner_gaps), len(self._weights))
-        work = (np.diff(targets.bounds) + fillers.astype(np.int64)).tolist()
-        rows = deal_rows(work, fmt.lanes, natural=self._natural)
-        held = [lane + 1 for lane in range(fmt.lanes)]
-        for _ in range(16):
-            walk = Walk(fmt, ways, rows, held=held, choices=self._choices)
-            walk.run()
-            after = walk.collector.still_held(walk.steps)
-            if all(a <= b for a, b in zip(after, held, strict=True)):
-                break
-            held = [max(a, b) for a, b in zip(after, held, strict=True)]
-        else:
-            raise RuntimeError("the schedule's collector did not settle")
+        ways = self._ways_of(fmt, window)
+        rows = deal_rows(self._work(fmt, window), fmt.lanes, natural=self._natural)
+        walk = _settled(fmt.lanes, lambda held: Walk(fmt, ways, rows, held=held, choices=self._choices))
         return Schedule(
             format=fmt,
             window=window,
@@ -232,6 +204,26 @@ class _Compiler:
             ends=np.array(walk.collector.ends, np.int64),
             nonzeros=int(np.count_nonzero(self._weights)),
         )
+
+    def _work(self, fmt: WordFormat, window: Window) -> list[int]:
+        """Each row's moves, about: that is what is dealt."""
+        targets = self._targets[window]
+        fillers = np.bincount(targets.inner_rows, _fillers(fmt, targets.inner_gaps), len(self._weights))
+        work: list[int] = (np.diff(targets.bounds) + fillers.astype(np.int64)).tolist()
+        return work
+
+
+def _settled(lanes: int, make: Callable[[Sequence[int]], FrameT]) -> FrameT:
+    """A frame that may follow itself: none of its rows ends before the sum that the same lane had before is taken."""
+    held = [lane + 1 for lane in range(lanes)]
+    for _ in range(16):
+        frame = make(held)
+        frame.run()
+        after = frame.collector.still_held(frame.steps)
+        if all(a <= b for a, b in zip(after, held, strict=True)):
+            return frame
+        held = [max(a, b) for a, b in zip(after, held, strict=True)]
+    raise RuntimeError("the schedule's collector did not settle")
 
 
 def compile_format(
@@ -246,11 +238,19 @@ def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
     return np.maximum(0, -((fmt.limit - gaps) // fmt.filler_move))
 
 
+def _counts(fmt: WordFormat, gaps: np.ndarray) -> tuple[int, int]:
+    """Fillers and escapes that gaps take; they do not depend on groups."""
+    fillers = int(_fillers(fmt, gaps).sum())
+    return fillers, int(np.count_nonzero(gaps > fmt.direct)) + fillers if fmt.escape_width else 0
+
+
 def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float, float]:
     """Steps and bits that a walk with these gaps will about take, escapes coming at random; each row takes a step."""
-    fillers = int(_fillers(fmt, gaps).sum())
-    escapes = int((gaps > fmt.direct).sum()) + fillers if fmt.escape_width else 0
-    moves = len(gaps) + 1 + fillers
+    return _estimate(fmt, len(gaps), *_counts(fmt, gaps), rows=rows)
+
+
+def _estimate(fmt: WordFormat, gaps: int, fillers: int, escapes: int, *, rows: int) -> tuple[float, float]:
+    moves = gaps + 1 + fillers
     lanes, share = fmt.lanes / fmt.groups, escapes / moves
     refused = (lanes * share - 1 + (1 - share) ** lanes) / lanes
     steps = max(moves * (1 + refused) / fmt.lanes, float(rows))
@@ -269,16 +269,17 @@ def formats(
     windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
     for run_width, window in zip(run_widths, windows, strict=True):
         gaps = walk_gaps(used, window)
-        tried = [WordFormat(lanes=lanes, run_width=run_width)] + [
-            WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
-            for escape_width in ESCAPE_WIDTHS
-            for k in range(lanes.bit_length())
-        ]
-        found += [(fmt, window, gaps) for fmt in tried]
+        for escape_width in (0, *ESCAPE_WIDTHS):
+            tried = [
+                WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
+                for k in range(lanes.bit_length() if escape_width else 1)
+            ]
+            counts = _counts(tried[0], gaps)
+            found += [(fmt, window, len(gaps), *counts) for fmt in tried]
     chosen: dict[WordFormat, Window] = {}
     # where sums set the pace, it is not sure that the smallest formats keep it: half are chosen as if they did not
     for rows in (1, len(weights)):
-        estimates = [(*estimate(fmt, gaps, rows=rows), fmt, window) for fmt, window, gaps in found]
+        estimates = [(*_estimate(fmt, *counts, rows=rows), fmt, window) for fmt, window, *counts in found]
         fewest = min(steps for steps, *_ in estimates)
         near = [case for case in estimates if case[0] <= fewest * (1 + slack + ESTIMATED)]
         near.sort(key=lambda case: case[1] + escape_price * case[2].memories)
@@ -322,9 +323,7 @@ def compile_schedule(
     ValueError
         If ``lanes`` is out of range.
     """
-    rows = len(weights)
-    if not 1 <= lanes <= rows:
-        raise InvalidValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
+    _check_lanes(weights, lanes)
     compiler = _Compiler(weights, natural=natural, choices=choices)
     cases = formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price)
     tried: dict[int, Schedule] = {}
@@ -341,3 +340,54 @@ def compile_schedule(
 def _near(fewest: int, slack: float) -> float:
     """Most steps that may be given for fewer bits."""
     return fewest + max(fewest * slack, 1)
+
+
+def _check_lanes(weights: np.ndarray, lanes: int) -> None:
+    rows = len(weights)
+    if not 1 <= lanes <= rows:
+        raise InvalidValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
+
+
+def _visits(weights: np.ndarray) -> list[int]:
+    """Weights of each row; an empty one visits the vacant position."""
+    visits: list[int] = np.maximum(np.count_nonzero(weights, axis=1), 1).tolist()
+    return visits
+
+
+def least_steps(weights: np.ndarray, *, lanes: int, natural: bool = False) -> int:
+    """Steps below which no schedule of a matrix is, whatever its format and columns; takes milliseconds.
+
+    A lane makes a visit a step, and one sum a step is taken. Every lane has as many rows as the others or one more.
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns), in {-1, 0, 1}
+    lanes, natural
+        As of :func:`compile_schedule`.
+    """
+    _check_lanes(weights, lanes)
+    work = _visits(weights)
+    if natural:
+        busiest = max(sum(work[lane::lanes]) for lane in range(lanes))
+    else:
+        by_length = sorted(work)
+        busiest = by_length[-1] + sum(by_length[: len(work) // lanes - 1])
+    return max(busiest, -(-sum(work) // lanes), len(work))
+
+
+def expected_steps(weights: np.ndarray, *, lanes: int, natural: bool = False) -> int:
+    """About the steps of a compiled schedule: as if all distances had a word; takes milliseconds.
+
+    Rows are dealt and sums taken as in the schedule; left out are fillers and escapes that others refuse, which
+    :func:`compile_schedule` keeps few. benchmarks/schedule_speed.py measures the error.
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns), in {-1, 0, 1}
+    lanes, natural
+        As of :func:`compile_schedule`.
+    """
+    _check_lanes(weights, lanes)
+    work = _visits(weights)
+    dealt = [[work[row] for row in lane] for lane in deal_rows(work, lanes, natural=natural)]
+    return _settled(lanes, lambda held: Pace(dealt, held=held)).steps

@@ -132,6 +132,18 @@ class Targets:
     places: np.ndarray
     negative: np.ndarray
 
+    @classmethod
+    def of(cls, weights: np.ndarray, window: Window) -> Targets:
+        """A matrix's nonzeros; a row without any visits the vacant position."""
+        row, column = np.nonzero(weights)
+        empty = np.flatnonzero(~weights.any(axis=1))
+        rows = np.concatenate([row, empty])
+        places = np.concatenate([window.positions()[column], np.full(len(empty), window.vacant)])
+        negative = np.concatenate([weights[row, column] < 0, np.zeros(len(empty), bool)]).astype(np.int64)
+        order = np.argsort(rows * window.size + places)
+        counts = np.bincount(rows, minlength=len(weights))
+        return cls(bounds=np.concatenate([[0], np.cumsum(counts)]), places=places[order], negative=negative[order])
+
     @cached_property
     def inner(self) -> np.ndarray:
         """int64: visits that are not the first of their row."""
@@ -222,6 +234,16 @@ class Ways:
             sum(1 << stop - first for stop, entry, _ in row if entry >= 0)
             for first, row in zip(self.begin, self.stops, strict=True)
         ]
+
+    @property
+    def moves(self) -> int:
+        """Moves that any order of rows takes at least."""
+        return len(self.words) + len(self.first)
+
+    @property
+    def escapes(self) -> int:
+        """Of them, those that escape."""
+        return sum(row.bit_count() for row in self.escaping)
 
     def approach(self, position: int, row: int) -> tuple[int, int]:
         """Fillers from a position in the row before to a row's first visit, and the distance that is left then."""
