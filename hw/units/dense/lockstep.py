@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from sterna.hw.units.dense.walk import Ways, WordFormat
 
@@ -117,7 +117,7 @@ class Walk:
         # each lane's row as planned: bit k of `wanted` says that the lane escapes k steps after `since`
         self._wanted = [0] * lanes
         self._since = [0] * lanes
-        self._stopped = [sys.maxsize] * lanes  # when a lane began to wait, or was done
+        self._stopped = [UNKNOWN] * lanes  # when a lane began to wait, or was done
 
     def run(self) -> None:
         """Walks all rows."""
@@ -147,7 +147,7 @@ class Walk:
         if (waited := self._time - self._stopped[k]) > 0:
             self.columns[k] += [self._wait] * waited
             self._since[k] += waited
-        self._stopped[k] = sys.maxsize
+        self._stopped[k] = UNKNOWN
 
     def _finish(self) -> None:
         """Ends all lanes' last rows, once the sums before them are taken."""
@@ -188,41 +188,53 @@ class Walk:
 
     def _lane(self, k: int) -> Iterator[Request]:
         """Lane k's walk: goes on when it has leave for what it asks."""
-        ways, words = self._ways, self._ways.words
-        order, column, escapes = self.order[k], self.columns[k], self.escapes[self._groups[k]]
+        ways, order = self._ways, self.order[k]
         left = sum(ways.weights[row] for row in order)
         position = ways.last[order[-1]]
         time = 0
         for turn in range(len(order)):
             row = order[turn]
-            fillers, distance = ways.approach(position, row) if turn else ways.enter(position, row)
-            crossing = ways.crossing(position, fillers) if turn else -1
-            for move, (word, escape) in enumerate(ways.first_moves(fillers, distance, row)):
-                yield time, escape, left, turn - 1 if move == crossing else -1
-                if move == crossing:
-                    for lane, free in self.collector.end(turn - 1, k, self._time):
-                        self._wake(lane, free)
-                column.append(word)
-                if escape >= 0:
-                    escapes.append(escape)
-                time = self._time + 1
-            if not turn:
-                self._entered += 1
-                self.entry = time
+            time = yield from self._enter(k, turn, position, left, time)
             left -= ways.weights[row]
-            done = ways.begin[row]
-            for stop, escape, rest in ways.stops[row]:
-                column += words[done:stop]
-                yield time + stop - done, escape, left + rest, -1
-                column.append(words[stop])
-                if escape >= 0:
-                    escapes.append(escape)
-                time = self._time + 1
-                done = stop + 1
+            time = yield from self._pass(k, row, left, time)
             position = ways.last[row]
             if turn + 1 < len(order) and self._choices > 1:
                 self._choose(k, turn, position, time)
         self._stopped[k] = time
+
+    def _enter(self, k: int, turn: int, position: int, left: int, time: int) -> Generator[Request, None, int]:
+        """To a row's first visit; leaving the window's end, lane k ends the row before."""
+        ways, row = self._ways, self.order[k][turn]
+        fillers, distance = ways.approach(position, row) if turn else ways.enter(position, row)
+        crossing = ways.crossing(position, fillers) if turn else -1
+        for move, (word, escape) in enumerate(ways.first_moves(fillers, distance, row)):
+            ends = turn - 1 if move == crossing else -1
+            yield time, escape, left, ends
+            if ends >= 0:
+                for lane, free in self.collector.end(ends, k, self._time):
+                    self._wake(lane, free)
+            time = self._write(k, word, escape)
+        if not turn:
+            self._entered += 1
+            self.entry = time
+        return time
+
+    def _pass(self, k: int, row: int, left: int, time: int) -> Generator[Request, None, int]:
+        """From a row's first visit to its last."""
+        words, done = self._ways.words, self._ways.begin[row]
+        for stop, escape, rest in self._ways.stops[row]:
+            self.columns[k] += words[done:stop]
+            yield time + stop - done, escape, left + rest, -1
+            time = self._write(k, words[stop], escape)
+            done = stop + 1
+        return time
+
+    def _write(self, k: int, word: int, escape: int) -> int:
+        """Writes lane k's word of this step, and its escape; the next step's time."""
+        self.columns[k].append(word)
+        if escape >= 0:
+            self.escapes[self._groups[k]].append(escape)
+        return self._time + 1
 
     def _choose(self, k: int, turn: int, position: int, time: int) -> None:
         """Picks lane k's next row: the fewest fillers and waits, counting steps in which others of its group escape."""
