@@ -57,10 +57,9 @@ class Collector:
 
     def still_held(self, steps: int) -> list[int]:
         """When, in the next frame's time, each lane's last sum is taken."""
-        rows = len(self.taken)
-        return [
-            self.taken[(rows - 1 - lane) // self._lanes * self._lanes + lane] - steps for lane in range(self._lanes)
-        ]
+        rows, lanes = len(self.taken), self._lanes
+        turns = [(rows - 1 - lane) // lanes for lane in range(lanes)]  # the last one may not be all lanes'
+        return [self.taken[turn * lanes + lane] - steps for lane, turn in enumerate(turns)]
 
 
 class Walk:
