@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from sterna.net import ActivationType, Requantization, ShiftRound, bits_for_rang
 
 #: Fractional bits that are tried to store thresholds as a start and a step.
 MAX_FRACTION = 12
+#: Steps of a line that are tried for a row, and rows that are fitted at once.
+MAX_STEPS, ROWS_AT_ONCE = 4096, 64
 
 
 def shape_of(low: int, high: int) -> Shape:
@@ -233,43 +236,105 @@ def fit_line(levels: np.ndarray, low: np.ndarray, high: np.ndarray) -> Line | No
         Smallest and largest sum of each row. A level at or below ``low`` holds always, one above ``high`` never: such
         levels only bound the line from one side.
     """
+    rows = len(levels)
     for fraction in range(MAX_FRACTION + 1):
-        fitted = [_fit_row(row, int(lo), int(hi), fraction) for row, lo, hi in zip(levels, low, high, strict=True)]
-        if all(line is not None for line in fitted):
-            starts, steps = zip(*(line for line in fitted if line is not None), strict=True)
-            return Line(fraction, np.array(starts, np.int64), np.array(steps, np.int64))
+        fitted = []
+        for first in range(0, rows, ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            lines = _fit_rows(levels[part], low[part], high[part], fraction)
+            if lines is None:
+                break
+            fitted.append(lines)
+        else:
+            starts, steps = zip(*fitted, strict=True)
+            return Line(fraction, np.concatenate(starts), np.concatenate(steps))
     return None
 
 
-def _fit_row(levels: np.ndarray, low: int, high: int, fraction: int) -> tuple[int, int] | None:
-    """(start, step) of one row: ``(level - 1) << fraction < start + k * step <= level << fraction`` for each k."""
-    one = 1 << fraction
-    k = np.arange(len(levels))
-    inside = (levels > low) & (levels <= high)
-    # a level that always holds may lie anywhere at or below `low`; one that never does, anywhere above `high`
-    upper = np.where(levels <= low, low, levels) * one
-    lower = (np.where(levels > high, high, levels - 1)) * one
-    has_upper = levels <= high
-    has_lower = levels > low
-    if not inside.any():
-        always = int(np.count_nonzero(levels <= low))
-        step = (high - low + 1) * one
-        return low * one - (always - 1) * step, step
-    ks = k[inside]
-    if len(ks) > 1:
-        span = int(ks[-1] - ks[0])
-        rise = int(levels[ks[-1]] - levels[ks[0]]) * one
-        least, most = (rise - one) // span, (rise + one) // span + 1
-    else:
-        least, most = 1, (high - low + 2) * one
-    candidates = np.arange(max(least, 1), max(most, 1) + 1)
-    if len(candidates) > 4096:
-        candidates = np.unique(np.linspace(candidates[0], candidates[-1], 4096).astype(np.int64))
-    reach = candidates[:, None] * k[None, :]
-    start_most = np.where(has_upper, upper - reach, np.iinfo(np.int64).max).min(axis=1)
-    start_least = np.where(has_lower, lower + 1 - reach, np.iinfo(np.int64).min).max(axis=1)
-    found = np.flatnonzero(start_least <= start_most)
-    if not len(found):
+def _fit_rows(
+    levels: np.ndarray, low: np.ndarray, high: np.ndarray, fraction: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(start, step) of each row: ``(level - 1) << fraction < start + k * step <= level << fraction`` for each k."""
+    low, high = low[:, None], high[:, None]
+    inside = ((levels > low) & (levels <= high)).any(axis=1)
+    bounds = _Bounds(levels, low, high, fraction)
+    steps = _Steps(levels, low, high, fraction)
+    # bounds of one side each tell which steps are too small and which too large: those that fit are neighbours
+    first = _bisect(steps, lambda index: bounds.verdict(steps[index]) >= 0)
+    last = _bisect(steps, lambda index: bounds.verdict(steps[index]) > 0) - 1
+    if (inside & (first > last)).any():
         return None
-    best = found[len(found) // 2]
-    return int(start_most[best]), int(candidates[best])
+    step = steps[np.where(inside, first + (last - first + 1) // 2, 0)]
+    # no level inside: the line steps over all sums at once
+    wide = ((high - low + 1) << fraction)[:, 0]
+    always = np.count_nonzero(levels <= low, axis=1)
+    start = np.where(inside, bounds.start_most(step)[0], (low[:, 0] << fraction) - (always - 1) * wide)
+    return start, np.where(inside, step, wide)
+
+
+class _Bounds:
+    """Where lines have to pass: at or below ``upper``, above ``lower``, where a level has the bound.
+
+    A level that always holds may lie anywhere at or below ``low``; one that never does, anywhere above ``high``.
+    """
+
+    def __init__(self, levels: np.ndarray, low: np.ndarray, high: np.ndarray, fraction: int) -> None:
+        one = 1 << fraction
+        self._k = np.arange(levels.shape[1])
+        self._upper = np.where(levels <= low, low, levels) * one
+        self._lower = np.where(levels > high, high, levels - 1) * one
+        self._has_upper = levels <= high
+        self._has_lower = levels > low
+
+    def start_most(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Highest start for each row's step, and the level that bounds it."""
+        start = np.where(self._has_upper, self._upper - step[:, None] * self._k, np.iinfo(np.int64).max)
+        return start.min(axis=1), start.argmin(axis=1)
+
+    def _start_least(self, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        start = np.where(self._has_lower, self._lower + 1 - step[:, None] * self._k, np.iinfo(np.int64).min)
+        return start.max(axis=1), start.argmax(axis=1)
+
+    def verdict(self, step: np.ndarray) -> np.ndarray:
+        """Negative where a row's step is too small, positive where it is too large, 0 where it fits."""
+        (most, ends), (least, begins) = self.start_most(step), self._start_least(step)
+        return np.where(least <= most, 0, ends - begins)
+
+
+class _Steps:
+    """Steps that are tried for each row, in increasing order; of many, an even selection.
+
+    They go by the rise between the outermost levels that sums reach; where that is one level, up to all sums.
+    """
+
+    def __init__(self, levels: np.ndarray, low: np.ndarray, high: np.ndarray, fraction: int) -> None:
+        inside = (levels > low) & (levels <= high)
+        rows = np.arange(len(levels))
+        first = inside.argmax(axis=1)
+        last = levels.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
+        span = np.maximum(last - first, 1)
+        rise = (levels[rows, last] - levels[rows, first]) << fraction
+        single = np.count_nonzero(inside, axis=1) < 2
+        one = 1 << fraction
+        least = np.where(single, 1, (rise - one) // span)
+        most = np.where(single, (high - low + 2)[:, 0] << fraction, (rise + one) // span + 1)
+        self._least, self._most = np.maximum(least, 1), np.maximum(most, 1)
+        self.count = np.minimum(self._most - self._least + 1, MAX_STEPS)
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        """Each row's step of an index; of many steps, what ``np.linspace`` would give."""
+        spread = index * ((self._most - self._least) / (MAX_STEPS - 1)) + self._least
+        spread = np.where(index == MAX_STEPS - 1, self._most, spread.astype(np.int64))
+        return np.where(self._most - self._least < MAX_STEPS, self._least + index, spread)
+
+
+def _bisect(steps: _Steps, reached: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The first index of each row that has reached something, which all above have too; or the number of steps."""
+    low, high = np.zeros_like(steps.count), steps.count.copy()
+    while (low < high).any():
+        middle = np.minimum((low + high) // 2, steps.count - 1)
+        found = reached(middle)
+        open_ = low < high
+        high = np.where(open_ & found, middle, high)
+        low = np.where(open_ & ~found, middle + 1, low)
+    return low

@@ -21,14 +21,17 @@ lane by lane. The order of results is thus a constant that costs no memory, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from sterna.hw.units.dense.columns import Window, place_columns, walk_gaps
-from sterna.hw.units.dense.walk import Walk, Walker, WordFormat
+from sterna.hw.units.dense.columns import Window, place_for_widths, walk_gaps
+from sterna.hw.units.dense.lockstep import Pace, Walk
+from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
 from sterna.net.errors import InvalidValueError
 
 #: Share of a layer's steps that may be given for fewer index bits.
@@ -43,6 +46,8 @@ ESCAPE_WIDTHS = (2, 3, 4, 5)
 MAX_TRIED, ESTIMATED = 10, 0.02
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
 ESCAPE_PRICE = 384
+
+FrameT = TypeVar("FrameT", Walk, Pace)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -107,26 +112,21 @@ class Schedule:
     @cached_property
     def taken(self) -> np.ndarray:
         """int64, (rows,): time, in steps from the frame's first, at which the collector takes each sum, unstalled."""
-        taken = np.empty(len(self.ends), np.int64)
-        last = int(self.ends[-1]) - self.steps
+        turn = np.arange(len(self.ends))
+        taken = self.ends
         for _ in range(2):  # the second frame is the steady state
-            for k, end in enumerate(self.ends):
-                last = max(last + 1, int(end) + 1)
-                taken[k] = last
-            last -= self.steps
+            first = np.maximum(self.ends + 1 - turn, taken[-1] - self.steps + 1)
+            taken = np.maximum.accumulate(first) + turn
         return taken
 
     def packed(self) -> list[int]:
         """Each step's word as one integer: lane 0 in the low bits; above a distance, 1 for a weight of +1."""
-        width = self.format.lane_width
-        run = self.format.run_width
-        packed = []
-        for step in self.words.tolist():
-            word = 0
-            for lane, value in enumerate(step):
-                word |= ((value >> 1) | (~value & 1) << run) << (lane * width)
-            packed.append(word)
-        return packed
+        plus, distance = ~self.words & 1, self.words >> 1
+        fields = plus << self.format.run_width | distance
+        octets = fields.astype("<u4")[:, :, None].view(np.uint8)
+        bits = np.unpackbits(octets, axis=2, count=self.format.lane_width, bitorder="little")
+        rows = np.packbits(bits.reshape(self.steps, -1), axis=1, bitorder="little")
+        return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
 def collect_order(rows: Sequence[Sequence[int]]) -> list[int]:
@@ -165,44 +165,72 @@ def deal_rows(work: Sequence[int], lanes: int, *, natural: bool = False) -> tupl
     return tuple(tuple(lane) for lane in dealt)
 
 
-def _targets(weights: np.ndarray, window: Window) -> list[list[tuple[int, int]]]:
-    """(position, negative) of each row's nonzeros; an empty row visits the vacant position."""
-    positions = window.positions()
-    targets = []
-    for row in weights:
-        columns = np.flatnonzero(row)
-        targets.append(sorted((int(positions[c]), int(row[c] < 0)) for c in columns))
-    return [target or [(window.vacant, 0)] for target in targets]
+class _Compiler:
+    """Compiles one matrix in many formats: what several have in common is worked out once."""
+
+    def __init__(self, weights: np.ndarray, *, natural: bool, choices: int) -> None:
+        self._weights = weights
+        self._natural = natural
+        self._choices = 1 if natural else choices
+        self._targets: dict[Window, Targets] = {}
+        self._ways: dict[tuple[Window, WordFormat], Ways] = {}
+
+    def _ways_of(self, fmt: WordFormat, window: Window) -> Ways:
+        key = window, replace(fmt, groups=1)
+        if key not in self._ways:
+            if window not in self._targets:
+                self._targets[window] = Targets.of(self._weights, window)
+            self._ways[key] = Ways(fmt, window, self._targets[window])
+        return self._ways[key]
+
+    def least_steps(self, fmt: WordFormat, window: Window) -> int:
+        """No schedule takes fewer: a lane makes one move a step, a group escapes once, and one sum is taken."""
+        ways = self._ways_of(fmt, window)
+        return max(-(-ways.moves // fmt.lanes), -(-ways.escapes // fmt.groups), len(self._weights))
+
+    def compile(self, fmt: WordFormat, window: Window) -> Schedule:
+        """The schedule in a format."""
+        ways = self._ways_of(fmt, window)
+        rows = deal_rows(self._work(fmt, window), fmt.lanes, natural=self._natural)
+        walk = _settled(fmt.lanes, lambda held: Walk(fmt, ways, rows, held=held, choices=self._choices))
+        return Schedule(
+            format=fmt,
+            window=window,
+            rows=tuple(tuple(lane) for lane in walk.order),
+            words=np.array(walk.columns, np.int64).T.copy(),
+            escapes=tuple(tuple(group) for group in walk.escapes),
+            entry=walk.entry,
+            start=tuple(ways.last[lane[-1]] for lane in rows),
+            ends=np.array(walk.collector.ends, np.int64),
+            nonzeros=int(np.count_nonzero(self._weights)),
+        )
+
+    def _work(self, fmt: WordFormat, window: Window) -> list[int]:
+        """Each row's moves, about: that is what is dealt."""
+        targets = self._targets[window]
+        fillers = np.bincount(targets.inner_rows, _fillers(fmt, targets.inner_gaps), len(self._weights))
+        work: list[int] = (np.diff(targets.bounds) + fillers.astype(np.int64)).tolist()
+        return work
+
+
+def _settled(lanes: int, make: Callable[[Sequence[int]], FrameT]) -> FrameT:
+    """A frame that may follow itself: none of its rows ends before the sum that the same lane had before is taken."""
+    held = [lane + 1 for lane in range(lanes)]
+    for _ in range(16):
+        frame = make(held)
+        frame.run()
+        after = frame.collector.still_held(frame.steps)
+        if all(a <= b for a, b in zip(after, held, strict=True)):
+            return frame
+        held = [max(a, b) for a, b in zip(after, held, strict=True)]
+    raise RuntimeError("the schedule's collector did not settle")
 
 
 def compile_format(
     weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool = False, choices: int = CHOICES
 ) -> Schedule:
     """Compiles a matrix to words of a format; see :func:`compile_schedule`."""
-    targets = _targets(weights, window)
-    work = [len(row) + int(_fillers(fmt, np.diff([place for place, _ in row])).sum()) for row in targets]
-    rows = deal_rows(work, fmt.lanes, natural=natural)
-    held = [lane + 1 for lane in range(fmt.lanes)]
-    for _ in range(16):
-        walk = Walk(fmt, window, [Walker(lane, targets) for lane in rows], held, 1 if natural else choices)
-        walk.run()
-        after = walk.collector.still_held(walk.steps)
-        if all(a <= b for a, b in zip(after, held, strict=True)):
-            break
-        held = [max(a, b) for a, b in zip(after, held, strict=True)]
-    else:
-        raise RuntimeError("the schedule's collector did not settle")
-    return Schedule(
-        format=fmt,
-        window=window,
-        rows=tuple(tuple(lane.order) for lane in walk.lanes),
-        words=np.array(walk.words, np.int64),
-        escapes=tuple(tuple(group) for group in walk.escapes),
-        entry=walk.entry,
-        start=tuple(targets[lane[-1]][-1][0] for lane in rows),
-        ends=np.array(walk.collector.ends, np.int64),
-        nonzeros=int(np.count_nonzero(weights)),
-    )
+    return _Compiler(weights, natural=natural, choices=choices).compile(fmt, window)
 
 
 def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
@@ -210,11 +238,19 @@ def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
     return np.maximum(0, -((fmt.limit - gaps) // fmt.filler_move))
 
 
+def _counts(fmt: WordFormat, gaps: np.ndarray) -> tuple[int, int]:
+    """Fillers and escapes that gaps take; they do not depend on groups."""
+    fillers = int(_fillers(fmt, gaps).sum())
+    return fillers, int(np.count_nonzero(gaps > fmt.direct)) + fillers if fmt.escape_width else 0
+
+
 def estimate(fmt: WordFormat, gaps: np.ndarray, *, rows: int = 1) -> tuple[float, float]:
     """Steps and bits that a walk with these gaps will about take, escapes coming at random; each row takes a step."""
-    fillers = int(_fillers(fmt, gaps).sum())
-    escapes = int((gaps > fmt.direct).sum()) + fillers if fmt.escape_width else 0
-    moves = len(gaps) + 1 + fillers
+    return _estimate(fmt, len(gaps), *_counts(fmt, gaps), rows=rows)
+
+
+def _estimate(fmt: WordFormat, gaps: int, fillers: int, escapes: int, *, rows: int) -> tuple[float, float]:
+    moves = gaps + 1 + fillers
     lanes, share = fmt.lanes / fmt.groups, escapes / moves
     refused = (lanes * share - 1 + (1 - share) ** lanes) / lanes
     steps = max(moves * (1 + refused) / fmt.lanes, float(rows))
@@ -229,19 +265,21 @@ def formats(
     places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
     least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
     found = []
-    for run_width in range(least, min(least + 3, MAX_RUN_WIDTH) + 1):
-        window = place_columns(weights, elements=elements, run_width=run_width)
+    run_widths = range(least, min(least + 3, MAX_RUN_WIDTH) + 1)
+    windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
+    for run_width, window in zip(run_widths, windows, strict=True):
         gaps = walk_gaps(used, window)
-        tried = [WordFormat(lanes=lanes, run_width=run_width)] + [
-            WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
-            for escape_width in ESCAPE_WIDTHS
-            for k in range(lanes.bit_length())
-        ]
-        found += [(fmt, window, gaps) for fmt in tried]
+        for escape_width in (0, *ESCAPE_WIDTHS):
+            tried = [
+                WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
+                for k in range(lanes.bit_length() if escape_width else 1)
+            ]
+            counts = _counts(tried[0], gaps)
+            found += [(fmt, window, len(gaps), *counts) for fmt in tried]
     chosen: dict[WordFormat, Window] = {}
     # where sums set the pace, it is not sure that the smallest formats keep it: half are chosen as if they did not
     for rows in (1, len(weights)):
-        estimates = [(*estimate(fmt, gaps, rows=rows), fmt, window) for fmt, window, gaps in found]
+        estimates = [(*_estimate(fmt, *counts, rows=rows), fmt, window) for fmt, window, *counts in found]
         fewest = min(steps for steps, *_ in estimates)
         near = [case for case in estimates if case[0] <= fewest * (1 + slack + ESTIMATED)]
         near.sort(key=lambda case: case[1] + escape_price * case[2].memories)
@@ -285,13 +323,71 @@ def compile_schedule(
     ValueError
         If ``lanes`` is out of range.
     """
+    _check_lanes(weights, lanes)
+    compiler = _Compiler(weights, natural=natural, choices=choices)
+    cases = formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price)
+    tried: dict[int, Schedule] = {}
+    fewest = sys.maxsize
+    # whatever is surely not near the fewest steps is left out, which changes nothing
+    for least, case in sorted((compiler.least_steps(*case), k) for k, case in enumerate(cases)):
+        if least <= _near(fewest, slack):
+            tried[case] = compiler.compile(*cases[case])
+            fewest = min(fewest, tried[case].steps)
+    near = [tried[case] for case in sorted(tried) if tried[case].steps <= _near(fewest, slack)]
+    return min(near, key=lambda schedule: (schedule.bits + escape_price * schedule.format.memories, schedule.steps))
+
+
+def _near(fewest: int, slack: float) -> float:
+    """Most steps that may be given for fewer bits."""
+    return fewest + max(fewest * slack, 1)
+
+
+def _check_lanes(weights: np.ndarray, lanes: int) -> None:
     rows = len(weights)
     if not 1 <= lanes <= rows:
         raise InvalidValueError(f"lanes must be 1 to {rows}, the layer's rows, not {lanes}")
-    tried = [
-        compile_format(weights, fmt, window, natural=natural, choices=choices)
-        for fmt, window in formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price)
-    ]
-    fewest = min(schedule.steps for schedule in tried)
-    near = [schedule for schedule in tried if schedule.steps <= fewest + max(fewest * slack, 1)]
-    return min(near, key=lambda schedule: (schedule.bits + escape_price * schedule.format.memories, schedule.steps))
+
+
+def _visits(weights: np.ndarray) -> list[int]:
+    """Weights of each row; an empty one visits the vacant position."""
+    visits: list[int] = np.maximum(np.count_nonzero(weights, axis=1), 1).tolist()
+    return visits
+
+
+def least_steps(weights: np.ndarray, *, lanes: int, natural: bool = False) -> int:
+    """Steps below which no schedule of a matrix is, whatever its format and columns; takes milliseconds.
+
+    A lane makes a visit a step, and one sum a step is taken. Every lane has as many rows as the others or one more.
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns), in {-1, 0, 1}
+    lanes, natural
+        As of :func:`compile_schedule`.
+    """
+    _check_lanes(weights, lanes)
+    work = _visits(weights)
+    if natural:
+        busiest = max(sum(work[lane::lanes]) for lane in range(lanes))
+    else:
+        by_length = sorted(work)
+        busiest = by_length[-1] + sum(by_length[: len(work) // lanes - 1])
+    return max(busiest, -(-sum(work) // lanes), len(work))
+
+
+def expected_steps(weights: np.ndarray, *, lanes: int, natural: bool = False) -> int:
+    """About the steps of a compiled schedule: as if all distances had a word; takes milliseconds.
+
+    Rows are dealt and sums taken as in the schedule; left out are fillers and escapes that others refuse, which
+    :func:`compile_schedule` keeps few. benchmarks/schedule_speed.py measures the error.
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns), in {-1, 0, 1}
+    lanes, natural
+        As of :func:`compile_schedule`.
+    """
+    _check_lanes(weights, lanes)
+    work = _visits(weights)
+    dealt = [[work[row] for row in lane] for lane in deal_rows(work, lanes, natural=natural)]
+    return _settled(lanes, lambda held: Pace(dealt, held=held)).steps

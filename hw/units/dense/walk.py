@@ -1,10 +1,12 @@
-"""The walk that writes a schedule's words and its escapes: all lanes in lockstep, step by step."""
+"""Words, and the way that they lead a lane through each row, whatever the other lanes do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
 
 from sterna.hw.units.dense.columns import Window, carry_width
 
@@ -89,9 +91,9 @@ class WordFormat:
         """By how much a filler moves; less than by any distance that cannot be said, so that no gap is used up."""
         return self.direct if self.escape_width else self.direct - 1
 
-    def says(self, distance: int, negative: int) -> bool:
-        """Whether there is a word for a weight at a distance; without escapes, the furthest +1's is the filler."""
-        return distance < self.limit - (not self.escape_width and not negative)
+    def bound(self, negative: int) -> int:
+        """A weight's distances below can be said; without escapes, the furthest +1's word is the filler."""
+        return self.limit - (not self.escape_width and not negative)
 
     def escape(self, high: int) -> int:
         """The escape that stands for some leading bits, by its own lowest ones."""
@@ -112,231 +114,180 @@ class WordFormat:
         return lane * self.groups // self.lanes
 
 
-class Walker:
-    """One lane's walk over its rows: where it is and what it visits next."""
-
-    def __init__(self, rows: Sequence[int], targets: Sequence[Sequence[tuple[int, int]]]) -> None:
-        self.order = list(rows)
-        self.rows = [targets[row] for row in rows]
-        self.left = sum(len(row) for row in self.rows)
-        self.row = 0
-        self.element = 0
-        self.position = self.rows[-1][-1][0]
-        self.entered = False
-
-    @property
-    def ends_row(self) -> bool:
-        """Whether the next weight belongs to the next row."""
-        return self.element == len(self.rows[self.row])
-
-    @property
-    def done(self) -> bool:
-        return self.ends_row and self.row == len(self.rows) - 1
-
-    def bring_forward(self, row: int) -> None:
-        """Makes a later row the next one."""
-        self.rows.insert(self.row + 1, self.rows.pop(row))
-        self.order.insert(self.row + 1, self.order.pop(row))
-
-    def next_target(self) -> tuple[int, int]:
-        """(position, negative) of the next weight."""
-        return self.rows[self.row + 1][0] if self.ends_row else self.rows[self.row][self.element]
-
-
-class Collector:
-    """When sums are taken: one a step, in a fixed order, each after its end."""
-
-    def __init__(self, rows: Sequence[int], held: Sequence[int]) -> None:
-        rounds = max(rows)
-        self.sequence = [(r, lane) for r in range(rounds) for lane, count in enumerate(rows) if r < count]
-        self.index = {key: k for k, key in enumerate(self.sequence)}
-        self.ends: list[int | None] = [None] * len(self.sequence)
-        self.taken: list[int] = []
-        self.held = held
-
-    def end(self, row: int, lane: int, time: int) -> None:
-        """Row ``row`` of ``lane`` is complete."""
-        self.ends[self.index[row, lane]] = time
-        while len(self.taken) < len(self.ends) and (end := self.ends[len(self.taken)]) is not None:
-            self.taken.append(max((self.taken[-1] if self.taken else max(self.held)), end) + 1)
-
-    def free(self, row: int, lane: int, time: int) -> bool:
-        """Whether the sum before ``row`` of ``lane`` is taken by ``time``."""
-        if row == 0:
-            return self.held[lane] <= time
-        k = self.index[row - 1, lane]
-        return k < len(self.taken) and self.taken[k] <= time
-
-    def still_held(self, steps: int) -> list[int]:
-        """When, in the next frame's time, each lane's last sum is taken."""
-        last = {lane: self.taken[k] for k, (_, lane) in enumerate(self.sequence)}
-        return [last[lane] - steps for lane in range(len(last))]
-
-
-@dataclass(frozen=True)
-class Move:
-    """What a lane does in a step.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Targets:
+    """What rows visit, each in the order of its positions.
 
     Attributes
     ----------
-    distance : int
-        By how much its position grows.
-    negative : int
-        Whether the weight found there is -1.
-    hits : bool
-        Whether a weight is found there.
-    escapes : bool
-        Whether an escape is taken.
+    bounds : int64, (rows + 1,)
+        Where each row's visits begin in the arrays below; none is empty.
+    places : int64, (visits,)
+        Positions.
+    negative : int64, (visits,)
+        1 for a weight of -1.
     """
 
-    distance: int
-    negative: int
-    hits: bool
-    escapes: bool
+    bounds: np.ndarray
+    places: np.ndarray
+    negative: np.ndarray
+
+    @classmethod
+    def of(cls, weights: np.ndarray, window: Window) -> Targets:
+        """A matrix's nonzeros; a row without any visits the vacant position."""
+        row, column = np.nonzero(weights)
+        empty = np.flatnonzero(~weights.any(axis=1))
+        rows = np.concatenate([row, empty])
+        places = np.concatenate([window.positions()[column], np.full(len(empty), window.vacant)])
+        negative = np.concatenate([weights[row, column] < 0, np.zeros(len(empty), bool)]).astype(np.int64)
+        order = np.argsort(rows * window.size + places)
+        counts = np.bincount(rows, minlength=len(weights))
+        return cls(bounds=np.concatenate([[0], np.cumsum(counts)]), places=places[order], negative=negative[order])
+
+    @cached_property
+    def inner(self) -> np.ndarray:
+        """int64: visits that are not the first of their row."""
+        first = np.zeros(len(self.places), bool)
+        first[self.bounds[:-1]] = True
+        return np.flatnonzero(~first)
+
+    @cached_property
+    def inner_gaps(self) -> np.ndarray:
+        """int64: how far each of them is from the visit before."""
+        return self.places[self.inner] - self.places[self.inner - 1]
+
+    @cached_property
+    def inner_rows(self) -> np.ndarray:
+        """int64: the row of each of them."""
+        return np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds) - 1)
 
 
-class Walk:
-    """Writes the words of all lanes, step by step; of a group's lanes, the one with most left to do escapes first.
+class Ways:
+    """The moves that lead through each row, which do not depend on what other lanes do.
 
-    A lane that ends a row takes, of the next few of like length, the one that escapes when the others of its group do
-    not. Its last row stays last: where it ends is where the next frame begins.
+    Parameters
+    ----------
+    fmt : WordFormat
+    window : Window
+    targets : Targets
+
+    Attributes
+    ----------
+    first, last, weights : lists of int, (rows,)
+        Positions of each row's first and last visit, and their number.
+    words : list of int
+        Of the moves behind each row's first visit, row by row.
+    begin : list of int, (rows,)
+        Where a row's moves begin in ``words``.
+    stops : list of lists of (int, int, int)
+        Of each row, the moves that need leave, and always the last: its place in ``words``, its escape (-1: none), and
+        the row's visits that were not made before it.
+    fillers : list of int, (rows,)
+        Moves in ``words`` that visit nothing.
+    escaping : list of int, (rows,)
+        Bit k: whether move k behind the row's first visit escapes.
     """
 
-    def __init__(
-        self, fmt: WordFormat, window: Window, lanes: Sequence[Walker], held: Sequence[int], choices: int
-    ) -> None:
+    def __init__(self, fmt: WordFormat, window: Window, targets: Targets) -> None:
         self.format = fmt
-        self.window = window
-        self.lanes = lanes
-        self.collector = Collector([len(lane.rows) for lane in lanes], held)
-        self.words: list[list[int]] = []
-        self.escapes: list[list[int]] = [[] for _ in range(fmt.groups)]
-        self.entry = 0
-        self.choices = choices
-        self.wanted = [set[int]() for _ in lanes]
+        self._size = window.size
+        self._around = window.size - window.offset
+        self._move = fmt.filler_move
+        self._fields, self._entries = _codes(fmt)
+        starts, ends = targets.bounds[:-1], targets.bounds[1:] - 1
+        self.first = targets.places[starts].tolist()
+        self.last = targets.places[ends].tolist()
+        self.weights = np.diff(targets.bounds).tolist()
+        self._negative = targets.negative[starts].tolist()
+        self._bounds = [fmt.bound(negative) for negative in self._negative]
+        # a carry leaves no more than what the look-up of the offset takes
+        self._near = (targets.places[starts] - window.offset < 1 << carry_width(fmt.run_width)).tolist()
+        self._lay_moves(targets)
 
-    def run(self) -> None:
-        while not all(lane.done for lane in self.lanes):
-            self._step(len(self.words))
-        while not all(self.collector.free(len(lane.rows) - 1, k, self.steps) for k, lane in enumerate(self.lanes)):
-            self.words.append([self.format.wait] * len(self.lanes))
-        for k, lane in enumerate(self.lanes):
-            self.collector.end(len(lane.rows) - 1, k, self.steps)
+    def _lay_moves(self, targets: Targets) -> None:
+        """Writes the moves behind the rows' first visits."""
+        fmt, rows = self.format, len(self.first)
+        negative = targets.negative[targets.inner]
+        distance = targets.inner_gaps - 1 + negative
+        over = distance - np.where(negative, fmt.bound(1), fmt.bound(0))
+        fillers = np.where(over < 0, 0, over // self._move + 1)
+        distance -= fillers * self._move
+        hits = np.cumsum(fillers + 1) - 1
+        moves = int(fillers.sum()) + len(fillers)
+        words, entries = np.full(moves, fmt.filler_word), np.full(moves, fmt.filler if fmt.escape_width else -1)
+        words[hits] = np.array(self._fields)[distance] << 1 | negative
+        entries[hits] = np.array(self._entries)[distance]
+        row_moves = np.bincount(targets.inner_rows, weights=fillers + 1, minlength=rows).astype(np.int64)
+        begin = np.concatenate([[0], np.cumsum(row_moves)])
+        last = np.zeros(moves, bool)
+        last[begin[1:][row_moves > 0] - 1] = True
+        stops = np.flatnonzero(last | (entries >= 0))
+        made = np.repeat(targets.inner, fillers + 1)[stops]
+        rest = targets.bounds[np.searchsorted(targets.bounds, made, side="right")] - made
+        found = list(zip(stops.tolist(), entries[stops].tolist(), rest.tolist(), strict=True))
+        cuts = np.searchsorted(stops, begin).tolist()
+        self.words: list[int] = words.tolist()
+        self.begin: list[int] = begin[:-1].tolist()
+        self.stops = [found[a:b] for a, b in pairwise(cuts)]
+        self.fillers = (row_moves - np.diff(targets.bounds) + 1).tolist()
+        self.escaping = [
+            sum(1 << stop - first for stop, entry, _ in row if entry >= 0)
+            for first, row in zip(self.begin, self.stops, strict=True)
+        ]
 
     @property
-    def steps(self) -> int:
-        return len(self.words)
+    def moves(self) -> int:
+        """Moves that any order of rows takes at least."""
+        return len(self.words) + len(self.first)
 
-    def _step(self, time: int) -> None:
-        ready = all(lane.entered for lane in self.lanes)
-        if not ready:
-            self.entry = time + 1
-        moves = {k: move for k, lane in enumerate(self.lanes) if (move := self._wish(k, lane, time, ready)) is not None}
-        escaping = self._escaping(moves)
-        words = [self.format.wait] * len(self.lanes)
-        for k, lane in enumerate(self.lanes):
-            move = moves.get(k)
-            if move is None or (move.escapes and k not in escaping):
-                self.wanted[k] = {t + 1 for t in self.wanted[k]}
-                continue
-            words[k] = self._write(k, move)
-            self._advance(k, lane, move, time)
-        self.words.append(words)
+    @property
+    def escapes(self) -> int:
+        """Of them, those that escape."""
+        return sum(row.bit_count() for row in self.escaping)
 
-    def _wish(self, k: int, lane: Walker, time: int, ready: bool) -> Move | None:
-        """What a lane would do next, None if there is nothing that it may."""
-        if lane.done:
-            return None
-        target, negative = lane.next_target()
-        around = self.window.size - self.window.offset if lane.ends_row or target <= lane.position else 0
-        move = self._move(lane.position, target - lane.position + around, negative)
-        crosses = lane.position + move.distance >= self.window.size
-        if crosses and lane.ends_row and not (ready and self.collector.free(lane.row, k, time)):
-            return None
-        return move
+    def approach(self, position: int, row: int) -> tuple[int, int]:
+        """Fillers from a position in the row before to a row's first visit, and the distance that is left then."""
+        distance = self._around + self.first[row] - position - (not self._negative[row])
+        over = distance - self._bounds[row]
+        fillers = 0 if over < 0 else over // self._move + 1
+        if not self._near[row]:
+            fillers = max(fillers, self._leaving(position))
+        return fillers, distance - fillers * self._move
 
-    def _move(self, position: int, gap: int, negative: int) -> Move:
-        """To the weight, if a word and an escape can say so, or a filler."""
-        fmt = self.format
-        distance = gap - (not negative)
-        beyond = position + gap - self.window.size
-        if fmt.says(distance, negative) and beyond < 1 << carry_width(fmt.run_width):
-            return Move(distance=gap, negative=negative, hits=True, escapes=distance >= fmt.direct)
-        return Move(distance=fmt.filler_move, negative=0, hits=False, escapes=fmt.escape_width > 0)
+    def enter(self, position: int, row: int) -> tuple[int, int]:
+        """As :meth:`approach`, into a lane's first row: around the window only where the row is not ahead."""
+        if self.first[row] <= position:
+            return self.approach(position, row)
+        distance = self.first[row] - position - (not self._negative[row])
+        over = distance - self._bounds[row]
+        fillers = 0 if over < 0 else over // self._move + 1
+        return fillers, distance - fillers * self._move
 
-    def _escaping(self, moves: dict[int, Move]) -> set[int]:
-        """The lanes that may escape, one a group."""
-        best: dict[int, int] = {}
-        for k, move in moves.items():
-            group = self.format.group(k)
-            if move.escapes and (group not in best or self.lanes[k].left > self.lanes[best[group]].left):
-                best[group] = k
-        return set(best.values())
+    def first_moves(self, fillers: int, distance: int, row: int) -> list[tuple[int, int]]:
+        """(word, escape) of each move to a row's first visit; escape -1: none."""
+        filler = (self.format.filler_word, self.format.filler if self.format.escape_width else -1)
+        hit = (self._fields[distance] << 1 | self._negative[row], self._entries[distance])
+        return [filler] * fillers + [hit]
 
-    def _write(self, k: int, move: Move) -> int:
-        """A lane's word; its escape goes to its group."""
-        fmt = self.format
-        distance = move.distance - (not move.negative)
-        if move.escapes:
-            self.escapes[fmt.group(k)].append(fmt.escape(distance >> fmt.low_width) if move.hits else fmt.filler)
-        if not move.hits:
-            return fmt.filler_word
-        if not move.escapes:
-            return distance << 1 | move.negative
-        return (distance & (1 << fmt.low_width) - 1 | fmt.direct) << 1 | move.negative
+    def first_escaping(self, fillers: int, distance: int) -> int:
+        """Bit k: whether move k to a row's first visit escapes."""
+        if not self.format.escape_width:
+            return 0
+        return (1 << fillers + (self._entries[distance] >= 0)) - 1
 
-    def _advance(self, k: int, lane: Walker, move: Move, time: int) -> None:
-        lane.position += move.distance
-        if lane.position >= self.window.size:
-            lane.position += self.window.offset - self.window.size
-            if lane.ends_row:
-                self.collector.end(lane.row, k, time)
-                lane.row += 1
-                lane.element = 0
-        if move.hits:
-            lane.entered = True
-            lane.element += 1
-            lane.left -= 1
-            if lane.ends_row and not lane.done:
-                self._choose(k, lane, time + 1)
+    def crossing(self, position: int, fillers: int) -> int:
+        """Which move of an approach leaves the window's end, and with it the row before."""
+        return min(fillers, self._leaving(position) - 1)
 
-    def _choose(self, k: int, lane: Walker, time: int) -> None:
-        """Picks lane k's next row: the fewest fillers and waits, counting steps in which others of its group escape."""
-        group = self.format.group(k)
-        neighbours = [j for j in range(len(self.lanes)) if j != k and self.format.group(j) == group]
-        others = set[int]().union(*(self.wanted[j] for j in neighbours))
-        candidates = range(lane.row + 1, max(min(lane.row + 1 + self.choices, len(lane.rows) - 1), lane.row + 2))
-        plans = [(self._demand(lane, lane.rows[row], time, others), row) for row in candidates]
-        (_, wanted), row = min(plans, key=lambda plan: (plan[0][0], plan[1]))
-        lane.bring_forward(row)
-        self.wanted[k] = wanted
+    def _leaving(self, position: int) -> int:
+        """Fillers that lead out of the window."""
+        return -((position - self._size) // self._move)
 
-    def _demand(
-        self, lane: Walker, row: Sequence[tuple[int, int]], time: int, others: set[int]
-    ) -> tuple[int, set[int]]:
-        """Steps that a row would lose from ``time`` on, and those in which it would escape."""
-        lost, wanted = 0, set()
-        for move in self._moves(lane.position, row):
-            while move.escapes and time in others:
-                lost += 1
-                time += 1
-            if move.escapes:
-                wanted.add(time)
-            lost += not move.hits
-            time += 1
-        return lost, wanted
 
-    def _moves(self, position: int, row: Sequence[tuple[int, int]]) -> Iterator[Move]:
-        """The way through a row, from a position in the row before."""
-        gap = self.window.size - self.window.offset
-        for target, negative in row:
-            gap += target - position
-            hits = False
-            while not hits:
-                move = self._move(position, gap, negative)
-                yield move
-                hits = move.hits
-                gap -= move.distance
-                position += move.distance
-                if position >= self.window.size:
-                    position += self.window.offset - self.window.size
+def _codes(fmt: WordFormat) -> tuple[list[int], list[int]]:
+    """For each distance that can be said, the word's field for it and the escape, -1 if there is none."""
+    distance = np.arange(fmt.limit)
+    escapes = distance >= fmt.direct
+    fields = np.where(escapes, distance & (1 << fmt.low_width) - 1 | fmt.direct, distance)
+    entries = np.where(escapes, (distance >> fmt.low_width) % (1 << fmt.escape_width), -1)
+    return fields.tolist(), entries.tolist()

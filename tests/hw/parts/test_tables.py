@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from amaranth.hdl import signed, unsigned
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 
 from sterna.hw.parts.tables import (
     MAX_FRACTION,
+    MAX_STEPS,
+    ROWS_AT_ONCE,
     LevelTables,
     LineTables,
     ScoreTables,
@@ -125,6 +129,71 @@ def test_one_row_that_is_no_line_refuses_all() -> None:
     low, high = np.array([-10, -10]), np.array([10, 10])
     assert fit_line(np.array([[-2, 0, 2], [-9, -5, 8]]), low, high) is None
     assert fit_line(np.array([[-2, 0, 2], [-9, 0, 8]]), low, high) is not None
+
+
+def listed_line(levels: np.ndarray, low: int, high: int, fraction: int) -> tuple[int, int] | None:
+    """(start, step) of one row: every step that may fit is tried, and of those that do, the middle one is taken."""
+    one = 1 << fraction
+    inside = [k for k, level in enumerate(levels) if low < level <= high]
+    if not inside:
+        step = (high - low + 1) * one
+        return low * one - (int((levels <= low).sum()) - 1) * step, step
+    least, most = 1, (high - low + 2) * one
+    if len(inside) > 1:
+        rise, span = int(levels[inside[-1]] - levels[inside[0]]) * one, inside[-1] - inside[0]
+        least, most = max((rise - one) // span, 1), max((rise + one) // span + 1, 1)
+    steps = range(least, most + 1)
+    if len(steps) > MAX_STEPS:
+        steps = np.linspace(least, most, MAX_STEPS).astype(np.int64).tolist()
+    found = []
+    for step in steps:
+        begins = [(min(level - 1, high)) * one + 1 - k * step for k, level in enumerate(levels) if level > low]
+        ends = [max(level, low) * one - k * step for k, level in enumerate(levels) if level <= high]
+        if max(begins, default=min(ends)) <= min(ends, default=max(begins)):
+            found.append((int(min(ends, default=np.iinfo(np.int64).max)), step))
+    return found[len(found) // 2] if found else None
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(rounded_lines(), st.sampled_from([1, 100, 2000]))
+def test_lines_are_those_that_a_list_of_steps_gives(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray], wider: int
+) -> None:
+    levels, low, high = case
+    high = high + wider  # 2000: more steps than are tried
+    for fraction in range(3):
+        rows = [listed_line(*row, fraction) for row in zip(levels, low.tolist(), high.tolist(), strict=True)]
+        if None not in rows:
+            line = fit_line(levels, low, high)
+            assert line is not None
+            assert line.fraction == fraction
+            assert list(zip(line.start.tolist(), line.step.tolist(), strict=True)) == rows
+            return
+    line = fit_line(levels, low, high)
+    assert line is None or line.fraction > 2
+
+
+def test_more_rows_than_are_fitted_at_once() -> None:
+    rows = 2 * ROWS_AT_ONCE + 3
+    levels = np.arange(7) * np.arange(1, rows + 1)[:, None] - 20
+    low, high = np.full(rows, -900), np.full(rows, 900)
+    line = fit_line(levels, low, high)
+    assert line is not None
+    assert line.fraction == 0
+    assert (line.step == np.arange(1, rows + 1)).all()
+    levels[-1] = [-9, -5, 8, 9, 9, 9, 90]
+    assert fit_line(levels, low, high) is None
+
+
+def test_wide_layers_take_little_memory() -> None:
+    # 4,096 inputs of 8 bits; one level that sums reach may be on many lines, and the other row is on none
+    high = np.full(2, 4096 * 255)
+    levels = np.array([[-(1 << 30)] * 7 + [5] + [1 << 30] * 7, [*range(0, 14), 1 << 19]])
+    tracemalloc.start()
+    assert fit_line(levels, -high, high) is None
+    assert fit_line(levels[:1], -high, high) is not None
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
 
 
 def test_a_half_needs_a_fraction() -> None:

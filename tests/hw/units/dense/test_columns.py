@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bench import random_weights
@@ -15,6 +17,7 @@ from sterna.hw.units.dense.columns import (
     Window,
     carry_width,
     place_columns,
+    place_for_widths,
     walk_gaps,
 )
 
@@ -155,3 +158,30 @@ def test_the_vacant_position_of_strided_columns(beats: int) -> None:
     window = Window(address_width=5, offset=8, elements=2, stride=5, live=(True,) * beats)
     assert window.offset <= window.vacant < window.size
     assert {window.vacant, window.vacant + 1}.isdisjoint(window.positions().tolist())
+
+
+@pytest.mark.parametrize("elements", [1, 4])
+def test_widths_share_a_pass_and_give_what_each_alone_does(elements: int) -> None:
+    rng = np.random.default_rng(6)
+    density = np.where(np.arange(200) % 50 < 12, 0.5, 0.03)
+    weights = (rng.random((24, 200)) < density).astype(np.int8)
+    windows = place_for_widths(weights, elements=elements, run_widths=range(1, 9))
+    assert len({window.words for window in windows}) > 1
+    assert len({window.stride for window in windows}) > 1
+    assert windows == [place(weights, elements=elements, run_width=width) for width in range(1, 9)]
+
+
+@pytest.mark.parametrize("run_width", [1, 2, 3])
+def test_the_stride_is_the_cheapest(run_width: int) -> None:
+    from sterna.hw.units.dense.columns import ESCAPE_COST, _strides
+
+    rng = np.random.default_rng(run_width)
+    weights = (rng.random((20, 96)) < np.where(np.arange(96) % 48 < 16, 0.6, 0.05)).astype(np.int8)
+    window = place(weights, run_width=run_width)
+
+    def cost(stride: int) -> float:
+        gaps = walk_gaps(weights != 0, replace(window, stride=stride)) >> run_width
+        return float(np.count_nonzero(gaps == 1) * ESCAPE_COST + np.maximum(gaps - 1, 0).sum())
+
+    assert cost(window.stride) == pytest.approx(min(cost(stride) for stride in (1, *_strides(window.words))))
+    assert window.stride > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.hw.units.dense.columns import place_columns
-from sterna.hw.units.dense.schedule import Schedule, collect_order, compile_format, compile_schedule, deal_rows
+from sterna.hw.units.dense.schedule import (
+    ESCAPE_PRICE,
+    Schedule,
+    collect_order,
+    compile_format,
+    compile_schedule,
+    deal_rows,
+    expected_steps,
+    formats,
+    least_steps,
+)
 from sterna.hw.units.dense.walk import WordFormat
 
 FRAMES = 3
@@ -258,7 +269,67 @@ def test_the_same_matrix_gives_the_same_words() -> None:
     assert first.order == second.order
 
 
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.data())
+def test_formats_that_are_not_compiled_would_not_be_chosen(data: st.DataObject) -> None:
+    rows = data.draw(st.integers(1, 30))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    weights = random_weights(rng, rows, 60, data.draw(st.sampled_from([0.3, 0.8, 0.95])))
+    lanes = data.draw(st.integers(1, min(rows, 12)))
+    slack = data.draw(st.sampled_from([0.0, 0.005, 0.3]))
+    cases = formats(lanes, weights, elements=1, slack=slack)
+    tried = [compile_format(weights, fmt, window) for fmt, window in cases]
+    fewest = min(schedule.steps for schedule in tried)
+    near = [schedule for schedule in tried if schedule.steps <= fewest + max(fewest * slack, 1)]
+    costs = [(schedule.bits + ESCAPE_PRICE * schedule.format.memories, schedule.steps) for schedule in near]
+    chosen = compile_schedule(weights, lanes=lanes, slack=slack)
+    assert chosen.format == near[costs.index(min(costs))].format
+
+
+def test_index_words_wider_than_a_machine_word() -> None:
+    weights = random_weights(np.random.default_rng(2), 40, 300, 0.95)
+    schedule = compile_schedule(weights, lanes=33)
+    assert schedule.format.width > 64
+    check(weights, schedule)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(st.data())
+def test_no_schedule_takes_fewer_than_the_least_steps(data: st.DataObject) -> None:
+    rows, columns = data.draw(st.integers(1, 24)), data.draw(st.integers(1, 40))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    weights = random_weights(rng, rows, columns, data.draw(st.sampled_from([0.0, 0.3, 0.7, 0.9, 1.0])))
+    weights[rng.random(rows) < data.draw(st.sampled_from([0.0, 0.5]))] = 0
+    lanes, natural = data.draw(st.integers(1, rows)), data.draw(st.booleans())
+    schedule = compile_schedule(weights, lanes=lanes, natural=natural, slack=0.0)
+    assert least_steps(weights, lanes=lanes, natural=natural) <= schedule.steps
+
+
+def test_least_and_expected_steps_by_hand() -> None:
+    full = np.ones((12, 50), np.int8)
+    assert least_steps(full, lanes=4) == expected_steps(full, lanes=4) == 150
+    assert least_steps(full, lanes=5) == 120  # 600 weights of five lanes
+    assert expected_steps(full, lanes=5) == least_steps(full, lanes=5, natural=True) == 150  # two lanes have three rows
+    narrow = np.ones((40, 1), np.int8)
+    assert least_steps(narrow, lanes=8) == expected_steps(narrow, lanes=8) == 40  # a sum a step
+    uneven = np.zeros((6, 50), np.int8)
+    uneven[0] = 1
+    assert least_steps(uneven, lanes=3) == 51  # and one of the empty rows
+    assert least_steps(uneven, lanes=3, natural=True) == 51
+
+
+@pytest.mark.parametrize("natural", [False, True])
+@pytest.mark.parametrize("lanes", [1, 4, 16, 40])
+def test_expected_steps_are_near(lanes: int, natural: bool) -> None:
+    rng = np.random.default_rng(7)
+    zeros = 1 - 0.1 * rng.uniform(0.3, 1.7, (120, 1))
+    weights = np.where(rng.random((120, 400)) >= zeros, rng.choice(np.array([-1, 1], np.int8), (120, 400)), np.int8(0))
+    steps = compile_schedule(weights, lanes=lanes, natural=natural).steps
+    assert abs(expected_steps(weights, lanes=lanes, natural=natural) / steps - 1) < 0.03
+
+
 @pytest.mark.parametrize("lanes", [0, -1, 4])
-def test_lanes_out_of_range(lanes: int) -> None:
+@pytest.mark.parametrize("of", [compile_schedule, least_steps, expected_steps])
+def test_lanes_out_of_range(of: Callable[..., object], lanes: int) -> None:
     with pytest.raises(ValueError, match=rf"^lanes must be 1 to 3, the layer's rows, not {lanes}$"):
-        compile_schedule(np.ones((3, 2), np.int8), lanes=lanes)
+        of(np.ones((3, 2), np.int8), lanes=lanes)
