@@ -33,10 +33,10 @@ from common import PLAIN, parser, write
 from sterna.flow.gate_level import write_gates
 from sterna.flow.synth import synthesize
 from sterna.hw import AcceleratorConfig, generate
+from sterna.hw.config import ESCAPE_PRICE
 from sterna.hw.graph.lower import lower
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.plan import plan_dense
-from sterna.hw.units.dense.schedule import ESCAPE_PRICE
 from sterna.net import ActivationType, Linear, Network
 from sterna.sim.gate_level import GateLevelModel
 from sterna.sim.golden import GoldenModel

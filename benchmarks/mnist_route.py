@@ -19,8 +19,8 @@ from common import MODELS, PLAIN, parser, write
 
 from sterna.flow.synth import check_no_multiplier, synthesize
 from sterna.hw import AcceleratorConfig, generate
+from sterna.hw.config import ESCAPE_PRICE
 from sterna.hw.graph.plan import plan_accelerator
-from sterna.hw.units.dense.schedule import ESCAPE_PRICE
 from sterna.net import Network, load
 
 MODEL = "mnist-mlp-98"

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sterna.hw.units.dense.schedule import ESCAPE_PRICE, SLACK
 from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 MAX_ELEMENTS_PER_BEAT = 64
+#: Share of a layer's steps that may be given for fewer index bits.
+SLACK = 0.005
+#: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
+ESCAPE_PRICE = 384
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -29,13 +29,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.units.dense.columns import Window, place_for_widths, walk_gaps
 from sterna.hw.units.dense.lockstep import Pace, Walk
 from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
 from sterna.net.errors import InvalidValueError
 
-#: Share of a layer's steps that may be given for fewer index bits.
-SLACK = 0.005
 #: Rows that a lane chooses its next one from.
 CHOICES = 8
 #: Widest distance that is tried.
@@ -44,8 +43,6 @@ MAX_RUN_WIDTH = 10
 ESCAPE_WIDTHS = (2, 3, 4, 5)
 #: Formats that are tried by either estimate, and by how much one may be too low.
 MAX_TRIED, ESTIMATED = 10, 0.02
-#: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
-ESCAPE_PRICE = 384
 
 FrameT = TypeVar("FrameT", Walk, Pace)
 

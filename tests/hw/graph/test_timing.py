@@ -54,6 +54,23 @@ def test_two_hundred_random_networks(seed: int) -> None:
     check_interval(random_plan(seed))
 
 
+@pytest.mark.parametrize("seed", [*range(30), 117])
+def test_no_rate_is_lost(seed: int) -> None:
+    """A chain's interval is that of its slowest unit: its steps, its beats or its results."""
+    plan = random_plan(seed)
+    timing = compute_timing(plan)
+    assert timing.interval == max(unit.work.interval for unit in plan.units)
+    assert timing.unit_intervals == tuple(unit.work.interval for unit in plan.units)
+
+
+@pytest.mark.slow
+def test_four_hundred_random_chains_lose_no_rate() -> None:
+    for seed in range(400):
+        plan = random_plan(seed)
+        steady = find_steady(plan.units, plan.sources)
+        assert steady.interval == max(unit.work.interval for unit in plan.units), seed
+
+
 @pytest.mark.parametrize("seed", range(0, 60))
 def test_passing_frames_over_changes_nothing(seed: int) -> None:
     plan = random_plan(seed)

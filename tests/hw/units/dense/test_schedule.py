@@ -11,9 +11,9 @@ from bench import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sterna.hw.config import ESCAPE_PRICE
 from sterna.hw.units.dense.columns import place_columns
 from sterna.hw.units.dense.schedule import (
-    ESCAPE_PRICE,
     Schedule,
     collect_order,
     compile_format,
