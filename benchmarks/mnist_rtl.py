@@ -12,6 +12,7 @@ The exit status is 1 where a score or a cycle differs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import tempfile
@@ -35,10 +36,9 @@ from sterna.sim.rtl import RtlModel
 
 MODEL = "mnist-mlp-95"
 LANES = (8, 8, 1)
-FRAMES = 12
 
 
-def alone(unit: DensePlan, folder: Path) -> tuple[int, bool]:
+def alone(unit: DensePlan, folder: Path) -> tuple[float, bool]:
     """(measured interval of a unit emitted alone, whether its codes were right)."""
     layer = unit.layer
     # the offset that constant channels leave is a bias of the layer alone
@@ -46,12 +46,14 @@ def alone(unit: DensePlan, folder: Path) -> tuple[int, bool]:
     network = Network(input_shape=(layer.weights.shape[1],), input_type=layer.input_type, input_scale=1.0, nodes=[node])
     config = AcceleratorConfig(lanes=unit.schedule.lanes)
     plan = AcceleratorPlan(name="alone", network=network, config=config, units=(unit,), unit_names=(unit.name,))
-    (folder / "alone.v").write_text(emit_verilog(plan))
-    (folder / "alone.json").write_text(json.dumps(describe(plan)))
-    codes = np.random.default_rng(0).integers(
-        layer.input_type.min, layer.input_type.max + 1, size=(FRAMES, *network.input_shape)
-    )
+    text = emit_verilog(plan)
+    (folder / "alone.v").write_text(text, encoding="utf-8")
+    description = describe(plan, verilog_sha256=hashlib.sha256(text.encode()).hexdigest())
+    (folder / "alone.json").write_text(json.dumps(description), encoding="utf-8")
     rtl = RtlModel(folder)
+    codes = np.random.default_rng(0).integers(
+        layer.input_type.min, layer.input_type.max + 1, size=(rtl.frames_needed, *network.input_shape)
+    )
     results = rtl.predict(codes)
     assert rtl.interval_cycles is not None
     return rtl.interval_cycles, bool((results == GoldenModel(network).predict(codes)[:, list(unit.order)]).all())

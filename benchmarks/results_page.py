@@ -209,11 +209,16 @@ def dense(result: dict[str, Any]) -> str:
 def timing(result: dict[str, Any]) -> str:
     """Computed against measured cycles."""
     networks, models = result["random_networks"], result["models"]
+    left = result.get("not_measured", 0)
+    unknown = (
+        f" {left} intervals, which take more than {result['most_frames']} frames, were not measured." if left else ""
+    )
     return (
         "## Computed against measured cycles\n\n"
         f"{sum(n['equal'] for n in networks)} of {len(networks)} random networks of 1 to 4 layers, and "
         f"{sum(n['equal'] for n in models)} of {len(models)} committed ones: scores, latency and interval of the "
-        f"emitted Verilog ({result['simulator']}) equal to the golden model and to what the generator computed.\n"
+        f"emitted Verilog ({result['simulator']}) equal to the golden model and to what the generator "
+        f"computed.{unknown}\n"
     )
 
 

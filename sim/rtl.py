@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
@@ -179,8 +178,12 @@ class RtlModel:
             (run / "input.txt").write_bytes(streams.to_text(streams.pack(frames, source)))
             try:
                 self._run(simulation, run, len(frames))
-            finally:
+            except SimulationError as error:
                 self._keep_waves(run / self._waves_name)
+                if self._waves_path is None:
+                    raise
+                raise SimulationError(f"{error} (waves: {self._waves_path})") from None
+            self._keep_waves(run / self._waves_name)
             return self._read(run, len(frames))
 
     def _read(self, run: Path, frames: int) -> np.ndarray:
@@ -201,24 +204,18 @@ class RtlModel:
         return outputs
 
     def _keep_waves(self, recorded: Path) -> None:
-        """Moves waves out of the run's folder, to a name that nobody has yet."""
-        if not recorded.is_file():
-            return
-        folder = self._manifest.path.parent / "waves"
-        folder.mkdir(parents=True, exist_ok=True)
-        for k in itertools.count(1):
-            kept = folder / f"{self._manifest.name}-{self._level}{self._simulator.value}-{k}{recorded.suffix}"
-            try:
-                kept.touch(exist_ok=False)
-            except FileExistsError:
-                continue
+        """Moves waves, if there are any, out of the run's folder, to a name that nobody has yet."""
+        if recorded.is_file():
+            folder = self._manifest.path.parent / "waves"
+            folder.mkdir(parents=True, exist_ok=True)
+            stem = f"{self._manifest.name}-{self._level}{self._simulator.value}"
+            kept = _new_file(folder, stem, recorded.suffix)
             try:
                 shutil.move(recorded, kept)
             except BaseException:
-                kept.unlink(missing_ok=True)
+                kept.unlink()
                 raise
             self._waves_path = kept
-            return
 
     @property
     def _waves_name(self) -> str:
@@ -263,6 +260,18 @@ class RtlModel:
         ]
         bench = "sterna.sim.benches.harness"
         simulation.run(bench, test="stream", folder=run, plusargs=plusargs, seed=self._seed, what=manifest.name)
+
+
+def _new_file(folder: Path, stem: str, suffix: str) -> Path:
+    number = 1
+    while True:
+        path = folder / f"{stem}-{number}{suffix}"
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
 
 
 def _read_cycles(path: Path, frames: int) -> np.ndarray:

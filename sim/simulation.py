@@ -192,6 +192,7 @@ class Simulation:
         """Keeps other processes from the build, and removes what dead ones left."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._beside(_LOCK)):
+            shutil.rmtree(self._beside(".part"), ignore_errors=True)
             for path in self._folder.parent.iterdir():
                 if path.name.startswith(f"{self._folder.name}.run-"):
                     # Whoever made it holds its lock for as long as it lives.
@@ -206,7 +207,6 @@ class Simulation:
             return
         # Built aside and renamed, so that an interrupted build is never taken for a finished one.
         fresh = self._beside(".part")
-        shutil.rmtree(fresh, ignore_errors=True)
         try:
             if self._simulator is Simulator.VERILATOR and not can_make(self._folder):
                 with self._elsewhere() as folder:

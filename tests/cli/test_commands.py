@@ -170,12 +170,12 @@ def test_the_whole_way(model: Path, tmp_path: Path, sterna: Callable) -> None:
     folder, digest = tmp_path / "out", load(model).digest
     assert sterna("generate", model, "-o", folder).status == 0
 
-    codes = np.random.default_rng(1).integers(0, 4, (20, 8))
+    codes = np.random.default_rng(1).integers(0, 4, (100, 8))
     np.save(tmp_path / "x.npy", codes)
     simulated = sterna("simulate", folder, "--simulator", SIMULATOR, "--inputs", tmp_path / "x.npy", "--json")
     assert simulated.status == 0, simulated.err
     result = json.loads(simulated.out)
-    assert (result["network_digest"], result["frames"], result["equal"]) == (digest, 20, True)
+    assert (result["network_digest"], result["frames"], result["equal"]) == (digest, 100, True)
     assert result["latency_cycles"] == result["computed_latency_cycles"]
     assert result["interval_cycles"] == result["computed_interval_cycles"]
 
@@ -190,7 +190,7 @@ def test_the_whole_way(model: Path, tmp_path: Path, sterna: Callable) -> None:
     figures = json.loads(sterna("report", folder, "--json").out)
     assert figures["network_digest"] == digest
     assert figures["test_accuracy"] == 0.5
-    assert figures["simulation"]["frames"] == 20
+    assert figures["simulation"]["frames"] == 100
     (device,) = figures["devices"]
     assert device["images_per_second"] == round(report["clock"]["median_hz"] / result["interval_cycles"])
     table = sterna("report", folder)

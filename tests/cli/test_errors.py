@@ -134,6 +134,28 @@ def test_bad_input_array(codes: np.ndarray, reason: str, folder: Path, tmp_path:
     assert sorted(folder.iterdir()) == before
 
 
+def test_nothing_to_compare(folder: Path, tmp_path: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frames are not equal to anything: the result of an earlier simulation stays, and no simulator is needed."""
+    assert sterna("simulate", folder, "--simulator", SIMULATOR, "--limit", 2).status == 0
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    monkeypatch.setenv("PATH", "")
+    np.save(tmp_path / "x.npy", np.empty((0, 8), dtype=np.int64))
+    error = sterna("simulate", folder, "--simulator", "icarus", "--inputs", tmp_path / "x.npy").error
+    assert error == "small_net: there are no frames to compare; give at least one"
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_verilog_of_a_generation_that_was_stopped(folder: Path, sterna: Callable) -> None:
+    verilog = folder / "small_net.v"
+    verilog.write_bytes(verilog.read_bytes() + b"// another\n")
+    for command in ("simulate", "report"):
+        error = sterna(command, folder).error
+        assert error.startswith(
+            f"{folder / 'small_net.json'}: small_net.v beside it is not the Verilog that it describes"
+        )
+        assert error.endswith("generate the Verilog again")
+
+
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
 def test_bad_input_file(content: bytes, folder: Path, tmp_path: Path, sterna: Callable) -> None:
     (tmp_path / "x.npy").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Networks drawn at random, and an accelerator's bench, for the tests of whole chains."""
+"""Accelerators drawn at random, and an accelerator's bench, for the tests of whole chains."""
 
 from __future__ import annotations
 
@@ -6,48 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bench import Port, Record, drive, random_codes, random_weights
+from bench import Port, Record, drive, random_codes
 
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.accelerator import Accelerator, byte_width
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
-from sterna.net import ActivationType, Linear, Network, Requantization, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
-
-
-def random_requantize(rng: np.random.Generator, rows: int, output: ActivationType) -> Requantization:
-    if rng.random() < 0.5:
-        shift = rng.integers(0, 5, rows) if rng.random() < 0.5 else np.full(rows, 2)
-        return ShiftRound(output=output, bias=rng.integers(-20, 20, rows), shift=shift)
-    return Thresholds(output=output, levels=np.sort(rng.integers(-40, 40, (rows, (1 << output.width) - 1)), axis=1))
-
-
-def random_network(rng: np.random.Generator, *, layers: int, widest: int = 30) -> Network:
-    """1 to 4 dense layers of all sorts."""
-    sizes = rng.integers(1, widest + 1, layers + 1)
-    code = ActivationType(int(rng.integers(1, 9)), bool(rng.integers(2)))
-    nodes = []
-    for k in range(layers):
-        rows, columns = int(sizes[k + 1]), int(sizes[k])
-        zeros = rng.choice([0.0, 0.5, 0.7, 0.7, 0.9, 1.0])
-        last = k == layers - 1
-        output = ActivationType(int(rng.integers(1, 5)), bool(rng.integers(2)))
-        nodes.append(
-            Linear(
-                name=f"fc{k}",
-                weights=random_weights(rng, rows, columns, float(zeros)),
-                bias=rng.integers(-9, 10, rows) if rng.random() < 0.6 else None,
-                requantize=None if last and rng.random() < 0.7 else random_requantize(rng, rows, output),
-            )
-        )
-    return Network(input_shape=(int(sizes[0]),), input_type=code, input_scale=1.0, nodes=nodes)
+from sterna.sim.random_networks import random_dense_network
 
 
 def random_plan(seed: int) -> AcceleratorPlan:
     """An accelerator of all sorts."""
     rng = np.random.default_rng(seed)
-    network = random_network(rng, layers=1 + seed % 4)
+    network = random_dense_network(rng, sizes=rng.integers(1, 31, 2 + seed % 4).tolist())
     elements = min(1 << int(rng.integers(3)), 1 << (network.input_shape[0].bit_length() - 1))
     lanes = [int(rng.integers(1, min(len(layer.weights), 9) + 1)) for layer in lower(network)]
     config = AcceleratorConfig(

@@ -184,6 +184,32 @@ def test_wrong_timing(
     assert str(caught.value) == message
 
 
+def test_settled_too_early(tiny: Tiny, tiny_network: Network, frames: np.ndarray, any_simulator: Simulator) -> None:
+    """Verilog that takes every second cycle at first: where that is no part of the steady state, all is as computed."""
+    old = "assign i__ready = ~full;\n  assign o__valid = full;\n\n"
+    new = (
+        "reg [5:0] age = 0; always @(posedge clk) if (age != 63) age <= age + 1;\n"
+        "  assign i__ready = ~full & (age == 63 | age[0]);\n  assign o__valid = full;\n\n"
+    )
+    many = np.concatenate([frames, frames])
+    directory = tiny(old, new)
+    model = RtlModel(directory, simulator=any_simulator)
+    model.predict(many)
+    slow = int(np.flatnonzero(model.intervals != 7)[-1]) + 1
+    assert 1 < slow < 15
+
+    def settled(frames: int) -> Callable[[dict], object]:
+        timing = {**TIMING, "latency_cycles": model.latency_cycles, "settled_frames": frames}
+        return lambda manifest: manifest.update(timing=timing)
+
+    compare(tiny_network, tiny(old, new, fields=settled(slow)), many, simulator=any_simulator).check()
+    report = compare(tiny_network, tiny(old, new, fields=settled(slow - 1)), many, simulator=any_simulator)
+    with pytest.raises(
+        MismatchError, match=f"; frame {slow} ends .* cycles after frame {slow - 1}, but 7 were computed"
+    ):
+        report.check()
+
+
 @pytest.mark.parametrize("shape", [(0, 4), (0,), (0, 9)])
 def test_nothing_is_no_comparison(
     tiny: Tiny, tiny_network: Network, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
