@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from common import MODELS, parser, write
 
-from sterna.cli.simulate import test_set
+from sterna.cli.frames import test_set
 from sterna.hw import AcceleratorConfig, generate
 from sterna.hw.emit.generate import describe, emit_verilog
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
