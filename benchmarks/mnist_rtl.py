@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from common import MODELS, parser, write
 
-from sterna.cli.simulate import test_set
+from sterna.cli.frames import test_set
 from sterna.hw import AcceleratorConfig, generate
 from sterna.hw.emit.describe import describe
 from sterna.hw.emit.verilog import emit_verilog

@@ -42,7 +42,7 @@ def load_codes(path: Path) -> np.ndarray:
         # NumPy parses the header as Python, which fails in many ways on a hostile one.
         except (ValueError, TypeError, SyntaxError, EOFError, MemoryError, RecursionError, OverflowError) as error:
             raise InvalidValueError(
-                f"{path}: not a whole .npy file of numbers: {error or type(error).__name__}"
+                f"{path}: not a whole .npy file of numbers: {str(error) or type(error).__name__}"
             ) from None
     if codes.size == 0:
         raise InvalidValueError(f"{path}: there are no frames in it: its shape is {codes.shape}")

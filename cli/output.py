@@ -35,8 +35,8 @@ __all__ = [
 #: What frames a second are.
 BLOCK_ALONE = "clock / interval, of the block alone, without pins"
 
-# Tables in a file or a pipe are not cut at 80 columns.
-_PLAIN_WIDTH = 160
+# In a file or a pipe, no path is broken at the end of a terminal's line: the longest path has so many characters.
+_PLAIN_WIDTH = 4096
 # A step that takes longer is announced where there is no terminal.
 _PATIENCE_SECONDS = 3.0
 

@@ -125,7 +125,7 @@ def _is_made(path: Path) -> bool:
 
 
 def _replaced(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    if old.get("verilog_sha256") == new["verilog_sha256"] and old.get("config") == new["config"]:
+    if all(old.get(field) == new[field] for field in ("verilog_sha256", "network_digest", "config")):
         return None
     source = "" if old.get("network_digest") == new["network_digest"] else " from another network"
     config = old.get("config")

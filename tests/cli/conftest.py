@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from sterna.cli.app import run
+from sterna.hw import AcceleratorConfig, generate
 from sterna.net import ActivationType, Linear, Network, Thresholds
 from sterna.net.file import save
 
@@ -22,10 +24,10 @@ class Outcome:
 
     @property
     def error(self) -> str:
-        """The one line of a failure; what took long may have been announced before it."""
+        """The one line of a failure; what took long, or should be known, may have been said before it."""
         assert self.status == 1
         *before, last = self.err.splitlines()
-        assert all(line.endswith(" ...") for line in before)
+        assert all(line.endswith(" ...") or line.startswith("note: ") for line in before)
         assert last.startswith("sterna: ")
         return last.removeprefix("sterna: ")
 
@@ -69,3 +71,23 @@ def model(tmp_path: Path) -> Path:
     path = tmp_path / "small-net.safetensors"
     save(network(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def _generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
+    generate(network(), folder, config=AcceleratorConfig(name="small_net"))
+    save(network(), folder / "small_net.safetensors")
+    return folder
+
+
+@pytest.fixture
+def folder(_generated: Path, tmp_path: Path) -> Path:
+    """What `sterna generate` makes of :func:`model`, with no options."""
+    return Path(shutil.copytree(_generated, tmp_path / "out"))
+
+
+@pytest.fixture
+def other() -> Network:
+    """Another network, of the same shape."""
+    return network(seed=2)

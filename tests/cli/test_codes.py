@@ -341,7 +341,9 @@ def test_a_failure_leaves_the_old_picture(
 @pytest.mark.parametrize("bits", [1, 17, -3])
 def test_bits_out_of_range(bits: int, weights: Path, sterna: Callable) -> None:
     error = sterna("codes", weights, "--quantize", bits).error
-    assert error == f"--quantize must be an integer from 2 to 16, not {bits}"
+    assert error == (
+        f"Invalid value for '--quantize': BITS must be an integer from 2 to 16, not {bits}; see `sterna codes --help`"
+    )
 
 
 def test_a_network_is_not_quantized(model: Path, sterna: Callable) -> None:

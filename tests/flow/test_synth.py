@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from sterna.flow import synth
 from sterna.flow.devices import Family, Resource
 from sterna.flow.netlist import TOP, Resources
 from sterna.flow.synth import DoesNotFit, SynthesisReport, check_no_multiplier, synthesize
-from sterna.net.errors import ToolError
+from sterna.net.errors import InvalidTypeError, ToolError
 
 DESIGNS = Path(__file__).parent / "designs"
 
@@ -147,3 +148,64 @@ def test_digest_comes_from_the_file_beside(tmp_path: Path) -> None:
     (tmp_path / "multiply.json").write_text(json.dumps({"network_digest": "abc"}))
     report = synthesize(tmp_path / "multiply.v", top="multiply", device="25f", out_dir=tmp_path / "synth")
     assert report.network_digest == "abc"
+
+
+@pytest.mark.parametrize("digest", ["[1]", "{", "3", '{"name": 1}'])
+def test_no_digest_beside(digest: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(digest)
+    assert synth._digest_beside(tmp_path / "a.v") is None
+
+
+def test_seeds_of_a_wrong_kind(tmp_path: Path) -> None:
+    with pytest.raises(InvalidTypeError, match=r"^seeds must be integers, not \[1\.5\]$"):
+        run("two_units", "up5k", tmp_path / "out", seeds=(1.5,))
+
+
+@pytest.mark.parametrize("freq", [0, -1, 999.0, 1.1e10, float("nan"), float("inf")])
+def test_bad_freq(freq: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^freq must be from 1000 to 1e\+10 Hz, not "):
+        run("two_units", "up5k", tmp_path / "out", freq=freq)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tool_that_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOSYS", "true")
+    with pytest.raises(
+        ToolError, match=r"^a tool ended well, but the file mapped\.json that it was to write is missing; "
+    ):
+        run("two_units", "up5k", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_whatever_ends_it_nothing_is_left(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, cwd: Path, **options: object) -> None:
+        (cwd / "mapped.json").write_text("{")
+        raise error
+
+    monkeypatch.setattr(synth, "run_tool", stopped)
+    with pytest.raises(type(error)):
+        run("two_units", "up5k", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_moves_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report never lies beside netlists of another run, whenever the run is stopped."""
+    (tmp_path / "report.json").write_text("old")
+    moved = []
+
+    def watched(source: Path, target: Path) -> None:
+        assert not (tmp_path / "report.json").exists()
+        moved.append(target.name)
+        replace_file(source, target)
+
+    replace_file = synth.os.replace
+    monkeypatch.setattr(synth.os, "replace", watched)
+    with synth._staging(tmp_path) as work:
+        (work / "report.json").write_text("new")
+        for number in range(20):
+            (work / f"{number}.json").write_text("new")
+    assert len(moved) == 21
+    assert moved[-1] == "report.json"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from sterna.flow import toolchain
-from sterna.flow.toolchain import Tool, find_tool, run_tool, tool_version
+from sterna.flow.toolchain import Run, Tool, find_tool, run_tool, run_tools, tool_version
 from sterna.net.errors import ToolError
 
 
@@ -49,3 +50,83 @@ def test_failure_carries_the_tools_error(tmp_path: Path) -> None:
 def test_versions_are_short() -> None:
     assert tool_version(Tool.YOSYS).startswith("Yosys 0.")
     assert tool_version(Tool.NEXTPNR_ICE40).startswith("nextpnr-0.")
+
+
+@pytest.mark.parametrize("value", ['"/usr/bin/yosys', "  "])
+def test_variable_that_is_no_command(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOSYS", value)
+    with pytest.raises(ToolError, match=r"^the variable YOSYS holds '.*; correct or unset it$"):
+        find_tool(Tool.YOSYS)
+
+
+# A tool that writes "ID.started", makes a temporary file, and ends as its second word says.
+TOOL = """
+import os, pathlib, sys, tempfile, time
+name, end = sys.argv[1:]
+tempfile.mkdtemp(prefix="of-a-tool-")
+pathlib.Path(name + ".started").write_text(str(os.getpid()))
+if end == "fail":
+    print("ERROR: no way")
+    sys.exit(3)
+if end == "wait":
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run :data:`TOOL` in, as Yosys."""
+    script = tmp_path / "tool.py"
+    script.write_text(TOOL)
+    monkeypatch.setenv("YOSYS", f"{sys.executable} {script}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    work = tmp_path / "work"
+    work.mkdir()
+    return work
+
+
+def runs(*words: str) -> list[Run]:
+    return [Run(arguments=[str(k), word], log=f"{k}.log") for k, word in enumerate(words)]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def started(work: Path) -> list[str]:
+    return sorted(path.stem for path in work.glob("*.started"))
+
+
+def test_several_runs(tool: Path) -> None:
+    run_tools(Tool.YOSYS, runs("end", "end", "end"), cwd=tool, at_once=2)
+    names = ["0.log", "0.started", "1.log", "1.started", "2.log", "2.started"]
+    assert sorted(path.name for path in tool.iterdir()) == names
+
+
+def test_a_failure_ends_the_others(tool: Path) -> None:
+    with pytest.raises(ToolError, match=r"failed: ERROR: no way$"):
+        run_tools(Tool.YOSYS, runs("wait", "fail", "end"), cwd=tool, at_once=2)
+    assert "2" not in started(tool)
+    for path in tool.glob("*.started"):
+        assert not is_running(int(path.read_text()))
+    assert not [path for path in tool.iterdir() if path.suffix not in (".log", ".started")]
+
+
+def test_ctrl_c_ends_them_all(tool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(seconds: float) -> None:
+        if len(started(tool)) == 2 and all(path.read_text() for path in tool.glob("*.started")):
+            raise KeyboardInterrupt
+        time_sleep(seconds)
+
+    time_sleep = toolchain.time.sleep
+    monkeypatch.setattr(toolchain.time, "sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_tools(Tool.YOSYS, runs("wait", "wait", "wait"), cwd=tool, at_once=2)
+    assert started(tool) == ["0", "1"]
+    for path in tool.glob("*.started"):
+        assert not is_running(int(path.read_text()))
+    assert sorted(path.name for path in tool.iterdir()) == ["0.log", "0.started", "1.log", "1.started"]
