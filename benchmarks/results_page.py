@@ -74,7 +74,7 @@ def digits(result: dict[str, Any]) -> str:
         + f"\n`sterna demo` trains by `digits-demo`, seed 1; `digits-mlp` made the committed network. All "
         f"{result['test_images']} test images. Other processors add in another order, and the same seed then gives "
         f"another network: this one's torch used {result['capability']}, and seed 1 was trained again with its "
-        f"instructions held to {held}. A user's accuracy is one more draw from this range.\n"
+        f"instructions held to {held}. A user's accuracy is one more draw like these.\n"
     )
 
 
@@ -233,9 +233,9 @@ def speed(result: dict[str, Any]) -> str:
 
 
 SECTIONS = {
-    "digits_seeds": digits,
     "mnist_accuracy": accuracy,
     "committed": training_page.committed,
+    "digits_seeds": digits,
     "training_study": training_page.study,
     "model_size": training_page.sizes,
     "lane_balance": training_page.balance,

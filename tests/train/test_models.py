@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from sterna.net.errors import InvalidValueError
 from sterna.train import models
 from sterna.train.layers import AddLayer, HiddenLayer, ScoreLayer, SumPool, TernaryConv2d, TernaryLinear
 from sterna.train.models import Requantize, TernaryNetwork, build
@@ -212,3 +213,22 @@ def test_held_shifts(requantize: Requantize) -> None:
     model(images(20) * 100)
     after = [torch.as_tensor(getattr(part, "shift", getattr(part, "shifts", None))) for part in held]
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("topology", ["5-6", "3C2-MP2-5-3"])
+def test_the_weights_of_all_layers_count_for_the_limit(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = sum(layer.weight.numel() for layer in models.ternary_layers(make(topology, (1, 5, 5))))
+    monkeypatch.setattr(models, "MOST_WEIGHTS", count)
+    make(topology, (1, 5, 5))
+    monkeypatch.setattr(models, "MOST_WEIGHTS", count - 1)
+    with pytest.raises(InvalidValueError, match=rf"^topology: more than {count - 1} weights, with \d+ in one layer$"):
+        make(topology, (1, 5, 5))
+
+
+def test_the_values_of_a_layer_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for topology, values in (("3C2", 48), ("7-48", 48)):
+        monkeypatch.setattr(models, "MOST_VALUES", values)
+        make(topology, (1, 5, 5))
+        monkeypatch.setattr(models, "MOST_VALUES", values - 1)
+        with pytest.raises(InvalidValueError, match=r"^topology: a layer with 48 outputs an image, more than 47$"):
+            make(topology, (1, 5, 5))

@@ -407,10 +407,12 @@ def test_a_kill_while_a_run_resumes_leaves_the_log_whole(
         run(recipe, folder, device="cpu", checkpoint_seconds=0, on_epoch=stop_after(2))
     before = (folder / "log.jsonl").read_bytes()
 
-    def killed(path: Path, text: str) -> None:
-        raise StopHere
+    def killed(self: Path, text: str, **options: Any) -> None:
+        self.write_bytes(b"" if "log.jsonl" in self.name else text.encode())
+        if "log.jsonl" in self.name:
+            raise StopHere
 
-    monkeypatch.setattr(Path, "write_text", lambda *arguments, **options: killed(Path(), ""))
+    monkeypatch.setattr(Path, "write_text", killed)
     with pytest.raises(StopHere):
         run(recipe, folder, device="cpu")
     assert (folder / "log.jsonl").read_bytes() == before
@@ -471,7 +473,6 @@ def test_devices_that_cannot_be_used(device: str, recipe: Path, tmp_path: Path) 
     [
         ("4C3-MP2-6C5", "a kernel of 5 does not fit into maps of 3 x 3"),
         ("65536-65536", "more than 67108864 weights, with 4294967296 in one layer"),
-        ("8192-8192", "more than 67108864 weights, with 67108864 in one layer"),  # together
         ("20000C1", "a layer with 1280000 outputs an image, more than 1048576"),
         ("8C3p65536", "a layer with 137451536672 outputs an image, more than 1048576"),
     ],
