@@ -20,6 +20,7 @@ from training_page import draw_study
 
 BENCHMARKS = (
     "golden_speed",
+    "schedule_speed",
     "mnist_accuracy",
     "training_study",
     "lane_balance",
