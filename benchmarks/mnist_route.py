@@ -25,7 +25,7 @@ from sterna.net import Network, load
 
 MODEL = "mnist-mlp-98"
 # device, lanes of each layer, input elements a beat, price of a stream of escapes
-CASES = [("up5k", (4, 2, 1), 1, ESCAPE_PRICE), ("25f", (16, 6, 3), 4, ESCAPE_PRICE), ("25f", (16, 6, 3), 4, PLAIN)]
+CASES = [("up5k", (4, 2, 1), 1, ESCAPE_PRICE), ("25f", (16, 9, 4), 4, ESCAPE_PRICE), ("25f", (16, 9, 4), 4, PLAIN)]
 
 
 def place(

@@ -232,6 +232,29 @@ def speed(result: dict[str, Any]) -> str:
     return "## The golden model\n\n" + table(["network", "images", "best run", "must"], rows)
 
 
+def schedules(result: dict[str, Any]) -> str:
+    """How long schedules take to compile."""
+    shapes = list(dict.fromkeys((row["rows"], row["columns"]) for row in result["random"]))
+    lanes = list(dict.fromkeys(row["lanes"] for row in result["random"]))
+    seconds = {(row["rows"], row["columns"], row["lanes"]): row["seconds"] for row in result["random"]}
+    rows = [[f"{r} × {c}", *(f"{seconds[r, c, k]:.2f} s" for k in lanes)] for r, c in shapes]
+    header = ["rows × columns", *(f"{k} lanes" for k in lanes)]
+
+    def errors(name: str) -> str:
+        found = [abs(row["error"]) for row in result[name]]
+        return f"{percent(sum(found) / len(found))} on average, {percent(max(found))} at most"
+
+    slowest = max(row["expected_seconds"] for row in result["random"] + result["layers"])
+    return (
+        "## Compiling schedules\n\n"
+        + table(header, rows)
+        + f"\nCPU time, random matrices with {percent(result['zeros'], 0)} zeros, best of "
+        f"{len(result['random'][0]['all_seconds'])}. Must: 5 s, aim: 1 s for 1024 × 1024 on 16 lanes. Expected steps, "
+        f"which take {slowest * 1000:.0f} ms at most, are off by {errors('random')} for these, and by "
+        f"{errors('layers')} for the committed networks' dense layers on 1 to 32 lanes.\n"
+    )
+
+
 SECTIONS = {
     "mnist_accuracy": accuracy,
     "committed": training_page.committed,
@@ -246,6 +269,7 @@ SECTIONS = {
     "index_decoders": index_page.decoders,
     "timing_exact": timing,
     "golden_speed": speed,
+    "schedule_speed": schedules,
     "codes_study": codes_page.study,
     "codes_speed": codes_page.speed,
 }

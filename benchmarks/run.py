@@ -21,6 +21,7 @@ from training_page import draw_study
 BENCHMARKS = (
     "golden_speed",
     "digits_seeds",
+    "schedule_speed",
     "mnist_accuracy",
     "training_study",
     "lane_balance",
