@@ -20,6 +20,7 @@ from sterna.net.errors import ToolError
 __all__ = ["Run", "Tool", "find_tool", "run_tool", "run_tools", "tool_version"]
 
 _LOOK_SECONDS = 0.02  # between two looks at processes
+_FULL_BYTES = 65536  # with fewer left, no tool gets far
 
 
 class Tool(enum.Enum):
@@ -145,7 +146,9 @@ def _check(name: str, status: int, log: Path) -> None:
     if status:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line.strip()]
-        reason = errors[-1].strip() if errors else f"exit status {status}"
+        # A tool cannot say that the disk is full, where what it says goes to that disk.
+        silent = "the disk is full" if shutil.disk_usage(log.parent).free < _FULL_BYTES else f"exit status {status}"
+        reason = errors[-1].strip() if errors else silent
         raise ToolError(f"{name} failed: {reason}")
 
 

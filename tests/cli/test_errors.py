@@ -371,3 +371,12 @@ def test_output_that_does_not_arrive(model: Path) -> None:
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "sterna: the disk is full\n")
+
+
+def test_amaranth_finds_no_yosys(
+    model: Path, tmp_path: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMARANTH_USE_YOSYS", "none")
+    error = sterna("generate", model, "-o", tmp_path / "out").error
+    assert error.startswith("the Yosys that Amaranth writes Verilog with failed: The AMARANTH_USE_YOSYS environment ")
+    assert not (tmp_path / "out").exists()

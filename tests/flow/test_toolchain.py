@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -130,3 +131,13 @@ def test_ctrl_c_ends_them_all(tool: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for path in tool.glob("*.started"):
         assert not is_running(int(path.read_text()))
     assert sorted(path.name for path in tool.iterdir()) == ["0.log", "0.started", "1.log", "1.started"]
+
+
+def test_a_tool_that_fails_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOSYS", "false")
+    with pytest.raises(ToolError, match=r"^false failed: exit status 1$"):
+        run_tool(Tool.YOSYS, [], cwd=tmp_path, log="log")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(toolchain.shutil, "disk_usage", lambda path: usage._replace(free=100))
+    with pytest.raises(ToolError, match=r"^false failed: the disk is full$"):
+        run_tool(Tool.YOSYS, [], cwd=tmp_path, log="log")
