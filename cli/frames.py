@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from sterna.cli.options import naming
 from sterna.net.errors import InvalidValueError
@@ -21,9 +20,7 @@ _MOST_CODES = 2**28  # random ones, which are held in memory: 2 GiB
 
 
 def load_codes(path: Path) -> np.ndarray:
-    """The array of numbers in a ``.npy`` file, at least one frame. Nothing is unpickled.
-
-    No more is read or reserved than the file holds, whatever its header says.
+    """The array of numbers in a ``.npy`` file, at least one frame; see :func:`sterna.net.arrays.load_array`.
 
     Raises
     ------
@@ -34,36 +31,12 @@ def load_codes(path: Path) -> np.ndarray:
     """
     import numpy as np
 
-    with open(path, "rb") as file:
-        try:
-            _check_header(file)
-            file.seek(0)
-            codes = np.asarray(np.lib.format.read_array(file, allow_pickle=False))
-        # NumPy parses the header as Python, which fails in many ways on a hostile one.
-        except (ValueError, TypeError, SyntaxError, EOFError, MemoryError, RecursionError, OverflowError) as error:
-            raise InvalidValueError(
-                f"{path}: not a whole .npy file of numbers: {str(error) or type(error).__name__}"
-            ) from None
+    from sterna.net.arrays import load_array
+
+    codes = load_array(path)
     if codes.size == 0:
         raise InvalidValueError(f"{path}: there are no frames in it: its shape is {codes.shape}")
     return np.atleast_1d(codes)
-
-
-def _check_header(file: IO[bytes]) -> None:
-    import numpy as np
-
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(file)
-    if version not in readers:  # later ones are for records with names beyond Latin
-        raise InvalidValueError(f"arrays of numbers are of version 1 or 2, not {version[0]}")
-    shape, _, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise InvalidValueError("it holds Python objects, which are not loaded")
-    if any(size < 0 for size in shape):
-        raise InvalidValueError(f"its shape is {shape}")
-    wanted, found = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
-    if wanted > found:
-        raise InvalidValueError(f"an array of shape {shape} takes {wanted} bytes, and there are {found}")
 
 
 def random_codes(network: Network, count: int, seed: int) -> np.ndarray:

@@ -171,8 +171,9 @@ def _parse(head: bytes) -> _Header:
                 "ignore"
             )  # a header of Python 2 is read too, and a damaged one may look like anything
             version = np.lib.format.read_magic(stream)
-            reader = _READERS.get(version)  # version 3 is for names of fields that are not ASCII
-            shape, fortran, dtype = reader(stream) if reader else ((), False, np.dtype(object))
+            if version not in _READERS:  # version 3 is for names of fields
+                raise ValueError(f"its version is {version}, and versions 1 and 2 are read")
+            shape, fortran, dtype = _READERS[version](stream)
     except Exception as error:  # NumPy evaluates the header as Python: no list of what that may raise is complete
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InvalidValueError(f"not a whole .npy file: {reason}") from None

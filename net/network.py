@@ -77,7 +77,7 @@ class Network(Immutable):
             for name in inputs:
                 if name not in shapes:
                     raise InvalidValueError(
-                        f"input '{name}' of node '{node.name}' is neither 'input' nor an earlier node"
+                        f"input {shown(name)} of node '{node.name}' is neither 'input' nor an earlier node"
                     )
             if node.name in shapes:
                 raise InvalidValueError(f"two nodes are named '{node.name}'")

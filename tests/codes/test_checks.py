@@ -129,3 +129,21 @@ def test_wrong_kinds_of_arrays():
         remade(coded, shape=(-1, 4))
     with pytest.raises(ValueError, match=r"^code cer has no array 'mask'$"):
         remade(coded, {"mask": u8()})
+
+
+ONE_VALUE = {"values": np.zeros(1, dtype=np.int8), "codes": np.zeros(0, dtype=np.uint8)}
+
+
+@pytest.mark.parametrize("shape", [(65536, 65536), (2**32 - 1, 2)])
+def test_elements_are_counted_in_32_bits(shape):
+    """Decoded, the matrix would have them all, however little is stored."""
+    message = rf"^matrix must have fewer than 2\^32 elements, not the shape \({shape[0]}, {shape[1]}\)$"
+    with pytest.raises(ValueError, match=message):
+        Packed(shape=shape, dtype=np.dtype("int8"), arrays=ONE_VALUE, parameters={"bits": 0})
+    with pytest.raises(ValueError, match=message):
+        Packed.encode(np.broadcast_to(np.int8(0), shape))
+
+
+def test_the_largest_matrix():
+    coded = Packed(shape=(65535, 65537), dtype=np.dtype("int8"), arrays=ONE_VALUE, parameters={"bits": 0})
+    assert coded.storage().bits == 8

@@ -1,5 +1,7 @@
 """Products computed in the code: exact, by NumPy and compiled, against Python's own numbers."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -261,3 +263,25 @@ def _deal_bmi2():
     from sterna.codes.kernels import deposit_bmi2
 
     return njit(lambda source, mask: deposit_bmi2(source, mask))
+
+
+def test_kernels_compile_where_nothing_can_be_written(tmp_path):
+    """No home, and an installation of somebody else's: numba has no folder for its cache. Files stand for folders that
+    cannot be made, since nothing is closed to root."""
+    kernels = products.kernels()
+    shutil.copy(kernels.__file__, tmp_path / "kernels.py")
+    (tmp_path / "__pycache__").touch()
+    closed = str(tmp_path / "__pycache__" / "home")
+    environment = {**os.environ, "HOME": closed, "XDG_CACHE_HOME": closed, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    code = (
+        "import numpy, kernels; from sterna.codes.products import frozen; out = numpy.zeros(2, int); "
+        "kernels.dense(frozen(numpy.arange(6).reshape(2, 3)), frozen(numpy.ones(3, int)), out); "
+        "print(out.tolist(), kernels.dense.stats.cache_path)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[3, 12] None\n"
+    assert done.stderr == ""
+    assert kernels.dense.stats.cache_path is not None
