@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from stat import S_ISREG
 from typing import IO, Any
 
 import numpy as np
 
 from sterna.net.checks import check_finite, naming, shown
-from sterna.net.container import in_file
+from sterna.net.container import in_file, is_special
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 MAX_BYTES = 1 << 34  # of a file's arrays together: 16 GiB
@@ -51,8 +50,8 @@ def load_array(path: str | os.PathLike[str]) -> np.ndarray:
         If the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file, in_file(path):
-        array = _read(file, _file_size(file))
+    with in_file(path), _open(path) as file:
+        array = _read(file, os.fstat(file.fileno()).st_size)
         if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
             raise InvalidTypeError(f"must hold integers, or floats of 16, 32 or 64 bits, not {array.dtype}")
         if array.dtype.kind == "f":
@@ -74,8 +73,7 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         If the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file, in_file(path):
-        _file_size(file)
+    with in_file(path), _open(path) as file:
         if not zipfile.is_zipfile(file):
             raise InvalidValueError("not a whole .npz file, which numpy.savez writes: one array a layer")
         file.seek(0)
@@ -84,11 +82,10 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         return {name: _unpack(archive, member, name) for name, member in _check_members(archive).items()}
 
 
-def _file_size(file: IO[bytes]) -> int:
-    status = os.fstat(file.fileno())
-    if not S_ISREG(status.st_mode):
+def _open(path: Path) -> IO[bytes]:
+    if is_special(path):
         raise InvalidValueError("not a regular file")
-    return status.st_size
+    return path.open("rb")
 
 
 @contextmanager
@@ -178,7 +175,7 @@ def _parse(head: bytes) -> _Header:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InvalidValueError(f"not a whole .npy file: {reason}") from None
     if dtype.hasobject or dtype.names or not dtype.itemsize:
-        raise InvalidValueError("holds Python objects or named fields, which are not loaded: save arrays of numbers")
+        raise InvalidValueError("holds Python objects or named fields: save arrays of numbers")
     if len(shape) > _MOST_AXES or any(type(side) is not int or side < 0 for side in shape):
         raise InvalidValueError(f"its shape must be up to {_MOST_AXES} sizes, not {shown(shape)}")
     if math.prod(max(side, 1) for side in shape) * dtype.itemsize > MAX_BYTES:

@@ -26,6 +26,11 @@ class FileFormatError(InvalidValueError):
     """A file that is not of the wanted format or of a version that is known; the message names file and field."""
 
 
+def is_special(path: Path) -> bool:
+    """Whether there is something that is neither a file nor a folder: a device, or a pipe, which may wait for ever."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 @contextmanager
 def in_file(path: Path) -> Iterator[None]:
     """Makes what the checks in its block raise a :exc:`FileFormatError`, with the file's name in front.
@@ -46,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
     one that ends wins. A link stays, and what it points at is replaced. The mode is that of a new file. What is neither
     a file nor a folder, as a pipe or ``/dev/null``, cannot be replaced, and is written to itself.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if is_special(path):
         yield path
         return
     target = Path(os.path.realpath(path))
@@ -109,9 +114,9 @@ class StoredTensors:
         """The tensor; :exc:`ValueError` if NumPy has no such type, or cannot hold the shape."""
         try:
             return np.asarray(self._file.get_tensor(name))
-        except (TypeError, AttributeError, SafetensorError):  # NumPy has no such name, or safetensors does not know it
+        except (TypeError, AttributeError):  # so safetensors looks for a type that NumPy has not
             raise InvalidValueError(f"tensor {shown(name)} is of type {self.dtype(name)}, which NumPy lacks") from None
-        except ValueError as error:  # a side of 0 beside one beyond all limits
+        except (ValueError, SafetensorError) as error:  # as for a side of 0 beside one beyond all limits
             raise InvalidValueError(f"tensor {shown(name)} is no array: {error}") from None
 
 
@@ -139,8 +144,10 @@ def open_container(
     :exc:`OSError`
         If it cannot be read.
     """
-    path.open("rb").close()  # names a missing or unreadable file better than safe_open does
     with in_file(path):
+        if is_special(path):
+            raise InvalidValueError("not a regular file")
+        path.open("rb").close()  # names a missing or unreadable file better than safe_open does
         try:
             opened = safe_open(path, framework="numpy")
         except SafetensorError as error:

@@ -358,7 +358,7 @@ def test_a_network_is_not_quantized(model: Path, sterna: Callable) -> None:
         ({"a": np.array([[1, np.nan]])}, (), "array 'a': matrix must be finite, not nan at [0, 1]"),
         ({"a": np.ones(3)}, (), "none of its 1 arrays has two dimensions or more: no weights"),
         ({"a": np.zeros((0, 3))}, (), "there are no weights in it"),
-        ({"a": np.array([[{}]])}, (), "array 'a' holds Python objects, which are not loaded: save arrays of numbers"),
+        ({"a": np.array([[{}]])}, (), "array 'a': holds Python objects or named fields: save arrays of numbers"),
     ],
 )
 def test_wrong_arrays(

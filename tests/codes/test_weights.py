@@ -52,7 +52,7 @@ def test_matrices(tmp_path: Path) -> None:
         ({"a": np.array([[1, np.inf]])}, "array 'a': matrix must be finite, not inf at [0, 1]"),
         (
             {"a": np.array([[None]])},
-            "array 'a': holds Python objects or named fields, which are not loaded: save arrays of numbers",
+            "array 'a': holds Python objects or named fields: save arrays of numbers",
         ),
     ],
 )

@@ -161,7 +161,7 @@ def stored(path: Path, entry: dict[str, Any], data: bytes) -> Path:
         ("BF16", [1], 2, r"tensor 'a' is of type BF16, which NumPy lacks"),
         ("F8_E4M3", [1], 1, r"tensor 'a' is of type F8_E4M3, which NumPy lacks"),
         ("F4", [2], 1, r"tensor 'a' is of type F4, which NumPy lacks"),
-        ("F6_E2M3", [4], 3, r"tensor 'a' is of type F6_E2M3, which NumPy lacks"),
+        ("F6_E2M3", [4], 3, r"tensor 'a' is no array: .*F6_E2M3"),
         ("I8", [0, 2**63], 0, r"tensor 'a' is no array: .*"),
         ("I8", [0, 2**40, 2**40], 0, r"tensor 'a' is no array: .*"),
         ("I8", [1] * 70, 1, r"tensor 'a' is no array: .*"),
@@ -183,3 +183,11 @@ def test_tensors(tmp_path: Path) -> None:
         assert {name: tensors.dtype(name) for name in tensors.names} == {"a": "I32", "b": "F64"}
         assert tensors.read("a").tolist() == [0, 1, 2]
         assert tensors.read("b").item() == 1.5
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody writes to it."""
+    os.mkfifo(tmp_path / "pipe")
+    opened = open_container(tmp_path / "pipe", "key", versions=(1,), what="x")
+    with pytest.raises(FileFormatError, match=r"pipe: not a regular file$"), opened:
+        pass
