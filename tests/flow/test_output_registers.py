@@ -21,7 +21,7 @@ from sterna.net import ActivationType, Linear, Network, Thresholds
 from sterna.sim.errors import SimulationError
 from sterna.sim.gate_level import GateLevelModel
 from sterna.sim.golden import GoldenModel
-from sterna.sim.simulators import Simulator, environment
+from sterna.sim.simulators import Simulator, find
 from sterna.sim.stalls import RandomStall
 
 DESIGNS = Path(__file__).parent / "designs"
@@ -212,7 +212,7 @@ def test_every_width(tmp_path: Path) -> None:
     (tmp_path / "rtl.v").write_text(text)
     ram = resources.files("sterna.sim") / "primitives" / "dp16kd.v"
     sources = [tmp_path / "rtl.v", DESIGNS / "memories_bench.v", Path(str(ram))]
-    path = environment(Simulator.ICARUS)
+    path = find(Simulator.ICARUS).environment
     for modules, name in ((before, "before.v"), (after, "after.v")):
         verilog = gates(modules, "memories", tmp_path, name)
         subprocess.run(
