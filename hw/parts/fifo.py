@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -69,15 +69,19 @@ class ResultFifo(wiring.Component):
         storage: Memory = Memory(shape=self._shape, depth=self._depth, init=[], attrs=NO_COLLISION)
         m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port()
-        move = Signal()
+        move, some = Signal(), Signal()
         m.d.comb += [
             write.en.eq(self.i_valid),
             write.data.eq(self.i_data),
-            move.eq(self.level.any() & (~self.o.valid | self.o.ready)),
+            move.eq(some & (~self.o.valid | self.o.ready)),
             read.en.eq(move),
             self.o.payload.eq(read.data),
         ]
-        m.d.sync += self.level.eq(self.level + self.i_valid - move)
+        # `some` says that the level is not 0, and the level's adder does not wait for `move`: whether the reader is ready
+        # comes late, from another unit
+        m.d.sync += some.eq(self.i_valid | (self.level > 1) | some & ~move)
+        with m.If(self.i_valid ^ move):
+            m.d.sync += self.level.eq(self.level + Mux(self.i_valid, 1, -1))
         with m.If(self.i_valid):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(move):
