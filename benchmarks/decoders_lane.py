@@ -37,12 +37,12 @@ class LaneFront(Lane):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        position, adds, plus, first = self._walk(m, *self._distance(m))
+        place = self._walk(m, self._decode(m))
         m.d.comb += [
-            self.found.address.eq(position),
-            self.found.valid.eq(adds),
-            self.found.negative.eq(~plus),
-            self.found.begins.eq(first),
+            self.found.address.eq(place.position),
+            self.found.valid.eq(place.adds),
+            self.found.negative.eq(~place.plus),
+            self.found.begins.eq(place.first),
         ]
         return m
 

@@ -79,11 +79,12 @@ def make(model: Path, folder: Path, config: AcceleratorConfig) -> tuple[Manifest
     """
     from sterna.hw import generate
     from sterna.hw.config import identifier
+    from sterna.hw.graph.names import module_name
     from sterna.net.file import load, save
     from sterna.sim.manifest import Manifest
 
     network = load(model)
-    name = config.name or identifier(model.stem)
+    name = config.name or module_name(identifier(model.stem), given=False)
     old = _check_place(folder, name, model)
     with writable_cache():
         path = generate(network, folder, config=replace(config, name=name))

@@ -77,7 +77,7 @@ class ResultFifo(wiring.Component):
             read.en.eq(move),
             self.o.payload.eq(read.data),
         ]
-        # `some` says that the level is not 0, and the level's adder does not wait for `move`: whether the reader is ready
+        # `some` says that the level is not 0. The level's adder does not wait for `move`: whether the reader is ready
         # comes late, from another unit
         m.d.sync += some.eq(self.i_valid | (self.level > 1) | some & ~move)
         with m.If(self.i_valid ^ move):

@@ -114,12 +114,11 @@ def test_weights_that_are_not_ternary(model: Path, tmp_path: Path, sterna: Calla
 @pytest.mark.parametrize(
     ("codes", "reason"),
     [
-        (np.array([[0.0] * 7 + [np.nan]]), "input must be integer codes"),
+        (np.array([[0.0] * 7 + [0.5]]), "input must be integer codes"),
         (np.full((1, 8), 4), "input codes must be 0 to 3 (u2)"),
         (np.zeros((3, 7), dtype=np.int64), "input must have shape (batch, 8), not (3, 7)"),
         (np.zeros(8, dtype=np.int64), "input must have shape (batch, 8), not (8,): add a batch axis in front"),
         (np.array(3), "input must have shape (batch, 8), not (1,)"),
-        (np.array([["a"] * 8]), "input must be integer codes, not <U1"),
     ],
 )
 def test_bad_input_array(codes: np.ndarray, reason: str, folder: Path, tmp_path: Path, sterna: Callable) -> None:
@@ -137,7 +136,7 @@ def test_nothing_to_compare(folder: Path, tmp_path: Path, sterna: Callable, monk
     monkeypatch.setenv("PATH", "")
     np.save(tmp_path / "x.npy", np.empty((0, 8), dtype=np.int64))
     error = sterna("simulate", folder, "--simulator", "icarus", "--inputs", tmp_path / "x.npy").error
-    assert error == "small_net: there are no frames to compare; give at least one"
+    assert error == f"{tmp_path / 'x.npy'}: there are no frames in it: its shape is (0, 8)"
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
@@ -204,7 +203,7 @@ def test_too_large_for_the_device(tmp_path: Path, sterna: Callable) -> None:
     assert sterna("generate", tmp_path / "large.safetensors", "-o", folder, "--lanes", 40).status == 0
     before = sorted(folder.iterdir())
     error = sterna("synth", folder, "--device", "up5k").error
-    assert error.startswith("large does not fit: it needs ")
+    assert error.startswith("large_ does not fit: it needs ")  # `large` is a word of Verilog
     assert error.endswith(" of 30 RAM blocks of up5k; choose a larger device, fewer lanes or a smaller network")
     assert sorted(folder.iterdir()) == before
 

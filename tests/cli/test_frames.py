@@ -21,30 +21,24 @@ def npy(shape: str, *, descr: str = "'<i8'", order: str = "False", data: bytes =
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    "content",
     [
-        (b"", "EOF"),
-        (b"no array", "the magic string is not correct"),
-        (b"\x93NUMPY\x01\x00", "EOF"),
-        (b"\x93NUMPY\x09\x00", "arrays of numbers are of version 1 or 2, not 9"),
-        (npy("(1000000000000000, 8)"), "takes 64000000000000000 bytes, and there are 0"),
-        (npy("(1" + "0" * 30 + ", 8)"), "bytes, and there are 0"),
-        (npy("(0, 1" + "0" * 30 + ")"), "too large"),
-        (npy("(3, 8)", data=bytes(191)), "an array of shape (3, 8) takes 192 bytes, and there are 191"),
-        (npy("(-1, 8)"), "its shape is (-1, 8)"),
-        (npy("(1, 8)", descr="'|O'", data=bytes(64)), "it holds Python objects, which are not loaded"),
-        (npy("(1, 8)", descr="-" * 9000 + "1"), ""),
-        (npy("(1, 8)", descr="[" * 150 + "]" * 150), ""),
-        (npy("(1, 8)", descr="'zz'"), "descr is not a valid dtype"),
+        b"",
+        b"no array",
+        b"\x93NUMPY\x01\x00",
+        npy("(1000000000000000, 8)"),
+        npy("(3, 8)", data=bytes(191)),
+        npy("(1, 8)", descr="'|O'", data=bytes(64)),
+        npy("(1, 8)", descr="[" * 150 + "]" * 150),
     ],
 )
-def test_hostile_file(content: bytes, reason: str, folder: Path, tmp_path: Path, sterna: Callable) -> None:
+def test_hostile_file(content: bytes, folder: Path, tmp_path: Path, sterna: Callable) -> None:
+    """One line that names the file (tests/net/test_arrays.py has the reasons), and nothing is touched."""
     (tmp_path / "x.npy").write_bytes(content)
     before = sorted(folder.rglob("*"))
     error = sterna("simulate", folder, "--inputs", tmp_path / "x.npy").error
-    assert error.startswith(f"{tmp_path / 'x.npy'}: not a whole .npy file of numbers: ")
-    assert not error.endswith(": ")
-    assert reason in error
+    assert error.startswith(f"{tmp_path / 'x.npy'}: ")
+    assert len(error) > len(f"{tmp_path / 'x.npy'}: ")
     assert sorted(folder.rglob("*")) == before
 
 
@@ -54,7 +48,7 @@ def test_whole_file(order: str, dtype: str, tmp_path: Path) -> None:
     codes = np.arange(24, dtype=dtype).reshape(3, 8)
     np.save(tmp_path / "x.npy", np.asarray(codes, order=order))
     loaded = load_codes(tmp_path / "x.npy")
-    assert loaded.dtype == codes.dtype
+    assert loaded.dtype == codes.dtype.newbyteorder("=")
     np.testing.assert_array_equal(loaded, codes)
 
 

@@ -59,7 +59,7 @@ def test_every_command_prints_paths_as_they_are(model: Path, tmp_path: Path, ste
     outcome = sterna("simulate", path, "-o", folder, "--simulator", SIMULATOR, "--limit", 2, "--waves")
     assert outcome.status == 0, outcome.err
     assert f"note: using {folder / 'top.json'}, made with default options\n" in outcome.err
-    assert str(folder / "sim_build") in outcome.out
+    assert str(folder / "waves") in outcome.out
     outcome = sterna("report", folder)
     assert outcome.status == 0, outcome.err
     for command in (("synth", "--device", "up5k"), ("simulate",), ("report",), ("plot",)):

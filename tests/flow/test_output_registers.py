@@ -254,10 +254,10 @@ def accelerator(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path
     ]
     network = Network(input_shape=(160,), input_type=ActivationType(8, False), input_scale=1.0, nodes=nodes)
     folder = tmp_path_factory.mktemp("accelerator")
-    path = generate(network, folder, config=AcceleratorConfig(lanes=(4, 1), escape_price=0, name="small"))
+    path = generate(network, folder, config=AcceleratorConfig(lanes=(4, 1), escape_price=0, name="two_layers"))
     frames = rng.integers(0, 256, (12, 160))
     frames[0], frames[1] = 0, 255
-    return network, path, mapped(path.with_suffix(".v"), "small", folder), frames
+    return network, path, mapped(path.with_suffix(".v"), "two_layers", folder), frames
 
 
 @pytest.mark.synth
@@ -269,9 +269,9 @@ def test_gate_level(accelerator: tuple[Network, Path, Netlist, np.ndarray]) -> N
     assert {"fc1.core.index", "fc1.core.lane_0.buffer", "fc1.core.lane_3.buffer"} <= units
     assert any("requantizer" in unit for unit in units)
     expected = GoldenModel(network).predict(frames)
-    unfolded = GateLevelModel(path, gates(before, "small", path.parent, "before.v"), simulator="icarus")
+    unfolded = GateLevelModel(path, gates(before, "two_layers", path.parent, "before.v"), simulator="icarus")
     np.testing.assert_array_equal(unfolded.predict(frames[:3]), expected[:3])
-    model = GateLevelModel(path, gates(after, "small", path.parent, "after.v"), simulator="icarus")
+    model = GateLevelModel(path, gates(after, "two_layers", path.parent, "after.v"), simulator="icarus")
     many = np.resize(frames, (model.frames_needed, 160))
     np.testing.assert_array_equal(model.predict(many), np.resize(expected, (len(many), 10)))
     assert model.interval is not None
@@ -290,15 +290,15 @@ def test_gate_level(accelerator: tuple[Network, Path, Netlist, np.ndarray]) -> N
 def without(what: str, before: Netlist) -> Netlist:
     """A netlist folded wrongly: the flip-flops stay, or the RAMs get no register."""
     after, _ = fold_output_registers(before)
-    rams = [cell for cell in after["small"]["cells"].values() if cell["type"] == "DP16KD"]
+    rams = [cell for cell in after["two_layers"]["cells"].values() if cell["type"] == "DP16KD"]
     if what == "registers":
         for ram in rams:
             ram["parameters"].update(REGMODE_A="NOREG", REGMODE_B="NOREG")
         return after
     wrong = copy.deepcopy(before)
-    for name, ram in wrong["small"]["cells"].items():
+    for name, ram in wrong["two_layers"]["cells"].items():
         if ram["type"] == "DP16KD":
-            ram["parameters"] = after["small"]["cells"][name]["parameters"]
+            ram["parameters"] = after["two_layers"]["cells"][name]["parameters"]
     return wrong
 
 
@@ -306,7 +306,7 @@ def without(what: str, before: Netlist) -> Netlist:
 @pytest.mark.parametrize("what", ["removal", "registers"])
 def test_gate_level_sees_a_wrong_fold(what: str, accelerator: tuple[Network, Path, Netlist, np.ndarray]) -> None:
     network, path, before, frames = accelerator
-    wrong = gates(without(what, before), "small", path.parent, f"{what}.v")
+    wrong = gates(without(what, before), "two_layers", path.parent, f"{what}.v")
     try:
         scores = GateLevelModel(path, wrong, simulator="icarus").predict(frames[:2])
     except SimulationError:

@@ -162,7 +162,7 @@ def test_shifts_are_held_in_the_stages_that_are_chosen_from(
 def test_divergence_is_said_once_it_is_logged(
     make_recipe: Callable[..., Recipe], tiny_data: DataSet, tmp_path: Path
 ) -> None:
-    recipe = make_recipe(training={"epochs": 4, "learning_rate": 1e30})
+    recipe = make_recipe(training={"epochs": 4, "learning_rate": 1e18})
     trainer = Trainer(recipe=recipe, data=tiny_data, seed=3, group=ALONE, folder=tmp_path, checkpoint_seconds=0)
     with pytest.raises(DivergedError, match=r"^tiny: the loss became (nan|inf) in epoch 1; lower the learning rates$"):
         trainer.run(resume=False)

@@ -154,7 +154,7 @@ def test_runs_without_a_network_say_why(tmp_path: Path, method: str) -> None:
     path.write_text(text(method=method))
     result = run(path, folder, device="cpu")
     assert {path.name for path in folder.iterdir()} == {
-        "recipe.json", "log.jsonl", "results.json", "checkpoint.safetensors",
+        "recipe.json", "log.jsonl", "results.json", "checkpoint.safetensors", LOCK_NAME,
     }  # fmt: skip
     assert (result.network, result.model_path) == (None, None)
     assert result.refusal is not None
