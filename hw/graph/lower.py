@@ -63,7 +63,7 @@ def lower(network: Network) -> list[Layer]:
     vertices[-1].kept = np.arange(vertices[-1].lowering.channels)
     for vertex, reader in reversed(list(itertools.pairwise(vertices))):
         read = reader.read(vertex.lowering.channels)
-        kept = [c for c in range(len(read)) if read[c] and c not in vertex.constants]
+        kept = [c for c in range(len(read)) if read[c]]  # what was folded is not
         if not kept:
             kept = [0]
             if 0 in vertex.constants:

@@ -97,6 +97,7 @@ class _Snapshot:
     bases : what these are relative to, by unit.
     taken : last transfer over each channel.
     margins, late : of each channel, in that frame alone.
+    waited : whether each unit's input decided about anything in that frame.
     output : last output transfer.
     """
 
@@ -106,6 +107,7 @@ class _Snapshot:
     taken: tuple[int, ...]
     margins: tuple[int, ...]
     late: tuple[int, ...]
+    waited: tuple[bool, ...]
     output: int
 
     @property
@@ -159,6 +161,8 @@ class _Graph:
         self.frame += 1
         for channel, _ in self._channels:
             channel.watch()
+        for work in self._works:
+            work.waited = False
         for channel, beats in self._inputs:
             for _ in range(beats):
                 channel.offer(0)
@@ -181,6 +185,7 @@ class _Graph:
             taken=tuple(channel.last for channel, _ in self._channels),
             margins=tuple(channel.margin for channel, _ in self._channels),
             late=tuple(channel.late for channel, _ in self._channels),
+            waited=tuple(work.waited for work in self._works),
             output=self._output.last,
         )
 
@@ -199,7 +204,8 @@ class _Graph:
         periods = None
         for (_, reader), move, margin in zip(self._channels, moves, margins, strict=True):
             closing = drifts[reader] - move  # by which the reader is later, each period
-            if closing < 0 or (closing and margin < 0):
+            waited = any(snapshot.waited[reader] for snapshot in snapshots[1:])
+            if closing < 0 or (closing and (margin < 0 or waited)):
                 return 0
             if closing:
                 left = margin // closing

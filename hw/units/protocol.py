@@ -63,7 +63,15 @@ class Work:
 
 
 class Clockwork(Protocol):
-    """A unit's timing, while frames run through it."""
+    """A unit's timing, while frames run through it.
+
+    Attributes
+    ----------
+    waited : bool
+        Set where an input that came late has decided about anything.
+    """
+
+    waited: bool
 
     def processes(self) -> Sequence[Process]:
         """What says when beats are offered and taken."""

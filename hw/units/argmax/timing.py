@@ -17,6 +17,7 @@ class ArgmaxClockwork:
     indices: Channel
     count: int
     marks: Sequence[Marks] = ()
+    waited: bool = True
 
     def processes(self) -> Sequence[Process]:
         return [self._compare()]
@@ -35,6 +36,7 @@ class ArgmaxClockwork:
             self.scores.ready(free, self.count)
             frame += 1
             yield self.scores, frame * self.count
+            self.waited = True
             self.indices.offer(self.scores.last + ARGMAX_LATENCY)
             yield self.indices, frame
             free = self.indices.last

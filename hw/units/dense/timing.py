@@ -37,6 +37,7 @@ class DenseClockwork:
     results: Channel
     accepted: Marks = field(default_factory=Marks)
     released: Marks = field(default_factory=Marks)
+    waited: bool = False
     last_issue: int = -1
     last_take: int = -1
     last_pop: int = -1
@@ -83,7 +84,9 @@ class DenseClockwork:
         for frame in itertools.count():
             yield self.accepted, frame + 1
             # ACCEPT_TO_ISSUE is at least the one cycle that separates a frame's first step from the last one's
-            step, time = -1, max(self.accepted.last + ACCEPT_TO_ISSUE - 1, self.last_issue)
+            there = self.accepted.last + ACCEPT_TO_ISSUE - 1
+            self.waited |= there > self.last_issue
+            step, time = -1, max(there, self.last_issue)
             complete: dict[int, int] = {}
             taken = 0
             for cause, k in causes:

@@ -7,6 +7,7 @@ import pytest
 from bench import S4, U4, linear_network, random_weights
 
 from sterna.hw.config import AcceleratorConfig
+from sterna.hw.graph.lanes import _fewest
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.hw.graph.timing import compute_timing
 from sterna.hw.units.dense.plan import plan_dense
@@ -65,6 +66,15 @@ def test_the_fewest_lanes_that_reach_a_rate() -> None:
     ones = linear_network(np.ones((8, 20), np.int8))
     for fps, lanes in ((1e6 / 160, 1), (1e6 / 159, 2), (1e6 / 80, 2), (1e6 / 79, 3), (1e6 / 20, 8)):
         assert lanes_of(plan_accelerator(ones, AcceleratorConfig(fps=fps, clock_hz=1e6))) == [lanes]
+
+
+def test_bisection_finds_the_fewest() -> None:
+    """The first guess follows the steps and is too high: 4 lanes, where 3 just reach the target."""
+    table = {1: 100, 2: 90, 3: 50, 4: 49, 5: 20}
+    assert _fewest(table.__getitem__, 50, 1, 5) == 3
+    assert _fewest(table.__getitem__, 49, 1, 5) == 4
+    assert _fewest(table.__getitem__, 19, 1, 5) is None
+    assert _fewest(table.__getitem__, 100, 1, 5) == 1
 
 
 def test_orders_are_permuted_into_the_next_layer() -> None:

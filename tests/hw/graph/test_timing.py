@@ -12,8 +12,11 @@ from networks import check_accelerator, random_frames, random_plan
 
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
-from sterna.hw.graph.timing import compute_timing, find_steady, transfer_times
+from sterna.hw.graph.timing import _Graph, compute_timing, find_steady, transfer_times
 from sterna.net import Linear, Network, ShiftRound
+
+#: Seeds of plans of which frames can be passed over.
+PASSING = [7, 41, 111, 179, 299, 385]
 
 
 def check(plan: AcceleratorPlan, *, frames: int = 20) -> None:
@@ -69,6 +72,36 @@ def test_four_hundred_random_chains_lose_no_rate() -> None:
         plan = random_plan(seed)
         steady = find_steady(plan.units, plan.sources)
         assert steady.interval == max(unit.work.interval for unit in plan.units), seed
+
+
+def pass_over(plan: AcceleratorPlan, frames: int) -> tuple[int, _Graph]:
+    """Runs frames until some can be passed over; how many periods were, and where that leads."""
+    graph = _Graph(plan.units, plan.sources)
+    snapshots, seen = [], {}
+    for _ in range(frames):
+        graph.run_frame()
+        snapshots.append(graph.snapshot())
+        shape = snapshots[-1].shape
+        if shape in seen and (periods := graph.pass_over(snapshots[seen[shape] :])):
+            return periods, graph
+        seen[shape] = len(snapshots) - 1
+    return 0, graph
+
+
+@pytest.mark.parametrize("seed", PASSING)
+def test_frames_that_are_passed_over_lead_where_run_ones_do(seed: int) -> None:
+    plan = random_plan(seed)
+    periods, passed = pass_over(plan, 120)
+    assert periods > 0
+    run = _Graph(plan.units, plan.sources)
+    for _ in range(passed.frame + 1):
+        run.run_frame()
+    assert run.snapshot().state == passed.snapshot().state
+
+
+def test_late_input_is_not_passed_over() -> None:
+    """A unit that waited for its input in a period may do otherwise in the next one, though its own times repeat."""
+    assert pass_over(random_plan(39), 120)[0] == 0
 
 
 @pytest.mark.parametrize("seed", range(0, 60))
