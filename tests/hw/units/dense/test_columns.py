@@ -185,3 +185,22 @@ def test_the_stride_is_the_cheapest(run_width: int) -> None:
 
     assert cost(window.stride) == pytest.approx(min(cost(stride) for stride in (1, *_strides(window.words))))
     assert window.stride > 1
+
+
+def test_a_stride_that_saves_little_is_not_taken() -> None:
+    from sterna.hw.units.dense.columns import ESCAPE_COST, _strides
+
+    refused = 0
+    for seed in range(8):
+        weights = (np.random.default_rng(seed).random((40, 96)) < 0.12).astype(np.int8)
+        window = place(weights, run_width=3)
+
+        def cost(stride: int, weights: np.ndarray = weights, window: Window = window) -> float:
+            gaps = walk_gaps(weights != 0, replace(window, stride=stride)) >> 3
+            return float(np.count_nonzero(gaps == 1) * ESCAPE_COST + np.maximum(gaps - 1, 0).sum())
+
+        saved = cost(1) - min(cost(stride) for stride in _strides(window.words))
+        worth = saved > WORTH * np.count_nonzero(weights)
+        assert (window.stride > 1) == worth
+        refused += not worth and saved > 0
+    assert refused > 0
