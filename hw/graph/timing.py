@@ -152,9 +152,9 @@ class _Graph:
             for process in work.processes():
                 kernel.start(process)
 
-    def log_output(self, times: list[int]) -> None:
-        """The time of every output transfer goes to a list from now on."""
-        self._output.log = times
+    def log(self, inputs: list[int], outputs: list[int]) -> None:
+        """The time of every input and output transfer goes to these lists from now on."""
+        self._inputs[0][0].log, self._output.log = inputs, outputs
 
     def run_frame(self) -> None:
         """One more frame."""
@@ -277,14 +277,15 @@ def _repeats_behind(snapshots: Sequence[_Snapshot]) -> int | None:
     return None
 
 
-def transfer_times(units: Sequence[Unit], sources: Sequence[Sequence[int]], frames: int) -> list[int]:
-    """The cycle of every output transfer of the first frames, the first input transfer being in cycle 0."""
+def transfer_times(units: Sequence[Unit], sources: Sequence[Sequence[int]], frames: int) -> tuple[list[int], list[int]]:
+    """The cycles of every input and of every output transfer of the first frames; the first one is 0."""
     graph = _Graph(units, sources)
-    times: list[int] = []
-    graph.log_output(times)
+    inputs: list[int] = []
+    outputs: list[int] = []
+    graph.log(inputs, outputs)
     for _ in range(frames):
         graph.run_frame()
-    return times
+    return inputs, outputs
 
 
 def compute_timing(plan: AcceleratorPlan) -> Timing:
