@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from bench import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,24 @@ def test_the_walk_is_what_one_step_by_step_gives(data: st.DataObject) -> None:
     assert (walked.entry, walked.steps) == (plain.entry, len(plain.words))
     assert walked.collector.ends == [plain.ends[key] for key in plain.sequence]
     assert walked.collector.taken == [plain.taken[key] for key in plain.sequence]
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_lanes_that_wait_for_each_other(seed: int) -> None:
+    """Many lanes share one stream of escapes, and short words need many: plans are put off all the time."""
+    rng = np.random.default_rng(seed)
+    weights = random_weights(rng, 50, 240, float(rng.choice([0.85, 0.93])))
+    fmt = WordFormat(lanes=int(rng.integers(4, 9)), run_width=3, escape_width=3)
+    window = place_columns(weights, elements=1, run_width=fmt.run_width)
+    dealt = deal_rows(np.count_nonzero(weights, axis=1).tolist(), fmt.lanes)
+    held = [lane + 1 for lane in range(fmt.lanes)]
+    walked = Walk(fmt, Ways(fmt, window, Targets.of(weights, window)), dealt, held=held, choices=8)
+    walked.run()
+    plain = PlainWalk(fmt, window, dealt, plain_targets(weights, window), held=held, choices=8)
+    plain.run()
+    assert walked.order == [lane.order for lane in plain.lanes]
+    assert steps(walked) == plain.words
+    assert walked.escapes == plain.escapes
 
 
 def test_without_escapes_long_gaps_take_fillers_of_any_lane() -> None:

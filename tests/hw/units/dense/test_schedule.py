@@ -333,3 +333,15 @@ def test_expected_steps_are_near(lanes: int, natural: bool) -> None:
 def test_lanes_out_of_range(of: Callable[..., object], lanes: int) -> None:
     with pytest.raises(ValueError, match=rf"^lanes must be 1 to 3, the layer's rows, not {lanes}$"):
         of(np.ones((3, 2), np.int8), lanes=lanes)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_no_format_takes_fewer_steps_than_its_bound(groups: int) -> None:
+    """Short words escape often: where groups escape at once, the bound follows the escapes of one."""
+    from sterna.hw.units.dense.schedule import _Compiler
+
+    weights = random_weights(np.random.default_rng(groups), 16, 120, 0.95)
+    fmt = WordFormat(lanes=4, run_width=2, escape_width=5, groups=groups)
+    compiler = _Compiler(weights, natural=False, choices=8)
+    window = place_columns(weights, elements=1, run_width=fmt.run_width)
+    assert compiler.least_steps(fmt, window) <= compiler.compile(fmt, window).steps
