@@ -19,6 +19,9 @@ from sterna.cli.target import make
 
 __all__ = ["demo"]
 
+#: Lanes of each layer: so few that a UP5K has the RAM blocks for them.
+_LANES = 4
+
 
 def demo(
     recipe: Annotated[
@@ -53,7 +56,7 @@ def demo(
     with steps() as progress, writable_cache():
         progress("generating Verilog")
         folder = output / "accelerator"
-        manifest, _ = make(model_path, folder, AcceleratorConfig())
+        manifest, _ = make(model_path, folder, AcceleratorConfig(lanes=_LANES))
         codes, labels = test_set(network, dataset)
         progress(f"simulating all {len(codes)} test images against the golden model")
         measure(network, manifest, codes, labels, dataset=dataset)["report"].check()
