@@ -201,8 +201,9 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # both flags are registered beside the counter, so that no comparison stands before the fetch
+        # all flags are registered beside the counter, so that no comparison stands before the fetch or behind a stall
         entering = Signal(init=1)
+        entered = Signal(init=self._entry == 1)  # the step is the last that leads into the frame
         last = Signal(init=self._steps == 1)
         m.d.comb += [
             self.issue.eq(self.waiting & ~self.stall),
@@ -214,9 +215,9 @@ class Sequencer(wiring.Component):
                 m.d.sync += [
                     self.step.eq(self.step + 1),
                     last.eq(self.step == self._steps - 2),
+                    entered.eq(last if self._entry == 1 else self.step == self._entry - 2),
+                    entering.eq(last | entering & ~entered),
                 ]
-                with m.If(self.step == self._entry - 1):
-                    m.d.sync += entering.eq(0)
                 with m.If(last):
-                    m.d.sync += [self.step.eq(0), entering.eq(1)]
+                    m.d.sync += self.step.eq(0)
         return m
