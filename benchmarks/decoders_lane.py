@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Const, Module, Signal, unsigned
 from amaranth.lib.memory import Memory
 from decoders import FILL, Decoder, Found
 
+from sterna.hw.index.escapes import Escapes
+from sterna.hw.index.schedule import Schedule
+from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.rom import delay
-from sterna.hw.units.dense.escapes import Escapes
 from sterna.hw.units.dense.lane import Lane
-from sterna.hw.units.dense.schedule import Schedule
-from sterna.hw.units.dense.sequencer import Sequencer
 from sterna.net import ActivationType
 
 #: Cycles from the issue of a step to the position that it leads to.

@@ -31,7 +31,7 @@ from decoders_runs import Csr, Grouped, Rice, RunLength, SignGroups
 from index_words import LANES, random_matrix
 
 from sterna.flow.toolchain import Tool, tool_version
-from sterna.hw.units.dense.schedule import compile_schedule
+from sterna.hw.index.schedule import compile_schedule
 from sterna.net import entropy
 
 ZEROS, SEED = 0.95, 0

@@ -30,7 +30,7 @@ import numpy as np
 from common import MODELS, RESULTS, parser, write
 from index_bits import code_bits, fixed_bits, idea_bits, linear_runs
 
-from sterna.hw.units.dense.schedule import Schedule, compile_schedule
+from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.net import entropy, load
 from sterna.net.cost import layer_matrix
 from sterna.net.nodes import WeightNode

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from common import MODELS, parser, write
 
-from sterna.hw.units.dense.schedule import compile_schedule, expected_steps, least_steps
+from sterna.hw.index.schedule import compile_schedule, expected_steps, least_steps
 from sterna.net import Linear, load
 
 SEED = 1

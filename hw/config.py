@@ -91,7 +91,7 @@ class AcceleratorConfig:
             raise InvalidValueError(f"name must be a Verilog identifier, not {self.name!r}")
 
     def schedule_options(self) -> dict[str, Any]:
-        """What :func:`~sterna.hw.units.dense.schedule.compile_schedule` takes of it."""
+        """What :func:`~sterna.hw.index.schedule.compile_schedule` takes of it."""
         return {"slack": self.slack, "escape_price": self.escape_price}
 
     def as_json(self) -> dict[str, Any]:

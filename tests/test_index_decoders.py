@@ -14,9 +14,9 @@ from decoders_masks import Base3, Bitmap, Packed
 from decoders_runs import RICE_WORD, Csr, Grouped, Rice, RunLength, SignGroups
 from index_bits import MAX_UNARY, code_bits, fixed_bits, idea_bits, linear_runs, row_runs, sign_planes
 
-from sterna.hw.units.dense.columns import place_columns
-from sterna.hw.units.dense.schedule import compile_format, compile_schedule
-from sterna.hw.units.dense.walk import WordFormat
+from sterna.hw.index.columns import place_columns
+from sterna.hw.index.schedule import compile_format, compile_schedule
+from sterna.hw.index.walk import WordFormat
 
 ROWS, COLUMNS = 12, 40
 #: Rows of the matrix without a weight, and rows without the more frequent of -1 and 1 that have the other.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sterna.hw.units.dense.schedule import Schedule, compile_schedule
+from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.net import ActivationType, Linear, Network
 
 LANES = 2

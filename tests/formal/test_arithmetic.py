@@ -11,6 +11,8 @@ import pytest
 from amaranth.hdl import Array, Assert, Assume, Const, Module, Mux, Signal, Value, signed, unsigned
 from prove import RefutedError, clocked, past, prove_always, prove_bounded, prove_inductive
 
+from sterna.hw.index.columns import Window
+from sterna.hw.index.walk import WordFormat
 from sterna.hw.parts.requantize import clamped, requantizer
 from sterna.hw.parts.tables import (
     LevelTables,
@@ -25,10 +27,8 @@ from sterna.hw.parts.tables import (
     line_tables,
     plan_tables,
 )
-from sterna.hw.units.dense.columns import Window
 from sterna.hw.units.dense.lane import Lane
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END
-from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType, ShiftRound, Thresholds
 
 U1, U2, U3 = (ActivationType(width, False) for width in (1, 2, 3))

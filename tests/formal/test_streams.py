@@ -12,15 +12,15 @@ from amaranth.lib.memory import Memory
 from prove import RefutedError, clocked, past, prove_bounded, prove_inductive
 
 from sterna.hw.graph.lower import lower
+from sterna.hw.index.columns import Window
+from sterna.hw.index.escapes import READ_AHEAD, Escapes
+from sterna.hw.index.walk import WordFormat
 from sterna.hw.parts.fifo import ResultFifo
 from sterna.hw.units.argmax.component import Argmax
-from sterna.hw.units.dense.columns import Window
 from sterna.hw.units.dense.component import DenseUnit
-from sterna.hw.units.dense.escapes import READ_AHEAD, Escapes
+from sterna.hw.units.dense.loader import Loader
 from sterna.hw.units.dense.pipeline import LOAD_LATENCY, Stage
 from sterna.hw.units.dense.plan import plan_dense
-from sterna.hw.units.dense.sequencer import Loader
-from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType, Linear, Network, ShiftRound
 
 

@@ -1,4 +1,4 @@
-"""The lanes' walk as hw/units/dense/schedule.py describes it, step by step and lane by lane: slow, and plain."""
+"""The lanes' walk as hw/index/schedule.py describes it, step by step and lane by lane: slow, and plain."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sterna.hw.units.dense.columns import Window
-from sterna.hw.units.dense.walk import WordFormat
+from sterna.hw.index.columns import Window
+from sterna.hw.index.walk import WordFormat
 
 Row = list[tuple[int, int]]
 

@@ -11,13 +11,15 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.index.escapes import Escapes
+from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
+from sterna.hw.parts.pipeline import stages
 from sterna.hw.parts.requantize import requantizer
 from sterna.hw.parts.rom import delay
-from sterna.hw.units.dense.escapes import Escapes
 from sterna.hw.units.dense.lane import Lane
-from sterna.hw.units.dense.pipeline import LOAD_LATENCY, TAKE_TO_SUM, Stage, stages
-from sterna.hw.units.dense.sequencer import Loader, Sequencer
+from sterna.hw.units.dense.loader import Loader
+from sterna.hw.units.dense.pipeline import LOAD_LATENCY, TAKE_TO_SUM, Stage
 
 if TYPE_CHECKING:
     from sterna.hw.units.dense.plan import DensePlan
@@ -94,7 +96,7 @@ class DenseCore(wiring.Component):
         ]
         m.d.sync += word.eq(fetch.data)
 
-        valid, last = stages(m, valid=sequencer.issue, last=sequencer.last & sequencer.issue)
+        valid, last = stages(m, Stage, valid=sequencer.issue, last=sequencer.last & sequencer.issue)
         entering = delay(m, sequencer.entering, Stage.MOVE, "entering")
         bank = Signal()
         m.d.sync += bank.eq(bank ^ last[Stage.READ])

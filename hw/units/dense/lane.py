@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
@@ -10,30 +9,13 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.index.columns import Window
+from sterna.hw.index.position import Walker
+from sterna.hw.index.walk import WordFormat
+from sterna.hw.parts.pipeline import carried
 from sterna.hw.parts.rom import NO_COLLISION
-from sterna.hw.units.dense.columns import Window, carry_width
-from sterna.hw.units.dense.pipeline import Stage, carried
-from sterna.hw.units.dense.walk import WordFormat
+from sterna.hw.units.dense.pipeline import Stage
 from sterna.net import ActivationType
-
-
-@dataclass(frozen=True)
-class Move:
-    """A decoded word: by how much the position moves, the weight's sign, and whether a code is added at all."""
-
-    distance: Signal
-    plus: Signal
-    adds: Signal
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a move led: the position, the weight's sign, whether its code is added, and if it begins a row."""
-
-    position: Signal
-    plus: Signal
-    adds: Signal
-    first: Signal
 
 
 class LaneControl(wiring.Signature):
@@ -166,7 +148,9 @@ class Lane(wiring.Component):
             write.data.eq(self.control.write_data),
         ]
 
-        place = self._walk(m, self._decode(m))
+        walker = Walker(word_format=self._format, window=self._window, start=self._start)
+        move = walker.decode(m, self.word, high=self.high, filler=self.filler, escapes=self.escapes)
+        place = walker.move(m, move, valid=self.control.position, entering=self.control.entering)
         m.d.comb += read.addr.eq(Cat(place.position[self._select_width :], self.control.bank))
 
         adds_5 = carried(m, place.adds, "adds", Stage.HOLD)
@@ -198,66 +182,6 @@ class Lane(wiring.Component):
         with m.If(self.ended):
             m.d.sync += [acc.eq(0), self.sum.eq(total)]
         return m
-
-    def _decode(self, m: Module) -> Move:
-        """Stage DECODE: the distance, an escape in place of its mark, the sign, and whether a code is added.
-
-        A filler of the plain format has no sign, which would move it one place further.
-        """
-        fmt = self._format
-        run, plus = self.word[: fmt.run_width], self.word[fmt.run_width]
-        whole: Value = run
-        if not fmt.escape_width:
-            filler = self.word.all()
-            plus = plus & ~filler
-            silent = filler | ~self.word.any()
-        else:
-            low, marked = run[: fmt.low_width], run[fmt.low_width :]
-            # bit by bit: a table of four inputs each, the mark and the bit of the escape
-            escaping = marked.all().replicate(fmt.high_width)
-            whole = Cat(low, marked & ~escaping[: fmt.mark_width] | self.high & escaping)
-            # a wait's leading bits are all 0, a filler's all 1: whether they are equal is seen once for both
-            equal = Signal()
-            m.d.comb += [equal.eq(marked.all() | ~marked.any()), self.escapes.eq(equal & marked[0])]
-            silent = equal & Mux(marked[0], self.filler, ~plus & ~low.any())
-        distance = Signal(len(whole))
-        sign, adds = Signal(), Signal()
-        m.d.sync += [distance.eq(whole), sign.eq(plus), adds.eq(~silent)]
-        return Move(distance, sign, adds)
-
-    def _walk(self, m: Module, move: Move) -> Place:
-        """Stage MOVE: the next position, which the stage after reads."""
-        size = self._window.address_width
-        position = Signal(size, init=self._start)
-        adds_4, plus_4, first = Signal(), Signal(), Signal()
-        moved = Signal(size + 1)
-        # a positive weight is one place further, which is the adder's carry
-        m.d.comb += moved.eq((Cat(1, position) + Cat(move.plus, move.distance))[1:])
-        with m.If(self.control.position):
-            m.d.sync += position.eq(self._offset(m, moved[:size], moved[size]))
-        m.d.sync += [adds_4.eq(move.adds), plus_4.eq(move.plus), first.eq(moved[size])]
-        with m.If(~self.control.position | self.control.entering):
-            m.d.sync += first.eq(0)
-        return Place(position, plus_4, adds_4, first)
-
-    def _offset(self, m: Module, moved: Value, carry: Value) -> Value:
-        """Behind a carry, adds the window's offset by a look-up: what the carry leaves has few bits."""
-        size, offset = self._window.address_width, self._window.offset
-        if not offset:
-            return moved
-        low = (offset & -offset).bit_length() - 1
-        high = min(carry_width(self._format.run_width), size)
-        placed = Signal(size)
-        m.d.comb += placed.eq(moved)
-        with m.If(carry):
-            if high <= low:
-                m.d.comb += placed[low:].eq(offset >> low)
-            else:
-                with m.Switch(moved[low:high]):
-                    for key in range(1 << (high - low)):
-                        with m.Case(key):
-                            m.d.comb += placed[low:].eq((offset >> low) + key)
-        return placed
 
     def _add(self, acc: Signal, operand: Signal, plus: Signal) -> Value:
         """``acc + code`` or ``acc - code`` by one subtractor: to be added, a code is inverted, and 1 is borrowed."""

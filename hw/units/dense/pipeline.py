@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import enum
 
-from amaranth.hdl import Module, Signal, Value, ValueLike
-
-from sterna.hw.parts.rom import delay
-
 
 class Stage(enum.IntEnum):
     """What happens to a step in the cycle that is so many after its issue."""
@@ -43,19 +39,3 @@ ISSUE_TO_END = int(Stage.CHOOSE)
 TAKE_TO_SUM = 2
 #: Cycles from the FIFO's level to the stop of issue.
 LEVEL_TO_STALL = 1
-
-
-def stages(m: Module, **issued: Value) -> list[dict[Stage, Value]]:
-    """For each of a step's flags, what it is in every stage."""
-    flags: list[dict[Stage, Value]] = [{Stage.ISSUE: flag} for flag in issued.values()]
-    for stage in list(Stage)[1:]:
-        for name, flag in zip(issued, flags, strict=True):
-            flag[stage] = delay(m, flag[Stage(stage - 1)], 1, f"{name}_{stage.value}")
-    return flags
-
-
-def carried(m: Module, value: ValueLike, name: str, stage: Stage) -> Signal:
-    """What ``value`` was in the stage before, in ``stage``."""
-    later = Signal.like(value, name=f"{name}_{stage.value}", init=0)
-    m.d.sync += later.eq(value)
-    return later

@@ -32,11 +32,11 @@ from bench import (
 )
 
 from sterna.hw.graph.lower import lower
-from sterna.hw.units.dense.columns import place_columns
+from sterna.hw.index.columns import place_columns
+from sterna.hw.index.schedule import compile_format
+from sterna.hw.index.walk import WordFormat
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.plan import DensePlan, plan_dense
-from sterna.hw.units.dense.schedule import compile_format
-from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType, Network, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
 

@@ -12,10 +12,10 @@ import pytest
 from amaranth.back import rtlil
 from bench import S1, S8, U1, U4, U8, run
 
-from sterna.hw.units.dense.columns import Window
+from sterna.hw.index.columns import Window
+from sterna.hw.index.walk import WordFormat
 from sterna.hw.units.dense.lane import Lane
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END
-from sterna.hw.units.dense.walk import WordFormat
 from sterna.net import ActivationType
 
 RUN_WIDTH, LOW_WIDTH = 4, 1

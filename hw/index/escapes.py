@@ -9,8 +9,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.index.walk import WordFormat
 from sterna.hw.parts.rom import BLOCK_DEPTH
-from sterna.hw.units.dense.walk import WordFormat
 
 #: Cycles from a reset until the first entry is there; a frame's first step asks for it no earlier.
 READ_AHEAD = 3

@@ -30,9 +30,9 @@ from typing import TypeVar
 import numpy as np
 
 from sterna.hw.config import ESCAPE_PRICE, SLACK
-from sterna.hw.units.dense.columns import Window, place_for_widths, walk_gaps
-from sterna.hw.units.dense.lockstep import Pace, Walk
-from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
+from sterna.hw.index.columns import Window, place_for_widths, walk_gaps
+from sterna.hw.index.lockstep import Pace, Walk
+from sterna.hw.index.walk import Targets, Ways, WordFormat
 from sterna.net.errors import InvalidValueError
 
 #: Rows that a lane chooses its next one from.

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sterna.hw.units.dense.columns import Window, carry_width
+from sterna.hw.index.columns import Window, carry_width
 
 #: Leading ones of a distance that make it an escape: with an entry's bit, one table of four inputs merges them.
 MARK_WIDTH = 3

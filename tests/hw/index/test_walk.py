@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sterna.hw.units.dense.columns import Window, place_columns
-from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
+from sterna.hw.index.columns import Window, place_columns
+from sterna.hw.index.walk import Targets, Ways, WordFormat
 
 
 def word(places: int, negative: int = 0) -> int:

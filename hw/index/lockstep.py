@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator, Sequence
 
-from sterna.hw.units.dense.walk import Ways, WordFormat
+from sterna.hw.index.walk import Ways, WordFormat
 
 #: A time that is not known yet.
 UNKNOWN = sys.maxsize

@@ -10,9 +10,9 @@ import pytest
 from amaranth.hdl import ClockDomain
 from bench import run
 
+from sterna.hw.index.escapes import READ_AHEAD, Escapes
+from sterna.hw.index.walk import WordFormat
 from sterna.hw.parts.rom import BLOCK_DEPTH
-from sterna.hw.units.dense.escapes import READ_AHEAD, Escapes
-from sterna.hw.units.dense.walk import WordFormat
 
 FORMATS = [
     WordFormat(lanes=4, run_width=run_width, escape_width=escape_width)

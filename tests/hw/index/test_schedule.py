@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.hw.config import ESCAPE_PRICE
-from sterna.hw.units.dense.columns import place_columns
-from sterna.hw.units.dense.schedule import (
+from sterna.hw.index.columns import place_columns
+from sterna.hw.index.schedule import (
     Schedule,
     collect_order,
     compile_format,
@@ -23,7 +23,7 @@ from sterna.hw.units.dense.schedule import (
     formats,
     least_steps,
 )
-from sterna.hw.units.dense.walk import WordFormat
+from sterna.hw.index.walk import WordFormat
 
 FRAMES = 3
 
@@ -42,7 +42,7 @@ class LaneState:
 
 
 class Interpreter:
-    """Walks through the packed words and the escapes as hw/units/dense/schedule.py's docstring says."""
+    """Walks through the packed words and the escapes as hw/index/schedule.py's docstring says."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
@@ -338,7 +338,7 @@ def test_lanes_out_of_range(of: Callable[..., object], lanes: int) -> None:
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_no_format_takes_fewer_steps_than_its_bound(groups: int) -> None:
     """Short words escape often: where groups escape at once, the bound follows the escapes of one."""
-    from sterna.hw.units.dense.schedule import _Compiler
+    from sterna.hw.index.schedule import _Compiler
 
     weights = random_weights(np.random.default_rng(groups), 16, 120, 0.95)
     fmt = WordFormat(lanes=4, run_width=2, escape_width=5, groups=groups)

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_walk import PlainWalk, plain_targets
 
-from sterna.hw.units.dense.columns import Window, place_columns
-from sterna.hw.units.dense.lockstep import UNKNOWN, Collector, Pace, Walk
-from sterna.hw.units.dense.schedule import deal_rows
-from sterna.hw.units.dense.walk import Targets, Ways, WordFormat
+from sterna.hw.index.columns import Window, place_columns
+from sterna.hw.index.lockstep import UNKNOWN, Collector, Pace, Walk
+from sterna.hw.index.schedule import deal_rows
+from sterna.hw.index.walk import Targets, Ways, WordFormat
 
 
 def walk(

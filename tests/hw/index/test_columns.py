@@ -10,7 +10,7 @@ from bench import random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sterna.hw.units.dense.columns import (
+from sterna.hw.index.columns import (
     CORRECTED_BITS,
     MAX_STRIDES,
     WORTH,
@@ -145,7 +145,7 @@ def test_evenly_spread_weights_keep_their_order() -> None:
 
 @pytest.mark.parametrize("words", [2, 3, 7, 64, 105, 1024])
 def test_strides_meet_every_word(words: int) -> None:
-    from sterna.hw.units.dense.columns import _strides
+    from sterna.hw.index.columns import _strides
 
     strides = _strides(words)
     assert len(strides) <= MAX_STRIDES
@@ -173,7 +173,7 @@ def test_widths_share_a_pass_and_give_what_each_alone_does(elements: int) -> Non
 
 @pytest.mark.parametrize("run_width", [1, 2, 3])
 def test_the_stride_is_the_cheapest(run_width: int) -> None:
-    from sterna.hw.units.dense.columns import ESCAPE_COST, _strides
+    from sterna.hw.index.columns import ESCAPE_COST, _strides
 
     rng = np.random.default_rng(run_width)
     weights = (rng.random((20, 96)) < np.where(np.arange(96) % 48 < 16, 0.6, 0.05)).astype(np.int8)
@@ -188,7 +188,7 @@ def test_the_stride_is_the_cheapest(run_width: int) -> None:
 
 
 def test_a_stride_that_saves_little_is_not_taken() -> None:
-    from sterna.hw.units.dense.columns import ESCAPE_COST, _strides
+    from sterna.hw.index.columns import ESCAPE_COST, _strides
 
     refused = 0
     for seed in range(8):

@@ -1,4 +1,4 @@
-"""The loader's frames and the program counter, against models in plain Python."""
+"""The loader's frames, against a model in plain Python."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from bench import run
 
-from sterna.hw.units.dense.columns import Window
+from sterna.hw.index.columns import Window
+from sterna.hw.units.dense.loader import Loader
 from sterna.hw.units.dense.pipeline import LOAD_LATENCY
-from sterna.hw.units.dense.sequencer import Loader, Sequencer
 
 PLAIN = Window(address_width=3, offset=3, elements=1, stride=1, live=(True,) * 5)
 ONE_BEAT = Window(address_width=2, offset=0, elements=4, stride=1, live=(True,))
@@ -156,26 +156,3 @@ def test_a_bad_frame_is_dropped_while_both_buffers_are_in_use() -> None:
 
 def test_where_nothing_is_framed_last_means_nothing() -> None:
     assert load(PLAIN, framed=False, lasts=[True, False, True] * 5, cycles=200, seed=3) == (3, 0)
-
-
-@pytest.mark.parametrize(("steps", "entry"), [(1, 1), (2, 1), (2, 2), (5, 1), (5, 3), (5, 5), (8, 2)])
-@pytest.mark.parametrize("stall", [0.0, 0.5])
-def test_sequencer(steps: int, entry: int, stall: float) -> None:
-    sequencer = Sequencer(steps=steps, entry=entry)
-    coin = np.random.default_rng(steps)
-
-    async def bench(ctx: Any) -> None:
-        step = 0
-        for _ in range(120):
-            waiting, stalled = bool(coin.random() < 0.8), bool(coin.random() < stall)
-            ctx.set(sequencer.waiting, waiting)
-            ctx.set(sequencer.stall, stalled)
-            issue = waiting and not stalled
-            assert ctx.get(sequencer.issue) == issue
-            assert ctx.get(sequencer.step) == step
-            assert ctx.get(sequencer.entering) == (step < entry)
-            assert ctx.get(sequencer.last) == (step == steps - 1)
-            step = (step + issue) % steps
-            await ctx.tick()
-
-    run(sequencer, bench)
