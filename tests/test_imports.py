@@ -48,7 +48,7 @@ INSIDE_HW = {
     "parts": set(),
     "graph/stream.py": {"sterna.hw.parts"} | STREAMS,
     "graph/events.py": {"sterna.hw.parts"} | STREAMS,
-    "index": {"sterna.hw.config", "sterna.hw.parts"},
+    "index": {"sterna.hw.config", "sterna.hw.parts"} | STREAMS,
     "units": {"sterna.hw.config", "sterna.hw.parts", "sterna.hw.index"} | STREAMS,
     "graph": {"sterna.hw.config", "sterna.hw.parts", "sterna.hw.units"},
     "emit": {"sterna.hw.config", "sterna.hw.parts", "sterna.hw.units", "sterna.hw.graph"},

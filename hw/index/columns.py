@@ -108,6 +108,25 @@ def place_columns(weights: np.ndarray, *, elements: int, run_width: int) -> Wind
     return place_for_widths(weights, elements=elements, run_widths=[run_width])[0]
 
 
+def fixed_window(columns: int, *, run_width: int) -> Window:
+    """Columns as they are, one a word, at the end of the address space.
+
+    Parameters
+    ----------
+    columns : int
+    run_width : int
+        Bits of a distance.
+    """
+    address_width = max((columns - 1).bit_length(), carry_width(run_width))
+    return Window(
+        address_width=address_width,
+        offset=(1 << address_width) - columns,
+        elements=1,
+        stride=1,
+        live=(True,) * columns,
+    )
+
+
 def place_for_widths(weights: np.ndarray, *, elements: int, run_widths: Sequence[int]) -> list[Window]:
     """What :func:`place_columns` gives for each width, in one pass: the walks are the same where the windows are."""
     rows, columns = weights.shape

@@ -14,7 +14,7 @@ Request = tuple[int, int, int, int]
 
 
 class Collector:
-    """When sums are taken: one a step, round by round, lane by lane, each after its end.
+    """When sums are taken: one after the other, round by round, lane by lane, each after its end.
 
     Parameters
     ----------
@@ -23,13 +23,16 @@ class Collector:
         Row ``turn`` of ``lane`` is the sum ``turn * lanes + lane``.
     held : sequence of int
         When each lane's last sum of the frame before is taken.
+    hold : int
+        Steps that a sum takes to leave its lane.
     """
 
-    def __init__(self, rows: int, lanes: int, held: Sequence[int]) -> None:
+    def __init__(self, rows: int, lanes: int, held: Sequence[int], hold: int = 1) -> None:
         self.ends: list[int | None] = [None] * rows
         self.taken: list[int] = []
         self._lanes = lanes
         self._held = held
+        self._hold = hold
         self._waiting: dict[int, int] = {}
 
     def end(self, turn: int, lane: int, time: int) -> list[tuple[int, int]]:
@@ -37,7 +40,7 @@ class Collector:
         self.ends[turn * self._lanes + lane] = time
         freed = []
         while len(self.taken) < len(self.ends) and (end := self.ends[len(self.taken)]) is not None:
-            taken = max((self.taken[-1] if self.taken else max(self._held)), end) + 1
+            taken = max((self.taken[-1] if self.taken else max(self._held)), end) + self._hold
             waiting = self._waiting.pop(len(self.taken), None)
             if waiting is not None:
                 freed.append((waiting, taken))
@@ -82,6 +85,8 @@ class Walk:
         See :class:`Collector`.
     choices : int
         Rows that a lane chooses its next one from.
+    hold : int
+        See :class:`Collector`.
 
     Attributes
     ----------
@@ -97,7 +102,14 @@ class Walk:
     """
 
     def __init__(
-        self, fmt: WordFormat, ways: Ways, rows: Sequence[Sequence[int]], *, held: Sequence[int], choices: int
+        self,
+        fmt: WordFormat,
+        ways: Ways,
+        rows: Sequence[Sequence[int]],
+        *,
+        held: Sequence[int],
+        choices: int,
+        hold: int = 1,
     ) -> None:
         lanes = len(rows)
         self.order = [list(lane) for lane in rows]
@@ -105,7 +117,7 @@ class Walk:
         self.escapes: list[list[int]] = [[] for _ in range(fmt.groups)]
         self.entry = 0
         self.steps = 0
-        self.collector = Collector(sum(map(len, rows)), lanes, held)
+        self.collector = Collector(sum(map(len, rows)), lanes, held, hold)
         self._ways = ways
         self._wait = fmt.wait
         self._choices = choices
@@ -275,7 +287,7 @@ class Pace:
     ----------
     work : sequence of sequences of int
         Steps of each lane's rows.
-    held : sequence of int
+    held, hold
         See :class:`Collector`.
 
     Attributes
@@ -284,9 +296,9 @@ class Pace:
     collector : Collector
     """
 
-    def __init__(self, work: Sequence[Sequence[int]], *, held: Sequence[int]) -> None:
+    def __init__(self, work: Sequence[Sequence[int]], *, held: Sequence[int], hold: int = 1) -> None:
         self.steps = 0
-        self.collector = Collector(sum(map(len, work)), len(work), held)
+        self.collector = Collector(sum(map(len, work)), len(work), held, hold)
         self._work = work
 
     def run(self) -> None:

@@ -30,7 +30,7 @@ from typing import TypeVar
 import numpy as np
 
 from sterna.hw.config import ESCAPE_PRICE, SLACK
-from sterna.hw.index.columns import Window, place_for_widths, walk_gaps
+from sterna.hw.index.columns import Window, fixed_window, place_for_widths, walk_gaps
 from sterna.hw.index.lockstep import Pace, Walk
 from sterna.hw.index.walk import Targets, Ways, WordFormat
 from sterna.net.errors import InvalidValueError
@@ -68,6 +68,8 @@ class Schedule:
         For the k-th result, the step *after* the row's last one: the step at whose time its sum is complete.
     nonzeros : int
         Weights added or subtracted in a frame.
+    hold : int
+        Cycles that a sum takes to leave its lane.
     """
 
     format: WordFormat
@@ -79,6 +81,7 @@ class Schedule:
     start: tuple[int, ...]
     ends: np.ndarray
     nonzeros: int
+    hold: int = 1
 
     @property
     def lanes(self) -> int:
@@ -108,13 +111,35 @@ class Schedule:
 
     @cached_property
     def taken(self) -> np.ndarray:
-        """int64, (rows,): time, in steps from the frame's first, at which the collector takes each sum, unstalled."""
-        turn = np.arange(len(self.ends))
+        """int64, (rows,): time, in steps from the frame's first, at which the collector takes each sum, unstalled.
+
+        Where a sum takes several cycles, that of the last one.
+        """
+        before = np.arange(len(self.ends)) * self.hold
         taken = self.ends
         for _ in range(2):  # the second frame is the steady state
-            first = np.maximum(self.ends + 1 - turn, taken[-1] - self.steps + 1)
-            taken = np.maximum.accumulate(first) + turn
+            first = np.maximum(self.ends - before, taken[-1] - self.steps)
+            taken = np.maximum.accumulate(first) + before + self.hold
         return taken
+
+    def in_flight(self, delay: int) -> int:
+        """Most results that may still come once the issue of steps stops: the output FIFO's room for them.
+
+        Parameters
+        ----------
+        delay : int
+            Cycles from the one in which a result is taken, as :attr:`taken` says it, to the one in which its presence
+            in the FIFO has stopped the issue.
+        """
+        visible = ((self.taken - self.hold + 1)[:, None] + np.arange(self.hold)).reshape(-1) + delay
+        caused = np.repeat(np.minimum(self.ends, self.steps - 1), self.hold)
+        frames = 3 + int(visible.max()) // self.steps
+        visible = np.concatenate([visible + f * self.steps for f in range(frames)])
+        caused = np.sort(np.concatenate([caused + f * self.steps for f in range(frames)]))
+        visible.sort()
+        issued = np.searchsorted(caused, caused, side="right")
+        seen = np.searchsorted(visible, caused, side="right")
+        return int((issued - seen).max())
 
     def packed(self) -> list[int]:
         """Each step's word as one integer: lane 0 in the low bits; above a distance, 1 for a weight of +1."""
@@ -165,8 +190,9 @@ def deal_rows(work: Sequence[int], lanes: int, *, natural: bool = False) -> tupl
 class _Compiler:
     """Compiles one matrix in many formats: what several have in common is worked out once."""
 
-    def __init__(self, weights: np.ndarray, *, natural: bool, choices: int) -> None:
+    def __init__(self, weights: np.ndarray, *, natural: bool, choices: int, hold: int = 1) -> None:
         self._weights = weights
+        self._hold = hold
         self._natural = natural
         self._choices = 1 if natural else choices
         self._targets: dict[Window, Targets] = {}
@@ -183,13 +209,14 @@ class _Compiler:
     def least_steps(self, fmt: WordFormat, window: Window) -> int:
         """No schedule takes fewer: a lane makes one move a step, a group escapes once, and one sum is taken."""
         ways = self._ways_of(fmt, window)
-        return max(-(-ways.moves // fmt.lanes), -(-ways.escapes // fmt.groups), len(self._weights))
+        return max(-(-ways.moves // fmt.lanes), -(-ways.escapes // fmt.groups), len(self._weights) * self._hold)
 
     def compile(self, fmt: WordFormat, window: Window) -> Schedule:
         """The schedule in a format."""
         ways = self._ways_of(fmt, window)
         rows = deal_rows(self._work(fmt, window), fmt.lanes, natural=self._natural)
-        walk = _settled(fmt.lanes, lambda held: Walk(fmt, ways, rows, held=held, choices=self._choices))
+        choices, hold = self._choices, self._hold
+        walk = _settled(fmt.lanes, lambda held: Walk(fmt, ways, rows, held=held, choices=choices, hold=hold), hold=hold)
         return Schedule(
             format=fmt,
             window=window,
@@ -200,6 +227,7 @@ class _Compiler:
             start=tuple(ways.last[lane[-1]] for lane in rows),
             ends=np.array(walk.collector.ends, np.int64),
             nonzeros=int(np.count_nonzero(self._weights)),
+            hold=self._hold,
         )
 
     def _work(self, fmt: WordFormat, window: Window) -> list[int]:
@@ -210,9 +238,9 @@ class _Compiler:
         return work
 
 
-def _settled(lanes: int, make: Callable[[Sequence[int]], FrameT]) -> FrameT:
+def _settled(lanes: int, make: Callable[[Sequence[int]], FrameT], *, hold: int = 1) -> FrameT:
     """A frame that may follow itself: none of its rows ends before the sum that the same lane had before is taken."""
-    held = [lane + 1 for lane in range(lanes)]
+    held = [(lane + 1) * hold for lane in range(lanes)]
     for _ in range(16):
         frame = make(held)
         frame.run()
@@ -255,7 +283,14 @@ def _estimate(fmt: WordFormat, gaps: int, fillers: int, escapes: int, *, rows: i
 
 
 def formats(
-    lanes: int, weights: np.ndarray, *, elements: int, slack: float, escape_price: int = ESCAPE_PRICE
+    lanes: int,
+    weights: np.ndarray,
+    *,
+    elements: int,
+    slack: float,
+    escape_price: int = ESCAPE_PRICE,
+    fixed: bool = False,
+    hold: int = 1,
 ) -> list[tuple[WordFormat, Window]]:
     """Word formats worth trying for a matrix, and its window with each: the cheapest by their estimates."""
     used = weights != 0
@@ -263,7 +298,10 @@ def formats(
     least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
     found = []
     run_widths = range(least, min(least + 3, MAX_RUN_WIDTH) + 1)
-    windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
+    if fixed:
+        windows = [fixed_window(weights.shape[1], run_width=run_width) for run_width in run_widths]
+    else:
+        windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
     for run_width, window in zip(run_widths, windows, strict=True):
         gaps = walk_gaps(used, window)
         for escape_width in (0, *ESCAPE_WIDTHS):
@@ -275,7 +313,7 @@ def formats(
             found += [(fmt, window, len(gaps), *counts) for fmt in tried]
     chosen: dict[WordFormat, Window] = {}
     # where sums set the pace, it is not sure that the smallest formats keep it: half are chosen as if they did not
-    for rows in (1, len(weights)):
+    for rows in (1, len(weights) * hold):
         estimates = [(*_estimate(fmt, *counts, rows=rows), fmt, window) for fmt, window, *counts in found]
         fewest = min(steps for steps, *_ in estimates)
         near = [case for case in estimates if case[0] <= fewest * (1 + slack + ESTIMATED)]
@@ -293,6 +331,8 @@ def compile_schedule(
     choices: int = CHOICES,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
+    fixed: bool = False,
+    hold: int = 1,
 ) -> Schedule:
     """Compiles a matrix, choosing the word format.
 
@@ -314,6 +354,11 @@ def compile_schedule(
         Share of the steps that may be given for fewer bits.
     escape_price : int
         Bits that a stream of escapes has to save to be worth its logic.
+    fixed : bool
+        Columns keep their order and their places: they are the window's last positions (:func:`fixed_window`). Then
+        every row has a weight.
+    hold : int
+        Cycles that a sum takes to leave its lane, which can end no other row before.
 
     Raises
     ------
@@ -321,8 +366,8 @@ def compile_schedule(
         If ``lanes`` is out of range.
     """
     _check_lanes(weights, lanes)
-    compiler = _Compiler(weights, natural=natural, choices=choices)
-    cases = formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price)
+    compiler = _Compiler(weights, natural=natural, choices=choices, hold=hold)
+    cases = formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price, fixed=fixed, hold=hold)
     tried: dict[int, Schedule] = {}
     fewest = sys.maxsize
     # whatever is surely not near the fewest steps is left out, which changes nothing

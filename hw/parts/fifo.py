@@ -14,11 +14,19 @@ from sterna.net.errors import InvalidValueError
 FIFO_LATENCY = 2
 
 
+def fifo_depth(in_flight: int) -> int:
+    """Results that a unit's output FIFO holds, a power of two.
+
+    Twice those that may be in flight: while a unit that was stopped fills its pipeline again, as many leave the FIFO.
+    """
+    return 1 << max((2 * in_flight - 1).bit_length(), (in_flight + 1).bit_length())
+
+
 class ResultFifo(wiring.Component):
     """Holds results that the output stream does not take yet.
 
     Amaranth's FIFOs look whether they are full before each write. This one need not: whoever writes looks at ``level``
-    early enough to have stopped (:attr:`DensePlan.in_flight`), which a simulation asserts.
+    early enough to have stopped (:func:`fifo_depth`), which a simulation asserts.
 
     Latency: ``FIFO_LATENCY`` cycles. Throughput: one result a cycle. ``o`` holds one result more than ``depth``.
 

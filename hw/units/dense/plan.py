@@ -14,6 +14,7 @@ from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.index.schedule import Schedule, compile_schedule
+from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.layer import DenseLayer, select
@@ -92,24 +93,12 @@ class DensePlan:
     @cached_property
     def in_flight(self) -> int:
         """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
-        schedule = self.schedule
-        visible = schedule.taken + ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1
-        caused = np.minimum(schedule.ends, schedule.steps - 1)
-        frames = 3 + int(visible.max()) // schedule.steps
-        visible = np.concatenate([visible + f * schedule.steps for f in range(frames)])
-        caused = np.sort(np.concatenate([caused + f * schedule.steps for f in range(frames)]))
-        visible.sort()
-        issued = np.searchsorted(caused, caused, side="right")
-        seen = np.searchsorted(visible, caused, side="right")
-        return int((issued - seen).max())
+        return self.schedule.in_flight(ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1)
 
     @property
     def fifo_depth(self) -> int:
-        """Results that the output FIFO holds, a power of two.
-
-        Twice those in flight: while a unit that was stopped fills its pipeline again, as many leave the FIFO.
-        """
-        return 1 << max((2 * self.in_flight - 1).bit_length(), (self.in_flight + 1).bit_length())
+        """Results that the output FIFO holds."""
+        return fifo_depth(self.in_flight)
 
     @property
     def fifo_ahead(self) -> int:
