@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sterna.net import Requantization, ShiftRound
+from sterna.net import ActivationType, Requantization, ShiftRound, Thresholds
 
 
 def rounded_bias(requantize: ShiftRound) -> np.ndarray:
@@ -31,3 +31,22 @@ def codes_of(requantize: Requantization, sums: np.ndarray) -> np.ndarray:
         return np.minimum(np.maximum(shifted, output.min), output.max)
     reached = requantize.levels.astype(np.int64) <= sums[:, None]
     return output.min + reached.sum(axis=1)
+
+
+def sum_bounds(weights: np.ndarray, input_type: ActivationType) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest sum that each row can have; int64, (rows,).
+
+    Every type has the code 0, so that the same bounds hold where padding takes the place of some inputs.
+    """
+    plus = np.count_nonzero(weights > 0, axis=1).astype(np.int64)
+    minus = np.count_nonzero(weights < 0, axis=1).astype(np.int64)
+    return plus * input_type.min - minus * input_type.max, plus * input_type.max - minus * input_type.min
+
+
+def select(requantize: Requantization | None, rows: np.ndarray) -> Requantization | None:
+    """The requantization of some rows, in a new order."""
+    if isinstance(requantize, Thresholds):
+        return Thresholds(output=requantize.output, levels=requantize.levels[rows])
+    if isinstance(requantize, ShiftRound):
+        return ShiftRound(output=requantize.output, bias=requantize.bias[rows], shift=requantize.shift[rows])
+    return None

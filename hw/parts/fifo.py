@@ -87,13 +87,14 @@ class ResultFifo(wiring.Component):
         ]
         # `some` says that the level is not 0. The level's adder does not wait for `move`: whether the reader is ready
         # comes late, from another unit
-        m.d.sync += some.eq(self.i_valid | (self.level > 1) | some & ~move)
+        m.d.sync += [
+            some.eq(self.i_valid | (self.level > 1) | some & ~move),
+            self.o.valid.eq(some | self.o.valid & ~self.o.ready),
+        ]
         with m.If(self.i_valid ^ move):
             m.d.sync += self.level.eq(self.level + Mux(self.i_valid, 1, -1))
         with m.If(self.i_valid):
             m.d.sync += write.addr.eq(write.addr + 1)
         with m.If(move):
-            m.d.sync += [read.addr.eq(read.addr + 1), self.o.valid.eq(1)]
-        with m.Elif(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+            m.d.sync += read.addr.eq(read.addr + 1)
         return m

@@ -1,14 +1,17 @@
-"""Requantizers: one sum a cycle in the order of results, one code a cycle out, a fixed number of cycles later.
+"""Requantizers: sums in the order of results, their codes out, a fixed number of cycles later.
+
+A beat has one sum, or several that belong to one row of the tables, and are requantized side by side.
 
 All have the same ports and no backpressure: the unit's output FIFO has room for whatever is on its way.
 """
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.parts.rom import ROM_LATENCY, Rom, delay
@@ -21,19 +24,23 @@ T = TypeVar("T", bound=Tables)
 class Requantizer(wiring.Component, Generic[T]):
     """Base of all requantizers: the ports, and the number of the result that is coming in.
 
-    Throughput: one sum a cycle. Latency: ``tables.latency`` cycles. Exact: docs/arithmetic.md.
+    Throughput: one beat a cycle. Latency: ``tables.latency`` cycles. Exact: docs/arithmetic.md.
 
     Parameters
     ----------
     tables : :class:`Tables`
         What it stores.
+    width : :class:`int`
+        Sums in a beat.
+    beats : :class:`int`
+        Beats of each row of the tables, one after the other.
 
     Members
     -------
-    i_valid : ``In(1)``; i_sum : ``In(tables.sum_shape)``
-        A sum, in any cycle.
-    o_valid : ``Out(1)``; o_data : ``Out(tables.output_shape)``
-        Its result.
+    i_valid : ``In(1)``; i_sum : ``In(tables.sum_shape)``, or an array of ``width`` of them
+        A beat, in any cycle.
+    o_valid : ``Out(1)``; o_data : ``Out(tables.output_shape)``, or an array likewise
+        Its results.
     """
 
     i_valid: Signal
@@ -41,21 +48,39 @@ class Requantizer(wiring.Component, Generic[T]):
     o_valid: Signal
     o_data: Signal
 
-    def __init__(self, tables: T) -> None:
+    def __init__(self, tables: T, *, width: int = 1, beats: int = 1) -> None:
         self._tables = tables
+        self._width = width
+        self._beats = beats
         super().__init__(
             {
                 "i_valid": In(1),
-                "i_sum": In(tables.sum_shape),
+                "i_sum": In(several(tables.sum_shape, width)),
                 "o_valid": Out(1),
-                "o_data": Out(tables.output_shape),
+                "o_data": Out(several(tables.output_shape, width)),
             }
         )
+
+    @property
+    def _sums(self) -> list[Value]:
+        return elements(self.i_sum, self._tables.sum_shape, self._width)
+
+    @property
+    def _results(self) -> list[Value]:
+        return elements(self.o_data, self._tables.output_shape, self._width)
 
     def _row(self, m: Module) -> Signal:
         rows = self._tables.rows
         row = Signal(range(rows))
-        with m.If(self.i_valid):
+        moves: Value = self.i_valid
+        if self._beats > 1:
+            beat = Signal(range(self._beats))
+            at_end = Signal()
+            m.d.comb += at_end.eq(beat == self._beats - 1)
+            with m.If(self.i_valid):
+                m.d.sync += beat.eq(Mux(at_end, 0, beat + 1))
+            moves = self.i_valid & at_end
+        with m.If(moves):
             m.d.sync += row.eq(Mux(row == rows - 1, 0, row + 1))
         return row
 
@@ -71,13 +96,13 @@ class ScoreBias(Requantizer[ScoreTables]):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         if not self._tables.latency:
-            m.d.comb += [self.o_valid.eq(self.i_valid), self.o_data.eq(self.i_sum)]
+            m.d.comb += self.o_valid.eq(self.i_valid)
+            m.d.comb += [o.eq(i) for i, o in zip(self._sums, self._results, strict=True)]
             return m
         bias = self._rom(m, "bias", self._tables.bias, self._row(m))
-        m.d.sync += [
-            self.o_valid.eq(delay(m, self.i_valid, ROM_LATENCY, "valid")),
-            self.o_data.eq(delay(m, self.i_sum, ROM_LATENCY, "sum") + bias),
-        ]
+        m.d.sync += self.o_valid.eq(delay(m, self.i_valid, ROM_LATENCY, "valid"))
+        for k, (sums, result) in enumerate(zip(self._sums, self._results, strict=True)):
+            m.d.sync += result.eq(delay(m, sums, ROM_LATENCY, _name("sum", k)) + bias)
         return m
 
 
@@ -89,15 +114,18 @@ class ShiftRoundUnit(Requantizer[ShiftTables]):
         tables = self._tables
         row = self._row(m)
         bias = self._rom(m, "bias", tables.bias, row)
-        sums = delay(m, self.i_sum, ROM_LATENCY, "sum")
-        biased = Signal((sums + bias).shape())
-        m.d.sync += biased.eq(sums + bias)
-        if tables.shift.constant:
-            shifted = biased >> tables.shift.entries[0]
-        else:
+        shift: Value | None = None
+        if not tables.shift.constant:
             shift = delay(m, self._rom(m, "shift", tables.shift, row), 1, "shift")
-            shifted = delay(m, biased >> shift, 1, "shifted")
-        m.d.sync += self.o_data.eq(clamped(shifted, tables.output))
+        for k, (each, result) in enumerate(zip(self._sums, self._results, strict=True)):
+            sums = delay(m, each, ROM_LATENCY, _name("sum", k))
+            biased = Signal((sums + bias).shape(), name=_name("biased", k))
+            m.d.sync += biased.eq(sums + bias)
+            if shift is None:
+                shifted = biased >> tables.shift.entries[0]
+            else:
+                shifted = delay(m, biased >> shift, 1, _name("shifted", k))
+            m.d.sync += result.eq(clamped(shifted, tables.output))
         m.d.comb += self.o_valid.eq(delay(m, self.i_valid, tables.latency, "valid"))
         return m
 
@@ -131,24 +159,30 @@ class LineThresholds(Requantizer[LineTables]):
         tables = self._tables
         row = self._row(m)
         bias, step = self._rom(m, "bias", tables.bias, row), self._rom(m, "step", tables.step, row)
-        sums = Cat(Signal(tables.fraction), delay(m, self.i_sum, ROM_LATENCY, "sum")).as_signed()
-        rest: Value = Signal((sums + bias).shape(), name="rest")
-        m.d.sync += rest.eq(sums + bias)
-        step = delay(m, step, 1, "step")
-        count: Value = Signal(0)
-        for bit in reversed(range(tables.output.width)):
-            left = (rest - (step << bit)).as_signed()
-            enough = Signal(name=f"enough_{bit}")
-            m.d.comb += enough.eq(~left[-1])
-            count = delay(m, Cat(enough, count), 1, f"count_{bit}")
-            next_rest = Signal.like(rest, name=f"rest_{bit}")
-            m.d.sync += next_rest.eq(Mux(enough, left, rest))
-            rest, step = next_rest, delay(m, step, 1, f"step_{bit}")
-        m.d.comb += [
-            self.o_valid.eq(delay(m, self.i_valid, tables.latency, "valid")),
-            self.o_data.eq(_code(count, tables.output)),
-        ]
+        steps = [delay(m, step, 1, "step")]
+        for bit in reversed(range(1, tables.output.width)):
+            steps.append(delay(m, steps[-1], 1, f"step_{bit}"))
+        for k, (sums, result) in enumerate(zip(self._sums, self._results, strict=True)):
+            m.d.comb += result.eq(self._divided(m, k, sums, bias, steps))
+        m.d.comb += self.o_valid.eq(delay(m, self.i_valid, tables.latency, "valid"))
         return m
+
+    def _divided(self, m: Module, k: int, each: Value, bias: Value, steps: Sequence[Value]) -> Value:
+        """The code of one sum of a beat."""
+        tables = self._tables
+        sums = Cat(Signal(tables.fraction), delay(m, each, ROM_LATENCY, _name("sum", k))).as_signed()
+        rest: Value = Signal((sums + bias).shape(), name=_name("rest", k))
+        m.d.sync += rest.eq(sums + bias)
+        count: Value = Signal(0)
+        for bit, step in zip(reversed(range(tables.output.width)), steps, strict=True):
+            left = (rest - (step << bit)).as_signed()
+            enough = Signal(name=_name(f"enough_{bit}", k))
+            m.d.comb += enough.eq(~left[-1])
+            count = delay(m, Cat(enough, count), 1, _name(f"count_{bit}", k))
+            next_rest = Signal.like(rest, name=_name(f"rest_{bit}", k))
+            m.d.sync += next_rest.eq(Mux(enough, left, rest))
+            rest = next_rest
+        return _code(count, tables.output)
 
 
 class TableThresholds(Requantizer[LevelTables]):
@@ -157,31 +191,52 @@ class TableThresholds(Requantizer[LevelTables]):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         tables = self._tables
-        row: Value = self._row(m)
-        sums: Value = self.i_sum
-        count: Value = Signal(0)
-        for stage, table in enumerate(tables.stages):
-            level = self._rom(m, f"stage_{stage}", table, Cat(count, row))
-            sums = delay(m, sums, ROM_LATENCY, f"sum_{stage}")
-            found = delay(m, count, ROM_LATENCY, f"found_{stage}")
-            count = delay(m, Cat(sums >= level, found), 1, f"count_{stage}")
-            sums = delay(m, sums, 1, f"kept_{stage}")
-            row = delay(m, row, ROM_LATENCY + 1, f"row_{stage}")
-        m.d.comb += [
-            self.o_valid.eq(delay(m, self.i_valid, tables.latency, "valid")),
-            self.o_data.eq(_code(count, tables.output)),
-        ]
+        rows = [self._row(m)]
+        for stage in range(len(tables.stages)):
+            rows.append(delay(m, rows[-1], ROM_LATENCY + 1, f"row_{stage}"))
+        for k, (sums, result) in enumerate(zip(self._sums, self._results, strict=True)):
+            m.d.comb += result.eq(self._searched(m, k, sums, rows))
+        m.d.comb += self.o_valid.eq(delay(m, self.i_valid, tables.latency, "valid"))
         return m
 
+    def _searched(self, m: Module, k: int, sums: Value, rows: Sequence[Value]) -> Value:
+        """The code of one sum of a beat; each has tables of its own."""
+        tables = self._tables
+        count: Value = Signal(0)
+        for stage, table in enumerate(tables.stages):
+            level = self._rom(m, _name(f"stage_{stage}", k), table, Cat(count, rows[stage]))
+            sums = delay(m, sums, ROM_LATENCY, _name(f"sum_{stage}", k))
+            found = delay(m, count, ROM_LATENCY, _name(f"found_{stage}", k))
+            count = delay(m, Cat(sums >= level, found), 1, _name(f"count_{stage}", k))
+            sums = delay(m, sums, 1, _name(f"kept_{stage}", k))
+        return _code(count, tables.output)
 
-def requantizer(tables: Tables) -> Requantizer:
-    """The component for some tables."""
+
+def requantizer(tables: Tables, *, width: int = 1, beats: int = 1) -> Requantizer:
+    """The component for some tables; see :class:`Requantizer`."""
     if isinstance(tables, ScoreTables):
-        return ScoreBias(tables)
+        return ScoreBias(tables, width=width, beats=beats)
     if isinstance(tables, ShiftTables):
-        return ShiftRoundUnit(tables)
+        return ShiftRoundUnit(tables, width=width, beats=beats)
     if isinstance(tables, LineTables):
-        return LineThresholds(tables)
+        return LineThresholds(tables, width=width, beats=beats)
     if isinstance(tables, LevelTables):
-        return TableThresholds(tables)
+        return TableThresholds(tables, width=width, beats=beats)
     raise TypeError(f"no requantizer for {type(tables).__name__}")
+
+
+def several(shape: Shape, count: int) -> ShapeLike:
+    """One element, or an array of them."""
+    return shape if count == 1 else data.ArrayLayout(shape, count)
+
+
+def elements(array: Any, shape: Shape, count: int) -> list[Value]:
+    """The elements of what :func:`several` says, for reading and for writing."""
+    if count == 1:
+        return [array]
+    return [array[k] for k in range(count)]
+
+
+def _name(name: str, k: int) -> str:
+    """The name of a signal of the k-th sum of a beat."""
+    return name if k == 0 else f"{name}_of_{k}"

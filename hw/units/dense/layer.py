@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sterna.hw.graph.stream import StreamType
-from sterna.hw.parts.codes import codes_of
-from sterna.net import ActivationType, Linear, Requantization, ShiftRound, Thresholds
+from sterna.hw.parts.codes import codes_of, select, sum_bounds
+from sterna.net import ActivationType, Linear, Requantization
 
 if TYPE_CHECKING:
     from sterna.hw.units.protocol import Kind
@@ -66,6 +66,11 @@ class DenseLayer:
         return sum_bounds(self.weights, self.input_type)
 
     @property
+    def lane_grain(self) -> int:
+        """Any number of lanes will do."""
+        return 1
+
+    @property
     def most_lanes(self) -> int:
         """A lane needs a row."""
         return len(self.weights)
@@ -78,22 +83,6 @@ class DenseLayer:
         """A lane adds one weight a cycle; a row without weights takes a step too."""
         work = int(np.maximum(np.count_nonzero(self.weights, axis=1), 1).sum())
         return max(-(-work // max(cycles, 1)), 1)
-
-
-def sum_bounds(weights: np.ndarray, input_type: ActivationType) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest sum that each row can have; int64, (rows,)."""
-    plus = np.count_nonzero(weights > 0, axis=1).astype(np.int64)
-    minus = np.count_nonzero(weights < 0, axis=1).astype(np.int64)
-    return plus * input_type.min - minus * input_type.max, plus * input_type.max - minus * input_type.min
-
-
-def select(requantize: Requantization | None, rows: np.ndarray) -> Requantization | None:
-    """The requantization of some rows, in a new order."""
-    if isinstance(requantize, Thresholds):
-        return Thresholds(output=requantize.output, levels=requantize.levels[rows])
-    if isinstance(requantize, ShiftRound):
-        return ShiftRound(output=requantize.output, bias=requantize.bias[rows], shift=requantize.shift[rows])
-    return None
 
 
 class DenseLowering:

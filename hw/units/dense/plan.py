@@ -14,10 +14,11 @@ from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.index.schedule import Schedule, compile_schedule
+from sterna.hw.parts.codes import select
 from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
-from sterna.hw.units.dense.layer import DenseLayer, select
+from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.dense.timing import DenseClockwork
 from sterna.hw.units.protocol import MemoryUse, Work

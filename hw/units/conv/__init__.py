@@ -1,0 +1,1 @@
+"""The folded convolution unit: lanes over the pixels of a row share an index stream."""

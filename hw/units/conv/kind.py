@@ -1,0 +1,40 @@
+"""The folded convolution unit as a kind; see ``hw/units/protocol.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.conv.layer import ConvLayer, ConvLowering
+from sterna.hw.units.conv.plan import ConvPlan, plan_conv
+from sterna.net import ActivationType, Conv2d, Network, Node
+
+
+class Conv:
+    """Plans Conv2d nodes."""
+
+    name = "conv"
+    makes = ("Conv2d",)
+
+    def lower(self, network: Network, node: Node) -> ConvLowering | None:
+        if not isinstance(node, Conv2d):
+            return None
+        input_type = network.types[node.inputs[0]]
+        assert isinstance(input_type, ActivationType)  # held by Network
+        return ConvLowering(node, input_type, network.shapes[node.inputs[0]])
+
+    def plan(
+        self,
+        layer: ConvLayer,
+        *,
+        inputs: Sequence[StreamType],
+        lanes: int,
+        natural: bool,
+        options: Mapping[str, Any],
+    ) -> ConvPlan:
+        (stream,) = inputs
+        return plan_conv(layer, lanes=lanes, stream=stream, natural=natural, **options)
+
+
+CONV = Conv()
