@@ -25,9 +25,9 @@ class Stage(enum.IntEnum):
     READ = 7
     """The address reads the row buffer."""
     HOLD = 8
-    """The row is in a register."""
+    """The memory gives the row."""
     CHOOSE = 9
-    """Each lane's code is chosen by the tap's column, masked and, for a weight of +1, inverted."""
+    """It is in a register; each lane's code is chosen by the tap's column, masked and, for a weight of +1, inverted."""
     ADD = 10
     """It is taken from the sum."""
 

@@ -1,0 +1,237 @@
+"""A convolution unit before it is hardware: its schedule, what its requantizers store, and its depths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from amaranth.lib import wiring
+
+from sterna.hw.config import ESCAPE_PRICE, SLACK
+from sterna.hw.graph.events import Channel
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.index.schedule import Schedule, compile_schedule
+from sterna.hw.parts.codes import select
+from sterna.hw.parts.fifo import fifo_depth
+from sterna.hw.parts.tables import Tables, plan_tables
+from sterna.hw.units.conv.component import ConvUnit
+from sterna.hw.units.conv.layer import ConvLayer
+from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
+from sterna.hw.units.conv.taps import TapOrder
+from sterna.hw.units.conv.timing import ConvClockwork
+from sterna.hw.units.protocol import MemoryUse, Work
+from sterna.net.errors import InvalidValueError
+
+#: Share of the steps that sums which wait for their requantizer may cost before it gets twice as wide.
+WAITS = 0.02
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConvPlan:
+    """A convolution unit; see :class:`~sterna.hw.units.protocol.Unit`.
+
+    Attributes
+    ----------
+    layer : ConvLayer
+        What is computed, its input channels in the order of the stream.
+    stream : StreamType
+        Input.
+    taps : TapOrder
+        What the schedule's columns are.
+    schedule : Schedule
+        Of one output row.
+    elements : int
+        Results in a beat.
+    tables : Tables
+        What the requantizers store.
+    """
+
+    layer: ConvLayer
+    stream: StreamType
+    taps: TapOrder
+    schedule: Schedule
+    elements: int
+    tables: Tables
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return (self.layer.name,)
+
+    @property
+    def inputs(self) -> tuple[StreamType, ...]:
+        return (self.stream,)
+
+    @property
+    def output(self) -> StreamType:
+        layer = self.layer
+        channels = len(layer.channels) + len(layer.constants) + len(layer.unused)
+        return StreamType(
+            element=self.tables.output_shape,
+            shape=(channels, layer.geometry.rows, layer.geometry.columns),
+            order=tuple(int(layer.channels[row]) for row in self.schedule.order),
+            elements=self.elements,
+        )
+
+    @property
+    def lanes(self) -> int:
+        return self.schedule.lanes * self.layer.geometry.columns
+
+    @property
+    def channels(self) -> int:
+        """Output channels that are computed."""
+        return len(self.layer.weights)
+
+    @property
+    def slots(self) -> int:
+        """Input rows that the ring holds."""
+        return self.layer.geometry.slots
+
+    @property
+    def work(self) -> Work:
+        return Work(
+            steps=self.schedule.steps * self.layer.geometry.rows, beats=self.stream.beats, results=self.output.beats
+        )
+
+    @cached_property
+    def in_flight(self) -> int:
+        """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
+        return self.schedule.in_flight(ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1)
+
+    @property
+    def fifo_depth(self) -> int:
+        """Beats that the output FIFO holds."""
+        return fifo_depth(self.in_flight)
+
+    @property
+    def fifo_ahead(self) -> int:
+        """Beats that may stand in the FIFO while steps are issued."""
+        return self.fifo_depth - self.in_flight
+
+    @property
+    def memories(self) -> tuple[MemoryUse, ...]:
+        schedule = self.schedule
+        depth, word = self.slots * self.taps.channels, self.stream.run * self.layer.input_type.width
+        buffers = [MemoryUse(name=f"group_{k}", depth=depth, width=word, writable=True) for k in range(schedule.lanes)]
+        escapes = [
+            MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
+            for k, group in enumerate(schedule.escapes)
+            if schedule.format.escape_width
+        ]
+        tables = [
+            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
+            for k, table in enumerate(self.tables.tables)
+            if not table.constant
+        ]
+        index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
+        code = self.elements * self.tables.output_shape.width
+        fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=code, writable=True)
+        return (index, *escapes, *buffers, *tables, fifo)
+
+    def clockwork(self, inputs: Sequence[Channel], output: Channel) -> ConvClockwork:
+        (beats,) = inputs
+        return ConvClockwork(plan=self, beats=beats, results=output)
+
+    def component(self, *, framed: bool) -> wiring.Component:
+        return ConvUnit(self, framed=framed)
+
+    def describe(self) -> dict[str, Any]:
+        schedule, layer = self.schedule, self.layer
+        nonzeros = int(np.count_nonzero(layer.weights))
+        return {
+            "kind": "conv",
+            "rows": self.channels,
+            "columns": int(np.prod(layer.weights.shape[1:])),
+            "nonzeros": nonzeros,
+            "utilization": nonzeros / (schedule.lanes * schedule.steps),
+            "index_bits": schedule.bits,
+            "word": {
+                "run_width": schedule.format.run_width,
+                "escape_width": schedule.format.escape_width,
+                "step_width": schedule.format.width,
+            },
+            "escapes": [len(group) for group in schedule.escapes] if schedule.format.escape_width else [],
+            "requantizer": type(self.tables).__name__.removesuffix("Tables").lower(),
+            "table_bits": self.tables.bits,
+            "fifo_depth": self.fifo_depth,
+            "ring_rows": self.slots,
+            "constant_channels": {str(c): v for c, v in sorted(layer.constants.items())},
+            "unused_channels": list(layer.unused),
+        }
+
+
+def plan_conv(
+    layer: ConvLayer,
+    *,
+    lanes: int,
+    stream: StreamType,
+    natural: bool = False,
+    slack: float = SLACK,
+    escape_price: int = ESCAPE_PRICE,
+) -> ConvPlan:
+    """Compiles a layer.
+
+    Parameters
+    ----------
+    layer : ConvLayer
+    lanes : int
+        A multiple of the output map's columns, up to as many rows of them as there are channels.
+    stream : StreamType
+        What comes in.
+    natural : bool
+        Results leave in the channels' own order, one a beat.
+    slack : float
+    escape_price : int
+        As in :func:`compile_schedule`.
+
+    Raises
+    ------
+    ValueError
+        If ``lanes`` is out of range; the message names the layer.
+    """
+    columns, channels = layer.geometry.columns, len(layer.weights)
+    groups, rest = divmod(lanes, columns)
+    if rest or not 1 <= groups <= channels:
+        raise InvalidValueError(
+            f"layer '{layer.name}' computes {columns} pixels of a row at once and cannot use {lanes} lanes: give it a "
+            f"multiple of {columns} up to {columns * channels}"
+        )
+    layer = _permuted(layer, stream)
+    empty = not layer.weights.reshape(channels, -1).any(axis=1).all()
+    taps = TapOrder(kernel=layer.geometry.kernel, channels=layer.weights.shape[1], vacant=empty)
+    matrix = taps.matrix(layer.weights)
+
+    def compiled(elements: int) -> Schedule:
+        return compile_schedule(
+            matrix,
+            lanes=groups,
+            natural=natural,
+            slack=slack,
+            escape_price=escape_price,
+            fixed=True,
+            hold=-(-columns // elements),
+        )
+
+    elements, schedule = 1, compiled(1)
+    if not natural:
+        least = compiled(columns).steps
+        while schedule.steps > least * (1 + WAITS):
+            elements *= 2
+            schedule = compiled(elements)
+    order = np.array(schedule.order)
+    low, high = layer.bounds
+    tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
+    return ConvPlan(layer=layer, stream=stream, taps=taps, schedule=schedule, elements=elements, tables=tables)
+
+
+def _permuted(layer: ConvLayer, stream: StreamType) -> ConvLayer:
+    """The layer with its input channels in the order in which the stream brings them."""
+    place = {int(channel): k for k, channel in enumerate(layer.inputs)}
+    order = np.array([place[channel] for channel in stream.order])
+    return replace(layer, weights=layer.weights[:, order], inputs=layer.inputs[order])
