@@ -52,24 +52,30 @@ def derive_unit(
             "(its results and its input beats): lower fps, or give more elements_per_beat"
         )
     units: dict[int, Unit] = {}
+    grain = layer.lane_grain
+    if not grain:
+        return layer.kind.plan(layer, inputs=inputs, lanes=0, natural=natural, options=options)
 
-    def steps(lanes: int) -> int:
-        if lanes not in units:
-            units[lanes] = layer.kind.plan(layer, inputs=inputs, lanes=lanes, natural=natural, options=options)
-        return units[lanes].work.steps
+    def steps(grains: int) -> int:
+        if grains not in units:
+            lanes = grains * grain
+            units[grains] = layer.kind.plan(layer, inputs=inputs, lanes=lanes, natural=natural, options=options)
+        return units[grains].work.steps
 
-    most = layer.most_lanes
-    least = min(layer.least_lanes(target.cycles), most)
-    lanes = _fewest(steps, target.cycles, least, most)
-    if lanes is None and target.rate:
+    def least(cycles: int) -> int:
+        return min(-(-layer.least_lanes(cycles) // grain), most)
+
+    most = layer.most_lanes // grain
+    grains = _fewest(steps, target.cycles, least(target.cycles), most)
+    if grains is None and target.rate:
         raise InvalidValueError(
-            f"layer '{layer.name}' takes {steps(most)} cycles with {most} lanes, as many as it can use, and "
+            f"layer '{layer.name}' takes {steps(most)} cycles with {most * grain} lanes, as many as it can use, and "
             f"{target.rate} leave {target.cycles}: lower fps"
         )
-    if lanes is None:
+    if grains is None:
         enough = int(steps(most) * (1 + GAIN))
-        lanes = _fewest(steps, enough, min(layer.least_lanes(enough), most), most) or most
-    return units[lanes]
+        grains = _fewest(steps, enough, least(enough), most) or most
+    return units[grains]
 
 
 def _fewest(steps: Callable[[int], int], target: int, least: int, most: int) -> int | None:

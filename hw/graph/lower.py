@@ -34,6 +34,10 @@ class _Vertex:
     def name(self) -> str:
         return self.lowering.node.name
 
+    def inputs(self, channels: np.ndarray) -> np.ndarray:
+        """The channels of the input that some of the source's are."""
+        return (np.asarray(channels)[:, None] * self.spread + np.arange(self.spread)).reshape(-1)
+
     def seen(self, constants: dict[int, int]) -> dict[int, int]:
         """A source's constant channels, as channels of the input."""
         return {c * self.spread + k: code for c, code in constants.items() for k in range(self.spread)}
@@ -63,26 +67,26 @@ def lower(network: Network) -> list[Layer]:
     vertices[-1].kept = np.arange(vertices[-1].lowering.channels)
     for vertex, reader in reversed(list(itertools.pairwise(vertices))):
         read = reader.read(vertex.lowering.channels)
-        kept = [c for c in range(len(read)) if read[c]]  # what was folded is not
-        if not kept:
-            kept = [0]
+        needed = [c for c in range(len(read)) if read[c]]  # what was folded is not
+        if not needed:
+            needed = [0]
             if 0 in vertex.constants:
                 reader.lowering.unfold(reader.seen({0: vertex.constants.pop(0)}))
-        vertex.kept = np.array(kept)
-    inputs = np.arange(prod(network.input_shape))
+        vertex.kept = np.array(needed)
+    kept = np.arange(network.input_shape[0])
     layers = []
     for vertex in vertices:
         dropped = set(range(vertex.lowering.channels)) - set(vertex.kept.tolist())
         layers.append(
             vertex.lowering.layer(
                 sources=(vertex.source,),
-                inputs=inputs,
+                inputs=vertex.inputs(kept),
                 kept=vertex.kept,
                 constants={c: code for c, code in vertex.constants.items() if c in dropped},
                 unused=tuple(sorted(dropped - set(vertex.constants))),
             )
         )
-        inputs = vertex.kept
+        kept = vertex.kept
     return layers
 
 
@@ -99,22 +103,27 @@ def _chain(network: Network) -> list[_Vertex]:
     previous, source, spread = INPUT, INPUT, 1
     for node in network.nodes:
         lowering = _lowering(network, node)
-        flat = isinstance(node, Flatten) and not vertices
+        flat = isinstance(node, Flatten) and node is not network.nodes[-1]
         if (lowering is None and not flat) or node.inputs != (previous,):
-            made = " and ".join(name for kind in KINDS for name in kind.makes)
             raise UnsupportedError(
                 f"node '{node.name}' ({type(node).__name__} of {', '.join(node.inputs)}) has no hardware yet: it is "
-                f"made for chains of {made} nodes (a Flatten may come first)"
+                f"made for chains of {_made()} nodes (a Flatten may come before the last)"
             )
         if lowering is not None:
             vertices.append(_Vertex(lowering, source, spread))
             source, spread = node.name, 1
+        else:
+            spread *= prod(network.shapes[previous][1:])
         previous = node.name
     if not vertices:
-        made = " or ".join(name for kind in KINDS for name in kind.makes)
-        raise UnsupportedError(f"the network has no {made} node: there is nothing to make hardware for")
+        raise UnsupportedError(f"the network has none of {_made()} nodes: there is nothing to make hardware for")
     _check_requantized(network, vertices[:-1])
     return vertices
+
+
+def _made() -> str:
+    """What there is hardware for."""
+    return ", ".join(name for kind in KINDS for name in kind.makes)
 
 
 def _lowering(network: Network, node: Node) -> Lowering | None:

@@ -139,13 +139,17 @@ def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
 
 
 def _given_lanes(config: AcceleratorConfig, layers: Sequence[Layer]) -> Sequence[int] | None:
+    """Lanes of each layer: 0 for one that has none; of a number for all, the multiple below that a layer takes."""
     if config.lanes is None:
         return None
-    if isinstance(config.lanes, int):
-        return [config.lanes] * len(layers)
-    if len(config.lanes) != len(layers):
+    chosen = [layer for layer in layers if layer.lane_grain]
+    given = config.lanes
+    if isinstance(given, int):
+        given = [max(given // layer.lane_grain, 1) * layer.lane_grain for layer in chosen]
+    if len(given) != len(chosen):
         raise InvalidValueError(
-            f"lanes must be given for each of the {len(layers)} layers "
-            f"({', '.join(layer.name for layer in layers)}), not for {len(config.lanes)}"
+            f"lanes must be given for each of the {len(chosen)} layers "
+            f"({', '.join(layer.name for layer in chosen)}), not for {len(given)}"
         )
-    return config.lanes
+    each = iter(given)
+    return [next(each) if layer.lane_grain else 0 for layer in layers]

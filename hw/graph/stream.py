@@ -54,11 +54,19 @@ class StreamType:
 
     def index(self) -> np.ndarray:
         """int64, (elements sent in a frame,): flat index in the network's value of each, padding left out."""
+        places = self.places()
+        return places[places >= 0]
+
+    def places(self) -> np.ndarray:
+        """int64, (beats * elements,): flat index in the network's value of each element that is sent; -1: padding."""
         size = prod(self.shape[1:])
         flat = np.array(self.order, np.int64)[:, None] * size + np.arange(size)
         if len(self.shape) == 3:
             flat = flat.reshape(len(self.order), *self.shape[1:]).transpose(1, 0, 2)
-        return flat.reshape(-1)
+        runs = flat.reshape(-1, self.run)
+        padded = np.full((len(runs), -(-self.run // self.elements) * self.elements), -1, np.int64)
+        padded[:, : self.run] = runs
+        return padded.reshape(-1)
 
 
 def whole(shape: Sequence[int], element: Shape, *, elements: int = 1) -> StreamType:

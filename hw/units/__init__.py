@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.argmax.plan import ArgmaxPlan
+from sterna.hw.units.conv.kind import CONV
 from sterna.hw.units.dense.kind import DENSE
+from sterna.hw.units.pool.kind import POOL
 from sterna.hw.units.protocol import Kind, Unit
 
 #: Every kind that computes nodes.
-KINDS: tuple[Kind, ...] = (DENSE,)
+KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL)
 
 
 def classifier(scores: StreamType) -> Unit:

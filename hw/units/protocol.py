@@ -110,6 +110,11 @@ class Layer(Protocol):
         ...
 
     @property
+    def lane_grain(self) -> int:
+        """Lanes come in multiples of this; 0 where there are none to choose."""
+        ...
+
+    @property
     def most_lanes(self) -> int:
         """Lanes that it can use."""
         ...

@@ -231,7 +231,8 @@ def plan_conv(
 
 
 def _permuted(layer: ConvLayer, stream: StreamType) -> ConvLayer:
-    """The layer with its input channels in the order in which the stream brings them."""
+    """The layer with its input channels in the order in which the stream brings them; 0 for what it does not read."""
     place = {int(channel): k for k, channel in enumerate(layer.inputs)}
-    order = np.array([place[channel] for channel in stream.order])
-    return replace(layer, weights=layer.weights[:, order], inputs=layer.inputs[order])
+    order = np.array([place.get(channel, len(place)) for channel in stream.order])
+    weights = np.pad(layer.weights, ((0, 0), (0, 1), (0, 0), (0, 0)))
+    return replace(layer, weights=weights[:, order], inputs=np.array(stream.order))

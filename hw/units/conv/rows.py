@@ -7,6 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.graph.stream import StreamType
+from sterna.hw.parts.framing import FrameGuard
 from sterna.hw.parts.rom import delay
 from sterna.hw.units.conv.geometry import Geometry
 from sterna.hw.units.conv.pipeline import LOAD_LATENCY
@@ -17,8 +18,7 @@ class RowLoader(wiring.Component):
 
     One beat a cycle while a slot is free. A row is written ``LOAD_LATENCY`` cycles after its last beat was taken. Words
     follow each other in the ring, channel by channel, row by row. With ``framed``, ``last`` must come with exactly the
-    frame's last beat: where it comes early, codes of 0 take the place of the beats that are missing; beats without
-    end are dropped up to and including the next ``last``. Either way ``error`` is high for a cycle.
+    frame's last beat (:class:`FrameGuard`).
 
     Parameters
     ----------
@@ -73,16 +73,22 @@ class RowLoader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         beats = -(-self._stream.run // self._stream.elements)
-        taken, filling = Signal(), Signal()
+        taken = Signal()
         ends = _count(m, taken, beats, "beat")
         row = _count(m, ends, self._channels, "channel")
         payload = self.i.payload.as_value()
+        valid, ready = self.i.valid, self.i.ready
         if self._framed:
-            frame = _count(m, row, self._stream.shape[1], "row")
-            self._frame(m, taken, frame, filling)
-            payload = payload & (~filling).replicate(len(payload))
-        else:
-            m.d.comb += [self.i.ready.eq(~self.full), taken.eq(self.i.valid & ~self.full)]
+            m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=self._stream.beats)
+            m.d.comb += [
+                guard.i.valid.eq(self.i.valid),
+                guard.i.payload.eq(payload),
+                guard.i_last.eq(self.i_last),
+                self.i.ready.eq(guard.i.ready),
+                self.error.eq(guard.error),
+            ]
+            valid, ready, payload = guard.o.valid, guard.o.ready, guard.o.payload
+        m.d.comb += [ready.eq(~self.full), taken.eq(valid & ready)]
         m.d.comb += self.complete.eq(row)
 
         # the beats wait, and not the words: they are narrower
@@ -95,23 +101,6 @@ class RowLoader(wiring.Component):
         with m.If(ended):
             m.d.sync += self.address.eq(Mux(self.address == self._words - 1, 0, self.address + 1))
         return m
-
-    def _frame(self, m: Module, taken: Signal, ends: Value, filling: Signal) -> None:
-        """Takes beats, or makes them up, and drops what is too much."""
-        skipping = Signal()
-        accepted = Signal()
-        m.d.comb += [
-            self.i.ready.eq(skipping | ~self.full & ~filling),
-            accepted.eq(self.i.valid & self.i.ready),
-            taken.eq(accepted & ~skipping | filling & ~self.full),
-        ]
-        m.d.sync += self.error.eq(accepted & ~skipping & (self.i_last ^ ends))
-        with m.If(filling), m.If(ends):
-            m.d.sync += filling.eq(0)
-        with m.Elif(accepted & skipping):
-            m.d.sync += skipping.eq(~self.i_last)
-        with m.Elif(accepted):
-            m.d.sync += [filling.eq(self.i_last & ~ends), skipping.eq(ends & ~self.i_last)]
 
 
 class RowControl(wiring.Component):

@@ -57,7 +57,8 @@ class ConvClockwork:
         return [self._load(), self._compute()]
 
     def state(self) -> tuple[int, ...]:
-        return (*self.emission.state(), *self._releases)
+        # a slot that was free before the last beat came holds nothing up any more
+        return (*self.emission.state(), *(max(time, self.beats.last) for time in self._releases))
 
     def shift(self, cycles: int) -> None:
         self.emission.shift(cycles)

@@ -209,7 +209,14 @@ def plan_dense(
 
 
 def _permuted(layer: DenseLayer, stream: StreamType) -> DenseLayer:
-    """The layer with its columns in the order in which the stream brings them."""
+    """The layer with its columns in the order in which the stream brings them.
+
+    What the layer does not read, and the padding between runs of neighbours, has columns without weights.
+    """
     column = {int(index): k for k, index in enumerate(layer.inputs)}
-    order = np.array([column[int(index)] for index in stream.index()])
-    return replace(layer, weights=layer.weights[:, order], inputs=layer.inputs[order])
+    places = stream.places()
+    if len(stream.shape) == 1:
+        places = places[: stream.run]  # the last beat's padding comes after all columns
+    order = np.array([column.get(int(index), len(column)) for index in places])
+    weights = np.pad(layer.weights, ((0, 0), (0, 1)))
+    return replace(layer, weights=weights[:, order], inputs=places)

@@ -1,0 +1,72 @@
+"""Frames of a stream whose ``last`` may come at the wrong place."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Shape, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class FrameGuard(wiring.Component):
+    """Passes frames of a fixed number of beats on, whatever ``last`` says.
+
+    Where ``last`` comes early, beats of 0 take the place of those that are missing; where it does not come with the
+    frame's last beat, beats are dropped up to and including the next ``last``. Either way ``error`` is high for a
+    cycle, one cycle after the frame's last beat or the early ``last``.
+
+    Latency: none. Throughput: one beat a cycle.
+
+    Parameters
+    ----------
+    shape : :class:`Shape`
+        Shape of a beat, as bits.
+    beats : :class:`int`
+        Beats of a frame.
+
+    Members
+    -------
+    i : ``In(stream.Signature(shape))``; i_last : ``In(1)``
+    o : ``Out(stream.Signature(shape))``
+    error : ``Out(1)``
+    """
+
+    i: stream.Interface
+    i_last: Signal
+    o: stream.Interface
+    error: Signal
+
+    def __init__(self, *, shape: Shape, beats: int) -> None:
+        self._beats = beats
+        super().__init__(
+            {
+                "i": In(stream.Signature(shape)),
+                "i_last": In(1),
+                "o": Out(stream.Signature(shape)),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        filling, skipping, accepted, moved = Signal(), Signal(), Signal(), Signal()
+        beat = Signal(range(self._beats))
+        at_end = Signal(init=self._beats == 1)
+        m.d.comb += [
+            self.i.ready.eq(skipping | self.o.ready & ~filling),
+            self.o.valid.eq(filling | self.i.valid & ~skipping),
+            self.o.payload.eq(Mux(filling, 0, self.i.payload)),
+            accepted.eq(self.i.valid & self.i.ready),
+            moved.eq(self.o.valid & self.o.ready),
+        ]
+        if self._beats > 1:
+            with m.If(moved):
+                m.d.sync += [beat.eq(Mux(at_end, 0, beat + 1)), at_end.eq(beat == self._beats - 2)]
+        m.d.sync += self.error.eq(accepted & ~skipping & (self.i_last ^ at_end))
+        with m.If(filling), m.If(moved & at_end):
+            m.d.sync += filling.eq(0)
+        with m.Elif(accepted):
+            m.d.sync += [
+                filling.eq(~skipping & self.i_last & ~at_end),
+                skipping.eq(~self.i_last & (skipping | at_end)),
+            ]
+        return m

@@ -1,0 +1,1 @@
+"""The pooling unit: windows that do not overlap, as beats come."""

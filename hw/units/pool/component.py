@@ -1,0 +1,243 @@
+"""The pooling unit in hardware: windows reduced along the row, then down the columns, as beats come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Array, Cat, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.hw.parts.fifo import ResultFifo
+from sterna.hw.parts.framing import FrameGuard
+from sterna.hw.parts.requantize import elements, requantizer, several
+from sterna.hw.parts.rom import NO_COLLISION, delay
+
+if TYPE_CHECKING:
+    from sterna.hw.units.pool.plan import PoolPlan
+
+#: Cycles from an input beat that completes results to the register that they are in.
+PIPELINE = 4
+#: Words below which a memory would be read again before it is written: registers take its place.
+FEW_WORDS = 3
+
+
+class PoolUnit(wiring.Component):
+    """Maxima or sums of windows that do not overlap.
+
+    Throughput: one beat a cycle. A beat that completes results is taken once the output FIFO has room for them; all
+    others at once. Channels keep their order.
+
+    Cost: an operation for every element of a beat but one, and one for each result; a memory for the windows' rows
+    that are not complete.
+
+    Parameters
+    ----------
+    plan : :class:`PoolPlan`
+        What to compute.
+    framed : :class:`bool`
+        Whether ``i_last`` must come with the frame's last beat (see :class:`FrameGuard`).
+
+    Members
+    -------
+    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
+        Neighbouring pixels of one channel.
+    i_last, error : ``In(1)``, ``Out(1)``
+        See :class:`FrameGuard`.
+    o : ``Out(stream.Signature(...))``
+        Neighbouring results of one channel, one or an array.
+    """
+
+    i: stream.Interface
+    i_last: Signal
+    error: Signal
+    o: stream.Interface
+
+    def __init__(self, plan: PoolPlan, *, framed: bool = False) -> None:
+        self._plan = plan
+        self._framed = framed
+        super().__init__(
+            {
+                "i": In(plan.stream.signature),
+                "i_last": In(1),
+                "error": Out(1),
+                "o": Out(stream.Signature(several(plan.output.element, plan.windows.elements))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self._plan
+        payload = self.i.payload.as_value()
+        valid, ready = self.i.valid, self.i.ready
+        if self._framed:
+            m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=plan.stream.beats)
+            m.d.comb += [
+                guard.i.valid.eq(self.i.valid),
+                guard.i.payload.eq(payload),
+                guard.i_last.eq(self.i_last),
+                self.i.ready.eq(guard.i.ready),
+                self.error.eq(guard.error),
+            ]
+            valid, ready, payload = guard.o.valid, guard.o.ready, guard.o.payload
+        taken, left = Signal(), Signal()
+        completes, takes, gives, begins, inside = self._count(m, taken)
+        full = self._room(m, taken & completes & gives, left)
+        m.d.comb += [ready.eq(~(full & completes & gives)), taken.eq(valid & ready)]
+        across = self._across(m, payload, taken, inside)
+        results = self._down(m, across, delay(m, taken & completes & takes, 1, "reduced"), begins)
+        done = delay(m, taken & completes & gives, PIPELINE, "done")
+        self._emit(m, results, done, left)
+        return m
+
+    def _count(self, m: Module, taken: Signal) -> tuple[Value, Value, Value, Value, Value]:
+        """Of the beat that comes: whether it completes windows along the row, its row lies in windows, or completes
+        them, or begins them; and its place in its window.
+        """
+        windows = self._plan.windows
+        rows = windows.stream.shape[1]
+        beat, row = Signal(range(windows.input_beats)), Signal(range(rows))
+        channel = Signal(range(len(windows.stream.order)))
+        inside, under = Signal(range(windows.span)), Signal(range(windows.stride[0]))
+        beat_ends, channel_ends, row_ends = Signal(), Signal(), Signal()
+        m.d.comb += [
+            beat_ends.eq(beat == windows.input_beats - 1),
+            channel_ends.eq(channel == len(windows.stream.order) - 1),
+            row_ends.eq(row == rows - 1),
+        ]
+        with m.If(taken):
+            m.d.sync += [beat.eq(beat + 1), inside.eq(Mux(inside == windows.span - 1, 0, inside + 1))]
+            with m.If(beat_ends):
+                m.d.sync += [beat.eq(0), inside.eq(0), channel.eq(channel + 1)]
+            with m.If(beat_ends & channel_ends):
+                m.d.sync += [channel.eq(0), row.eq(row + 1)]
+                m.d.sync += under.eq(Mux(under == windows.stride[0] - 1, 0, under + 1))
+            with m.If(beat_ends & channel_ends & row_ends):
+                m.d.sync += [row.eq(0), under.eq(0)]
+        completes = _one_of(m, beat, [windows.completes(k) for k in range(windows.input_beats)], "completes")
+        takes = _one_of(m, row, [windows.taken(k) for k in range(rows)], "takes")
+        gives = _one_of(m, row, [windows.gives(k) for k in range(rows)], "gives")
+        return completes, takes, gives, under == 0, inside
+
+    def _room(self, m: Module, completes: Value, left: Signal) -> Signal:
+        """Whether as many results are on their way as the FIFO holds."""
+        depth = self._plan.fifo_depth
+        out, full = Signal(range(depth + 1)), Signal()
+        with m.If(completes & ~left):
+            m.d.sync += [out.eq(out + 1), full.eq(out == depth - 1)]
+        with m.Elif(~completes & left):
+            m.d.sync += [out.eq(out - 1), full.eq(0)]
+        return full
+
+    def _across(self, m: Module, payload: Value, taken: Signal, inside: Value) -> list[Value]:
+        """Windows reduced along the row, a cycle after the beat that completes them."""
+        windows, width, shape = self._plan.windows, self._plan.layer.input_type.width, self._plan.stream.element
+        codes = [_cast(payload[k * width : (k + 1) * width], shape) for k in range(windows.stream.elements)]
+        pooled = self._plan.pooled
+        results: list[Value] = [Signal(pooled, name=f"across_{k}") for k in range(windows.elements)]
+        if windows.span == 1:
+            stride, kernel = windows.stride[1], windows.kernel[1]
+            for k, result in enumerate(results):
+                m.d.sync += result.eq(self._reduced(codes[k * stride : k * stride + kernel]))
+            return results
+        (result,) = results
+        with m.If(taken), m.Switch(inside):
+            for k in range(windows.span):
+                if part := windows.part(k):
+                    reduced = self._reduced(codes[:part])
+                    with m.Case(k):
+                        m.d.sync += result.eq(reduced if k == 0 else self._reduced([result, reduced]))
+        return results
+
+    def _down(self, m: Module, across: list[Value], valid: Signal, begins: Value) -> list[Value]:
+        """Windows reduced down the columns, ``PIPELINE`` cycles after the beat that completes them."""
+        plan = self._plan
+        pooled, words = plan.pooled, plan.words
+        if not words:
+            return [delay(m, value, PIPELINE - 1, f"across_{k}") for k, value in enumerate(across)]
+        word = Signal(range(words))
+        with m.If(valid):
+            m.d.sync += word.eq(Mux(word == words - 1, 0, word + 1))
+        late = PIPELINE - 2
+        place, writes = delay(m, word, late, "word"), delay(m, valid, late, "valid")
+        first = delay(m, begins, PIPELINE - 1, "first")
+        width = pooled.width * len(across)
+        if words < FEW_WORDS:
+            kept_words = Array(Signal(width, name=f"kept_{k}") for k in range(words))
+            kept: Value = kept_words[place]
+        else:
+            storage: Memory = Memory(shape=unsigned(width), depth=words, init=[], attrs=NO_COLLISION)
+            m.submodules.rows = storage
+            read, write = storage.read_port(), storage.write_port()
+            m.d.comb += read.addr.eq(word)
+            kept = Signal(width, reset_less=True)
+            m.d.sync += kept.eq(read.data)
+        results: list[Value] = []
+        for k, value in enumerate(across):
+            new = delay(m, value, late, f"across_{k}")
+            old = _cast(kept[k * pooled.width : (k + 1) * pooled.width], pooled)
+            result = Signal(pooled, name=f"down_{k}")
+            m.d.comb += result.eq(Mux(first, new, self._reduced([old, new])))
+            results.append(result)
+        joined = Cat(*results)
+        if words < FEW_WORDS:
+            with m.If(writes):
+                m.d.sync += kept_words[place].eq(joined)
+        else:
+            m.d.comb += [write.en.eq(writes), write.addr.eq(place), write.data.eq(joined)]
+        return [delay(m, result, 1, f"down_{k}") for k, result in enumerate(results)]
+
+    def _emit(self, m: Module, results: Sequence[Value], done: Signal, left: Signal) -> None:
+        """Requantizes sums, and gives results to the output."""
+        plan = self._plan
+        element, count = plan.output.element, plan.windows.elements
+        codes: Sequence[Value] = results
+        if plan.tables is not None:
+            m.submodules.requantizer = unit = requantizer(plan.tables, width=count, beats=plan.windows.beats)
+            sums = elements(unit.i_sum, plan.tables.sum_shape, count)
+            m.d.comb += [unit.i_valid.eq(done), *(each.eq(result) for each, result in zip(sums, results, strict=True))]
+            codes, done = elements(unit.o_data, element, count), unit.o_valid
+        shape = data.ArrayLayout(element, count)
+        m.submodules.fifo = fifo = ResultFifo(shape=unsigned(shape.size), depth=plan.fifo_depth)
+        transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
+        m.d.comb += [
+            fifo.i_valid.eq(done),
+            fifo.i_data.eq(Cat(*(Value.cast(code)[: element.width] for code in codes))),
+            self.o.valid.eq(fifo.o.valid),
+            Value.cast(self.o.payload).eq(fifo.o.payload),
+            fifo.o.ready.eq(self.o.ready),
+            transfer.eq(self.o.valid & self.o.ready),
+            left.eq(transfer),
+        ]
+
+    def _reduced(self, values: Sequence[Value]) -> Value:
+        """The maximum or the sum of some values, by a tree."""
+        operation: Callable[[Value, Value], Value] = (lambda a, b: a + b) if self._plan.layer.sums else _larger
+        while len(values) > 1:
+            values = [
+                operation(*values[k : k + 2]) if k + 1 < len(values) else values[k] for k in range(0, len(values), 2)
+            ]
+        return values[0]
+
+
+def _larger(a: Value, b: Value) -> Value:
+    return Mux(a > b, a, b)
+
+
+def _cast(bits: Value, shape: Shape) -> Value:
+    """Bits as a number; an unsigned number's bits are one already."""
+    return bits.as_signed() if shape.signed else bits
+
+
+def _one_of(m: Module, number: Signal, flags: Sequence[bool], name: str) -> Value:
+    """Whether a number is one of those whose flag is set."""
+    found = Signal(name=name)
+    common = sum(flags) * 2 > len(flags)
+    m.d.comb += found.eq(common)
+    others = [k for k, flag in enumerate(flags) if flag != common]
+    if others:
+        with m.Switch(number), m.Case(*others):
+            m.d.comb += found.eq(not common)
+    return found

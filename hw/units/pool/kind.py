@@ -1,0 +1,42 @@
+"""The pooling unit as a kind; see ``hw/units/protocol.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.pool.layer import PoolLayer, PoolLowering
+from sterna.hw.units.pool.plan import PoolPlan, plan_pool
+from sterna.net import ActivationType, MaxPool2d, Network, Node, SumPool2d
+
+
+class Pool:
+    """Plans MaxPool2d and SumPool2d nodes whose windows do not overlap."""
+
+    name = "pool"
+    makes = ("MaxPool2d", "SumPool2d (without overlap and padding)")
+
+    def lower(self, network: Network, node: Node) -> PoolLowering | None:
+        if not isinstance(node, (MaxPool2d, SumPool2d)):
+            return None
+        input_type = network.types[node.inputs[0]]
+        apart = all(step >= size for step, size in zip(node.steps, node.kernel, strict=True))
+        if not apart or any(node.padding) or not isinstance(input_type, ActivationType):
+            return None
+        return PoolLowering(node, input_type, network.shapes[node.inputs[0]][0])
+
+    def plan(
+        self,
+        layer: PoolLayer,
+        *,
+        inputs: Sequence[StreamType],
+        lanes: int,
+        natural: bool,
+        options: Mapping[str, Any],
+    ) -> PoolPlan:
+        (stream,) = inputs
+        return plan_pool(layer, stream=stream)
+
+
+POOL = Pool()

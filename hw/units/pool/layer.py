@@ -1,0 +1,122 @@
+"""A pool as hardware computes it, and how it comes from a network's node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.parts.codes import select
+from sterna.net import ActivationType, MaxPool2d, Requantization, SumPool2d
+
+if TYPE_CHECKING:
+    from sterna.hw.units.protocol import Kind
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PoolLayer:
+    """A pool whose windows do not overlap.
+
+    Attributes
+    ----------
+    name : str
+        The node.
+    sources : tuple of str
+        What it reads.
+    sums : bool
+        Sums; else maxima.
+    kernel, stride : (vertical, horizontal)
+    total : int
+        Channels of the network's node.
+    channels : int64, (channels,)
+        Network index of each channel that comes in.
+    requantize : Thresholds, ShiftRound or None
+        For these channels.
+    input_type : ActivationType
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    sums: bool
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    total: int
+    channels: np.ndarray
+    requantize: Requantization | None
+    input_type: ActivationType
+
+    #: It has no lanes to choose.
+    lane_grain = 0
+    most_lanes = 0
+
+    @property
+    def kind(self) -> Kind:
+        from sterna.hw.units.pool.kind import POOL  # which imports this module
+
+        return POOL
+
+    def least_interval(self, inputs: Sequence[StreamType]) -> int:
+        """It keeps up with any stream."""
+        return max([1, *(stream.beats for stream in inputs)])
+
+    def least_lanes(self, cycles: int) -> int:
+        """None."""
+        return 0
+
+
+class PoolLowering:
+    """A pool while channels are left out; see :class:`~sterna.hw.units.protocol.Lowering`.
+
+    A constant channel stays: the pool's reader might see it beside padding.
+    """
+
+    def __init__(self, node: MaxPool2d | SumPool2d, input_type: ActivationType, channels: int) -> None:
+        self.node = node
+        self._input_type = input_type
+        self._channels = channels
+
+    @property
+    def channels(self) -> int:
+        return self._channels
+
+    def absorbs(self, constants: Mapping[int, int]) -> set[int]:
+        return set()
+
+    def fold(self, constants: Mapping[int, int]) -> None:
+        """Nothing is folded."""
+
+    def unfold(self, constants: Mapping[int, int]) -> None:
+        """Nothing was."""
+
+    def constants(self) -> dict[int, int]:
+        return {}
+
+    def reads(self, kept: np.ndarray) -> np.ndarray:
+        read = np.zeros(self._channels, bool)
+        read[kept] = True
+        return read
+
+    def layer(
+        self,
+        *,
+        sources: tuple[str, ...],
+        inputs: np.ndarray,
+        kept: np.ndarray,
+        constants: Mapping[int, int],
+        unused: tuple[int, ...],
+    ) -> PoolLayer:
+        requantize = self.node.requantize if isinstance(self.node, SumPool2d) else None
+        return PoolLayer(
+            name=self.node.name,
+            sources=sources,
+            sums=isinstance(self.node, SumPool2d),
+            kernel=self.node.kernel,
+            stride=self.node.steps,
+            total=self._channels,
+            channels=inputs,
+            requantize=select(requantize, inputs),
+            input_type=self._input_type,
+        )
