@@ -65,11 +65,18 @@ def test_lane_cycles_count_a_weight_of_a_convolution_once_a_pixel() -> None:
 def test_the_page_lists_lane_cycles_from_many_to_few() -> None:
     layers = {"conv1": {"weights": 9, "nonzeros": 5, "lane_cycles": 4_500_000}}
     point = {"test_accuracy": 0.92, "test_images": 1000, "validation_accuracy": 0.917, "validation_images": 5000}
-    point |= {"lane_cycles": 4_500_000, "limit": 5_000_000, "nonzeros": 64_000, "zeros": 0.97, "layers": layers}
+    point |= {
+        "lane_cycles": 4_500_000,
+        "limit": 5_000_000,
+        "epochs": 150,
+        "nonzeros": 64_000,
+        "zeros": 0.97,
+        "layers": layers,
+    }
     other = point | {"lane_cycles": 30_900_000, "limit": None}
     points = {"small": point | {"validation_accuracy_mean": 0.915}, "large": other}
     page = training_page.cycles({"cycles_accuracy": points, "note": "on a GPU"})
-    assert page.index("| 30.90 | none | `large` |") < page.index("| 4.50 | 5 | `small` | 64,000 | 97.00 % |")
+    assert page.index("| 30.90 | none | `large` |") < page.index("| 4.50 | 5 | `small` | 150 | 64,000 | 97.00 % |")
     assert "91.70 % of 5,000 | 91.50 % |" in page
     assert "Trained: on a GPU." in page
 
