@@ -260,6 +260,7 @@ SECTIONS = {
     "committed": training_page.committed,
     "digits_seeds": digits,
     "training_study": training_page.study,
+    "cycles_accuracy": training_page.cycles,
     "model_size": training_page.sizes,
     "lane_balance": training_page.balance,
     "mnist_rtl": rtl,

@@ -3,8 +3,8 @@
     python benchmarks/run.py [NAME ...] [--page-only]
 
 Training resumes where it stopped. From nothing, mnist_accuracy takes about half an hour on two cores, and
-training_study a day, most of it for CIFAR-10 (`python benchmarks/training_study.py --parts ...` runs some of it); the
-rest takes an hour. Names run only some of them.
+training_study a day, most of it for CIFAR-10 (`python benchmarks/training_study.py --parts ...` runs some of it);
+cycles_accuracy wants a GPU; the rest takes an hour. Names run only some of them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ BENCHMARKS = (
     "schedule_speed",
     "mnist_accuracy",
     "training_study",
+    "cycles_accuracy",
     "lane_balance",
     "committed",
     "model_size",

@@ -188,6 +188,46 @@ def _distance(group: dict[str, Any]) -> str:
     return f"{max(distances):.4f}" if distances else ""
 
 
+def cycles(result: dict[str, Any]) -> str:
+    """Accuracy against additions."""
+    points = dict(sorted(result["cycles_accuracy"].items(), key=lambda item: -item[1]["lane_cycles"]))
+    rows, by_layer = [], []
+    for name, made in points.items():
+        limit = made["limit"]
+        shown = f"`{name}`" if "cycles-" not in name else "as `cifar10-vgg-5m`"
+        mean = made.get("validation_accuracy_mean")
+        rows.append(
+            [
+                f"{made['lane_cycles'] / 1e6:.2f}",
+                f"{limit / 1e6:g}" if limit else "none",
+                shown,
+                made["epochs"],
+                f"{made['nonzeros']:,}",
+                percent(made["zeros"]),
+                f"{percent(made['test_accuracy'])} of {made['test_images']:,}",
+                f"{percent(made['validation_accuracy'])} of {made['validation_images']:,}",
+                percent(mean) if mean else "",
+            ]
+        )
+        layers = made["layers"]
+        names = [*(layer for layer in layers if layer.startswith("conv")), *(n for n in layers if n.startswith("fc"))]
+        text = ", ".join(f"{n} {layers[n]['lane_cycles'] / 1e6:.2f}" for n in names)
+        by_layer.append([f"{made['lane_cycles'] / 1e6:.2f}", text])
+    header = ["million additions", "limit", "network", "epochs", "nonzeros", "zeros"]
+    header += ["test images", "held-out", "their mean"]
+    return (
+        "## Accuracy and additions\n\n"
+        + table(header, rows)
+        + "\nVGGs on CIFAR-10. Additions (lane cycles) are those of one image; images/s is about lanes x clock / "
+        "additions. The epoch was chosen on the held-out images, so their accuracy is a little too good; the mean is "
+        "that over all epochs that it was chosen from. One seed each; of so few test images, a difference of less than "
+        "two points says little. The network without a limit was trained for fewer epochs, and has one convolution "
+        "fewer.\n\n"
+        + table(["million additions", "of which"], by_layer)
+        + (f"\nTrained: {result['note']}.\n" if result.get("note") else "")
+    )
+
+
 def balance(result: dict[str, Any]) -> str:
     """Rows of equal work."""
     rows = []

@@ -6,10 +6,13 @@ import json
 import tomllib
 from pathlib import Path
 
+import cycles_accuracy
+import numpy as np
 import results_page
 import training_page
 import training_study
 
+import sterna.net
 from sterna.train.recipe import parse_recipe
 
 PARTS = ["mlp", "lenet5", "alpha", "balance", "bits", "cifar10"]
@@ -37,6 +40,45 @@ def test_every_run_of_the_study_is_a_recipe_that_says_what_the_run_is_of() -> No
         "ttq",
         "float",
     }
+
+
+def test_runs_for_lane_cycles_are_one_recipe_with_other_limits() -> None:
+    runs = cycles_accuracy.grid()
+    recipes = [parse_recipe(tomllib.loads(run.text()), source=run.group) for run in runs]
+    assert [f"{recipe.method.target.lane_cycles:_}" for recipe in recipes] == list(cycles_accuracy.LIMITS)
+    assert [run.is_recipe for run in runs] == [True, False, False, False, False]
+    assert len({run.group for run in runs}) == len(runs)
+
+
+def test_lane_cycles_count_a_weight_of_a_convolution_once_a_pixel() -> None:
+    weights = np.zeros((2, 1, 3, 3), np.int8)
+    weights[0, 0, 0] = (1, 0, -1)
+    network = sterna.net.Network(
+        input_shape=(1, 6, 5),
+        input_type=sterna.net.ActivationType(width=4, signed=False),
+        input_scale=1.0,
+        nodes=(sterna.net.Conv2d(name="conv1", weights=weights),),
+    )
+    assert cycles_accuracy.layers(network) == {"conv1": {"weights": 18, "nonzeros": 2, "lane_cycles": 2 * 4 * 3}}
+
+
+def test_the_page_lists_lane_cycles_from_many_to_few() -> None:
+    layers = {"conv1": {"weights": 9, "nonzeros": 5, "lane_cycles": 4_500_000}}
+    point = {"test_accuracy": 0.92, "test_images": 1000, "validation_accuracy": 0.917, "validation_images": 5000}
+    point |= {
+        "lane_cycles": 4_500_000,
+        "limit": 5_000_000,
+        "epochs": 150,
+        "nonzeros": 64_000,
+        "zeros": 0.97,
+        "layers": layers,
+    }
+    other = point | {"lane_cycles": 30_900_000, "limit": None}
+    points = {"small": point | {"validation_accuracy_mean": 0.915}, "large": other}
+    page = training_page.cycles({"cycles_accuracy": points, "note": "on a GPU"})
+    assert page.index("| 30.90 | none | `large` |") < page.index("| 4.50 | 5 | `small` | 150 | 64,000 | 97.00 % |")
+    assert "91.70 % of 5,000 | 91.50 % |" in page
+    assert "Trained: on a GPU." in page
 
 
 def group(part: str, method: str, zeros: float, accuracies: list[float], **more: object) -> dict[str, object]:

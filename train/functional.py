@@ -25,10 +25,14 @@ def round_half_up(x: Tensor) -> Tensor:
 def activation_code(x: Tensor, step: Tensor | float, width: int) -> Tensor:
     """k-bit uniform quantization on a clipped ReLU: clamp(round_half_up(x * (1 / step)), 0, 2^width - 1).
 
-    The result holds integers: the code itself, not the real value ``code * step``. In place after the product: on large
-    maps the passes over memory are what this costs.
+    The result holds integers: the code itself, not the real value ``code * step``.
     """
-    return (x * (1 / step)).add_(0.5).floor_().clamp_(0, 2**width - 1)
+    return nearest_code(x * (1 / step), width)
+
+
+def nearest_code(scaled: Tensor, width: int) -> Tensor:
+    """clamp(round_half_up(scaled), 0, 2^width - 1). In place after the sum: on large maps, passes over memory cost."""
+    return (scaled + 0.5).floor_().clamp_(0, 2**width - 1)
 
 
 def input_code(x: Tensor, scale: float, width: int) -> Tensor:

@@ -205,9 +205,8 @@ class Trainer:
         right, loss_sum = self._validate(exact=stage.choose)
         count = self._recipe.data.validation
         layers = models.ternary_layers(self.model)
-        weights = [layer.ternary() for layer in layers]
-        nonzeros = [int((w != 0).sum()) for w in weights]
-        sizes = [w.numel() for w in weights]
+        nonzeros = models.nonzeros(layers)
+        sizes = [layer.weight.numel() for layer in layers]
         return {
             "epoch": epoch + 1,
             "stage": stage.name,

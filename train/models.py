@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 
 import torch
@@ -300,10 +300,17 @@ def ternary_layers(model: nn.Module) -> list[TernaryLayer]:
 
 
 @torch.no_grad()
+def nonzeros(layers: Sequence[TernaryLayer]) -> list[int]:
+    """Numbers of weights that are not zero, of each layer; fetched from the device at once."""
+    counts: list[int] = torch.stack([torch.count_nonzero(layer.ternary()) for layer in layers]).tolist()
+    return counts
+
+
 def zeros(model: nn.Module) -> float:
     """Share of zero weights over all ternary layers."""
-    weights = [layer.ternary() for layer in ternary_layers(model)]
-    return sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
+    layers = ternary_layers(model)
+    count = sum(layer.weight.numel() for layer in layers)
+    return (count - sum(nonzeros(layers))) / count
 
 
 def hold_shifts(model: nn.Module) -> None:

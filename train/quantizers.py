@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,18 +71,20 @@ class TernaryQuantizer(WeightQuantizer):
         self.register_buffer("mask", torch.ones(shape))
         self.register_buffer("threshold_fixed", torch.zeros(shape[0], *[1] * (len(shape) - 1)))
         self.register_buffer("fixed", torch.tensor(False))
+        self._is_fixed = False  # as the buffer says, without asking the device at every step
+        self.register_load_state_dict_post_hook(_reread)
 
     def threshold(self, weight: Tensor) -> Tensor:
         """The threshold in the latent weights' unit: 0-d while it is learned, (rows, 1, ...) once it is fixed.
 
         Its gradient reaches t only, not the basis.
         """
-        if self.fixed:
+        if self._is_fixed:
             return self.threshold_fixed
         return torch.exp(self.log_factor) * self._scale(weight)
 
     def forward(self, weight: Tensor) -> Tensor:
-        masked = weight * self.mask if self.fixed else weight
+        masked = weight * self.mask if self._is_fixed else weight
         return straight_through.ternarize(masked, self.threshold(weight))
 
     @torch.no_grad()
@@ -90,6 +92,7 @@ class TernaryQuantizer(WeightQuantizer):
         """Set constant thresholds, broadcast to (rows, 1, ...)."""
         self.threshold_fixed.copy_(threshold.expand_as(self.threshold_fixed))
         self.fixed.fill_(True)
+        self._is_fixed = True
 
     @torch.no_grad()
     def prune(self, weight: Tensor, *, keep: float = 1.0) -> None:
@@ -101,6 +104,11 @@ class TernaryQuantizer(WeightQuantizer):
     def _scale(self, weight: Tensor) -> Tensor:
         magnitude = weight.detach().abs()
         return magnitude.mean() if self._basis is ThresholdBasis.MEAN else magnitude.max()
+
+
+def _reread(quantizer: nn.Module, _keys: Any) -> None:
+    assert isinstance(quantizer, TernaryQuantizer)
+    quantizer._is_fixed = bool(quantizer.fixed)
 
 
 class ActivationQuantizer(nn.Module):

@@ -124,6 +124,8 @@ class Recipe:
         """Plain values in the recipe's own form, defaults written out: what a run folder and a network file keep."""
         plain: dict[str, Any] = _plain(dataclasses.asdict(self))
         method = plain["method"]
+        if method["target"]["lane_cycles"] is None:  # as in what was written before there was this limit
+            del method["target"]["lane_cycles"]
         plain["method"] = {"name": method["name"], **method["target"], method["name"]: method["options"]}
         return plain
 

@@ -46,18 +46,18 @@ class ActivationCodeSTE(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, width: int) -> Tensor:
-        ctx.save_for_backward(x, step)
+        scaled = x * (1 / step)  # kept instead of x: its range is known without asking the device for the step
+        ctx.save_for_backward(scaled, step)
         ctx.width = width
-        return functional.activation_code(x, step, width)
+        return functional.nearest_code(scaled, width)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
         (gradient,) = gradients
-        x, step = ctx.saved_tensors
-        low, high = -0.5 * float(step), (2**ctx.width - 0.5) * float(step)
-        inner = torch.ops.aten.hardtanh_backward(gradient, x, low, high).mul_(1 / step)
-        step_gradient = -(inner * x).sum().div(step).reshape(step.shape) if ctx.needs_input_grad[1] else None
+        scaled, step = ctx.saved_tensors
+        inner = torch.ops.aten.hardtanh_backward(gradient, scaled, -0.5, 2**ctx.width - 0.5).mul_(1 / step)
+        step_gradient = -(inner * scaled).sum().reshape(step.shape) if ctx.needs_input_grad[1] else None
         return inner, step_gradient, None
 
 

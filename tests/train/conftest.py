@@ -94,6 +94,7 @@ def make_recipe() -> Callable[..., Recipe]:
         *,
         method: str = "sparsity-induced",
         zeros: float | None = 0.8,
+        lane_cycles: int | None = None,
         scope: str = "network",
         balance: str = "none",
         topology: str = "48",
@@ -101,7 +102,8 @@ def make_recipe() -> Callable[..., Recipe]:
         training: dict[str, Any] | None = None,
         **options: Any,
     ) -> Recipe:
-        wanted = {} if zeros is None else {"zeros": zeros}
+        targets = {"zeros": zeros, "lane_cycles": lane_cycles}
+        wanted = {name: value for name, value in targets.items() if value is not None}
         table = {
             "name": "tiny",
             "seed": 3,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from pathlib import Path
 
 import pytest
 
+from sterna.net import cost
 from sterna.net.file import load
+from sterna.net.nodes import WeightNode
 from sterna.train.api import golden_accuracy
 from sterna.train.data import DATA_VARIABLE, load_data
 from sterna.train.recipe import load_recipe
@@ -27,6 +30,13 @@ def test_network_is_its_recipes(name: str) -> None:
     wanted = recipe.method.target.zeros
     assert wanted is not None
     assert kept["zeros"] == network.zeros >= wanted
+    if (limit := recipe.method.target.lane_cycles) is not None:
+        taken = sum(
+            cost.lane_cycles(cost.nonzeros(node.weights), math.prod(network.shapes[node.name][1:]))
+            for node in network.nodes
+            if isinstance(node, WeightNode)
+        )
+        assert taken <= limit
 
 
 @pytest.mark.parametrize("name", NAMES)

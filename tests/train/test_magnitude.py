@@ -70,6 +70,28 @@ def test_targets_are_met_to_the_weight(
         assert all(max(rows) - min(rows) <= 1 for rows in kept)
 
 
+@pytest.mark.parametrize(("zeros", "limit"), [(None, 5_000), (0.5, 5_000), (0.9, 10**6)])
+def test_lane_cycles_are_met_to_the_weight_along_a_ramp(zeros: float | None, limit: int) -> None:
+    model = network()
+    layers = models.ternary_layers(model)
+    layers[0].positions = 100
+    method = Magnitude(
+        target=Target(zeros=zeros, lane_cycles=limit), schedule=Schedule(epochs=12), options=MagnitudeOptions()
+    )
+    cycles = []
+    for stage in method.stages():
+        method.begin(model, stage)
+        cycles.append(sum(sum(rows) * la.positions for rows, la in zip(nonzeros(model), layers, strict=True)))
+    dense = sum(la.weight.numel() * la.positions for la in layers)
+    if limit == 5_000:
+        assert cycles[0] <= 0.6 * dense
+        assert zeros is not None or cycles[0] > 0.6 * dense - 100
+        assert limit - 100 < cycles[1] <= limit
+    else:
+        count = sum(la.weight.numel() for la in layers)
+        assert sum(map(sum, nonzeros(model))) == count - math.ceil(0.9 * count)
+
+
 def test_layers_are_compared_by_what_their_weights_started_with() -> None:
     model = network()
     method = make(zeros=0.8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -41,6 +42,20 @@ def test_survivors_threshold_may_be_lower_than_the_pruning_one() -> None:
     quantizer.prune(torch.tensor([[0.0, 1.0, 2.0, 3.0]]), keep=0.5)
     assert quantizer.threshold_fixed.item() == 0.75
     assert quantizer(torch.tensor([[9.0, 9.0, 0.8, -0.7]])).tolist() == [[0, 0, 1, 0]]
+
+
+def test_fixed_thresholds_come_and_go_with_the_state() -> None:
+    weight = torch.tensor([[0.1, -0.2, 2.0, -3.0]])
+    pruned, fresh = TernaryQuantizer(shape=(1, 4), factor=1.0), TernaryQuantizer(shape=(1, 4), factor=1.0)
+    pruned.prune(weight)
+    before = fresh.state_dict()
+    before = {name: tensor.clone() for name, tensor in before.items()}
+    parent = torch.nn.Sequential(fresh)
+    parent.load_state_dict({f"0.{name}": tensor for name, tensor in pruned.state_dict().items()})
+    assert torch.equal(copy.deepcopy(fresh)(weight * 9), pruned(weight * 9))
+    assert torch.equal(fresh.threshold(weight), pruned.threshold(weight))
+    fresh.load_state_dict(before)
+    assert fresh.threshold(weight).dim() == 0
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3, 2, 1, 2)])

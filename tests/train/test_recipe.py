@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import tomllib
@@ -66,7 +67,8 @@ def test_one_line_changes_the_method(path: Path, method: str, tmp_path: Path) ->
     assert type(made) is METHODS[method]
     assert sum(stage.epochs for stage in made.stages()) == after.training.epochs
     assert any(stage.choose for stage in made.stages())
-    assert set(after.as_dict()["method"]) == {"name", "zeros", "scope", "balance", method}
+    limit = set() if before.method.target.lane_cycles is None else {"lane_cycles"}
+    assert set(after.as_dict()["method"]) == {"name", "zeros", "scope", "balance", method} | limit
 
 
 def test_values_and_defaults(tmp_path: Path) -> None:
@@ -131,8 +133,8 @@ ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
         ("model.hidden", [3], "unknown key model.hidden; known here: topology, input_width"),
         ("extra", 1, "unknown key extra; known here: name, seed, data, model, training, method"),
         ("data.augment", {"turn": 1}, "unknown key data.augment.turn; known here: shift, rotate_degrees"),
-        ("method.alpha", 1, "unknown key method.alpha; known here: zeros, scope, balance"),
-        ("method.twm", {"factor": 1.0}, "unknown key method.twm; known here: zeros, scope, balance"),
+        ("method.alpha", 1, "unknown key method.alpha; known here: zeros, lane_cycles, scope, balance"),
+        ("method.twm", {"factor": 1.0}, "unknown key method.twm; known here: zeros, lane_cycles, scope, balance"),
         ("method.sca.beta", 1, "unknown key method.sca.beta; known here: alpha, "),
         ("method.float.factor", 1, "unknown key method.float.factor; known here: none"),
         ("training.batch", None, "training.batch is missing"),
@@ -142,7 +144,8 @@ ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
         (
             "method.zeros",
             None,
-            "method.zeros is missing: sparsity-induced needs to know the share of zeros that is wan",
+            "method.zeros is missing: sparsity-induced needs to know the share of zeros that is wanted, or a limit of "
+            "method.lane_cycles",
         ),
         ("method", None, "[method] is missing"),
         ("method", "twn", "[method] is missing"),
@@ -186,6 +189,13 @@ ALL = "sparsity-induced, sca, magnitude, twn, ttq, float"
         ("method.zeros", "0.9", "method.zeros must be a number, not '0.9'"),
         ("method.zeros", 1.0, "method.zeros must be in [0, 1), not 1.0"),
         ("method.zeros", -0.1, "method.zeros must be in [0, 1), not -0.1"),
+        ("method.lane_cycles", 0, "method.lane_cycles must be a positive integer, not 0"),
+        ("method.lane_cycles", 12e6, "method.lane_cycles must be an integer, not 12000000.0"),
+        (
+            "method",
+            {"name": "magnitude", "lane_cycles": 9, "scope": "layer"},
+            'method.lane_cycles is a limit of the whole network: it needs scope = "network"',
+        ),
         ("method.scope", "rows", "method.scope must be one of network, layer, not 'rows'"),
         ("method.balance", "layer", "method.balance must be one of none, rows, not 'layer'"),
         ("method.name", "magic", f"method.name must be one of {ALL}, not 'magic'"),
@@ -258,6 +268,28 @@ def test_sca_takes_a_target_or_a_controller(zeros: float | None) -> None:
     options = {} if zeros is None else {"alpha": 0.5}
     with pytest.raises(RecipeError, match=r"^r\.toml: sca needs either method\.zeros or method\.sca\.alpha, and not b"):
         parse_recipe(change({"method.name": "sca", "method.zeros": zeros, "method.sca": options}), source="r.toml")
+
+
+def test_lane_cycles_are_a_target_beside_zeros_or_alone() -> None:
+    for zeros, method in itertools.product((None, 0.5), ("sparsity-induced", "magnitude", "sca")):
+        changes = {"method.name": method, "method.lane_cycles": 12_000, "method.zeros": zeros}
+        recipe = parse_recipe(change(changes), source="r.toml")
+        assert recipe.method.target == Target(zeros=zeros, lane_cycles=12_000)
+        assert recipe.as_dict()["method"]["lane_cycles"] == 12_000
+    with pytest.raises(
+        RecipeError, match=r"^r\.toml: sca cannot keep to method\.lane_cycles with a constant method\.sca"
+    ):
+        parse_recipe(change({**changes, "method.zeros": None, "method.sca": {"alpha": 0.5}}), source="r.toml")
+
+
+def test_a_target_without_lane_cycles_is_written_as_it_was_before_there_were_any() -> None:
+    assert list(parse_recipe(tomllib.loads(GOOD), source="r.toml").as_dict()["method"]) == [
+        "name",
+        "zeros",
+        "scope",
+        "balance",
+        "sparsity-induced",
+    ]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -126,6 +126,27 @@ def test_barriers_lie_where_the_target_is_met(scope: ZerosScope, balance: Balanc
         assert all(len(torch.unique(barrier)) == 1 for barrier in barriers(model))
 
 
+@pytest.mark.parametrize("zeros", [None, 0.75])
+def test_barriers_keep_to_lane_cycles(zeros: float | None) -> None:
+    model = network()
+    layers = models.ternary_layers(model)
+    layers[0].positions = 40
+    method = Sca(
+        target=Target(zeros=zeros, lane_cycles=1_000), schedule=Schedule(epochs=10), options=ScaOptions(weight_rate=1.0)
+    )
+    method.begin(model, method.stages()[1])
+    kept = [int((m >= barrier).sum()) for m, barrier in zip(magnitudes(model), barriers(model), strict=True)]
+    # The second layer has 500 weights, fewer than its part of 1,000; the rest is 12.5 nonzeros at 40 places. With a
+    # share of zeros beside it, the second layer has what that leaves.
+    assert kept == ([12, 500] if zeros is None else [12, 113])
+    for layer, barrier in zip(layers, barriers(model), strict=True):
+        size = torch.tanh(layer.weight.data).abs()
+        layer.weight.data = torch.where(size < barrier, 1e-4, 3.5) * layer.weight.data.sign()
+    assert method.settled(model)
+    layers[1].weight.data[0] = 1e-4
+    assert not method.settled(model)
+
+
 def test_barriers_start_at_half_of_the_weights_and_rise() -> None:
     model, method = network(), make(zeros=0.9)
     control = method.stages()[0]

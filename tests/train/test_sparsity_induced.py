@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,7 @@ from sterna.train.recipe import Recipe
 Train = Callable[[Recipe], tuple[Trainer, list[dict[str, Any]]]]
 
 
-def make(*, zeros: float = 0.9, target: dict[str, Any] | None = None, **options: Any) -> SparsityInduced:
+def make(*, zeros: float | None = 0.9, target: dict[str, Any] | None = None, **options: Any) -> SparsityInduced:
     return SparsityInduced(
         target=Target(zeros=zeros, **(target or {})),
         schedule=Schedule(epochs=2),
@@ -125,6 +126,108 @@ def test_pruning_by_layer_and_row(wanted: float) -> None:
         assert rows.max() - rows.min() <= 1
 
 
+def convolutional() -> torch.nn.ModuleList:
+    """216 weights at 100 places each, and 2,000 and 500 at one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        quantizer = TernaryQuantizer(shape=(6, 4, 3, 3), factor=1.0)
+        conv = TernaryConv2d(inputs=4, outputs=6, kernel=3, quantizer=quantizer, positions=100)
+    return torch.nn.ModuleList([conv, *network()])
+
+
+def lane_cycles(model: torch.nn.Module) -> int:
+    return sum(nonzeros(layer) * layer.positions for layer in models.ternary_layers(model))
+
+
+@pytest.mark.parametrize("balance", Balance)
+@pytest.mark.parametrize("zeros", [None, 0.0, 0.5, 0.97])
+@pytest.mark.parametrize("limit", [30, 2_000, 15_000, 10**9])
+def test_pruning_meets_zeros_and_lane_cycles_by_one_common_factor(
+    limit: int, zeros: float | None, balance: Balance
+) -> None:
+    model = convolutional()
+    layers = models.ternary_layers(model)
+    relative = [la.weight.abs() / q.threshold(la.weight) for la, q in zip(layers, quantizers(model), strict=True)]
+    method = make(zeros=zeros, target={"lane_cycles": limit, "balance": balance})
+    method.begin(model, method.stages()[1])
+    count = sum(nonzeros(layer) for layer in layers)
+    assert count <= 2716 - math.ceil(2716 * (zeros or 0.0))
+    assert lane_cycles(model) <= limit
+    if balance is Balance.NONE:
+        flat = torch.cat([r.flatten() for r in relative])
+        kept = torch.cat([q.mask.flatten() for q in quantizers(model)]) != 0
+        places = torch.cat([torch.full_like(r.flatten(), la.positions) for la, r in zip(layers, relative, strict=True)])
+        if not kept.all():
+            last = int(flat.masked_fill(kept, -1.0).argmax())  # what is kept next would miss one of the targets
+            assert not kept.any() or flat[last] < flat[kept].min()
+            enough = count == 2716 - math.ceil(2716 * (zeros or 0.0))
+            assert enough or lane_cycles(model) + int(places[last]) > limit
+
+
+def test_lane_cycles_have_a_pressure_of_their_own_that_weighs_layers_by_them() -> None:
+    model = convolutional()
+    method = make(zeros=0.1, l2=0.0, target={"lane_cycles": 3_000})  # enough zeros already, and far too many cycles
+    stage = method.stages()[0]
+    for _ in range(16):
+        method.step(model, stage, 1.0)
+    easy, hard = method.state()["pressures"]
+    assert easy < 0.1 < hard
+    method.penalty(model, stage).backward()  # type: ignore[union-attr]
+    layers = models.ternary_layers(model)
+    bits, cycles = (hardware_costs(layers, cost) for cost in HardwareCost)
+    for quantizer, b, c in zip(quantizers(model), bits, cycles, strict=True):
+        assert quantizer.log_factor.grad.item() == pytest.approx(-(easy * b + hard * c))
+    alone = make(zeros=None, l2=0.0, target={"lane_cycles": 3_000})
+    for _ in range(16):
+        alone.step(model, stage, 1.0)
+    assert alone.state()["pressures"] == [hard]
+    assert alone.state()["costs"] == {"lane-cycles": cycles}
+
+
+def test_pressures_and_costs_survive_a_checkpoint() -> None:
+    model, first = convolutional(), make(zeros=0.6, target={"lane_cycles": 3_000})
+    second = make(zeros=0.6, target={"lane_cycles": 3_000})
+    stage = first.stages()[0]
+    for _ in range(20):
+        first.step(model, stage, 0.5)
+    second.restore(json.loads(json.dumps(first.state())))
+    assert second.state() == first.state()
+    assert first.penalty(model, stage) == second.penalty(model, stage)
+
+
+def test_scheduled_thresholds_meet_the_harder_of_two_targets() -> None:
+    for zeros, limit in ((0.9, 10**9), (0.0, 3_000), (0.3, 3_000)):
+        model = convolutional()
+        method = make(zeros=zeros, thresholds=Thresholds.SCHEDULED, target={"lane_cycles": limit})
+        before = [q.log_factor.item() for q in quantizers(model)]
+        for _ in range(8):
+            method.step(model, method.stages()[0], 1.0)
+        if limit == 3_000:
+            assert 2_900 <= lane_cycles(model) <= 3_000
+        else:
+            assert sum(map(nonzeros, models.ternary_layers(model))) == pytest.approx(271.6, abs=2)
+        moves = [q.log_factor.item() - old for q, old in zip(quantizers(model), before, strict=True)]
+        assert moves == pytest.approx([moves[0]] * 3, abs=1e-4)
+
+
+def test_training_meets_lane_cycles_where_the_maps_are_large(
+    make_recipe: Callable[..., Recipe], train: Train, tiny_data: DataSet
+) -> None:
+    shares = []
+    for limit in (None, 700):
+        recipe = make_recipe(zeros=0.8, lane_cycles=limit, topology="8C3p1-MP2-24", training={"epochs": 30})
+        trainer, records = train(recipe)
+        if limit:
+            assert records[-1]["lane_cycles"] <= limit
+            assert records[19]["lane_cycles"] < 2 * limit  # by the pressure, before anything is pruned
+        assert records[-1]["zeros"] >= 0.8
+        conv = models.ternary_layers(trainer.model)[0]
+        shares.append(nonzeros(conv) / conv.weight.numel())
+        right = trainer.model(tiny_data.test_images.float()).argmax(dim=1) == tiny_data.test_labels
+        assert right.float().mean() > 0.9
+    assert shares[1] < shares[0]
+
+
 def test_survivors_thresholds_are_a_share_of_those_that_pruned() -> None:
     full, part = network(), network()
     for model, keep in ((full, 1.0), (part, 0.25)):
@@ -201,12 +304,12 @@ def test_costs_follow_the_weights(cost: HardwareCost) -> None:
     model, method = network(), make(cost=cost)
     layers = models.ternary_layers(model)
     method.penalty(model, method.stages()[0])
-    before = method.state()["costs"]
+    before = method.state()["costs"][cost.value]
     assert before == hardware_costs(layers, cost)
     quantizers(model)[0].log_factor.data += 0.7
     for _ in range(8):
         method.step(model, method.stages()[0], 1.0)
-    assert method.state()["costs"] == hardware_costs(layers, cost) != before
+    assert method.state()["costs"][cost.value] == hardware_costs(layers, cost) != before
 
 
 def test_scheduled_thresholds_are_not_learned() -> None:

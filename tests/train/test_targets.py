@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.train import functional
-from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, gap, ramp, shares_by_size
+from sterna.train.methods.targets import (
+    Balance,
+    CycleLimit,
+    ZerosScope,
+    above_dropped,
+    cut,
+    gap,
+    ramp,
+    shares_by_size,
+)
 
 SHAPES = st.one_of(
     st.tuples(st.integers(1, 7), st.integers(1, 12)),
@@ -201,6 +210,69 @@ def test_shares_by_size_of_lenet() -> None:
     )
     assert shares_by_size(weights, 0.8, ZerosScope.NETWORK)[0] == 0.0
     assert shares_by_size(weights, 0.8, ZerosScope.LAYER) == [0.8] * 4
+
+
+PLACES = [1, 64, 7]
+
+
+@settings(deadline=None)
+@given(
+    shapes=st.lists(SHAPES, min_size=1, max_size=3),
+    seed=st.integers(0, 10**6),
+    per_mille=st.integers(1, 1100),
+    percent=st.sampled_from([0, 30, 90]),
+    balance=st.sampled_from(Balance),
+)
+def test_cuts_keep_as_much_as_the_limit_of_lane_cycles_lets_them(
+    shapes: list[tuple[int, ...]], seed: int, per_mille: int, percent: int, balance: Balance
+) -> None:
+    scores, places = distinct(shapes, seed), PLACES[: len(shapes)]
+    limit = CycleLimit(
+        most=per_mille * sum(s.numel() * p for s, p in zip(scores, places, strict=True)) // 1000, positions=places
+    )
+    kept = nonzeros(scores, cut(scores, percent / 100, ZerosScope.NETWORK, balance, limit))
+    # one by one, the largest first
+    ranked = sorted(((float(x), p) for s, p in zip(scores, places, strict=True) for x in s.flatten()), reverse=True)
+    count, left = 0, limit.most
+    while count < len(ranked) and ranked[count][1] <= left:
+        left -= ranked[count][1]
+        count += 1
+    wanted = len(ranked) - -(-percent * len(ranked) // 100)
+    assert sum(map(sum, kept)) == min(count, wanted)
+    assert sum(sum(rows) * p for rows, p in zip(kept, places, strict=True)) <= limit.most
+
+
+def test_equal_scores_do_not_exceed_the_limit_of_lane_cycles() -> None:
+    scores = [torch.ones(2, 3), torch.tensor([[1.0, 2, 2]])]
+    limit = CycleLimit(most=60, positions=[4, 20])
+    assert nonzeros(scores, cut(scores, 0.0, ZerosScope.NETWORK, Balance.NONE, limit)) == [[0, 0], [2]]
+
+
+@settings(deadline=None)
+@given(shapes=st.lists(SHAPES, min_size=1, max_size=3), percent=st.integers(0, 99), per_mille=st.integers(1, 1100))
+def test_shares_by_size_keep_to_a_limit_of_lane_cycles(
+    shapes: list[tuple[int, ...]], percent: int, per_mille: int
+) -> None:
+    weights, places = [torch.empty(shape) for shape in shapes], PLACES[: len(shapes)]
+    cycles = [w.numel() * p for w, p in zip(weights, places, strict=True)]
+    limit = CycleLimit(most=per_mille * sum(cycles) / 1000, positions=places)
+    free = shares_by_size(weights, percent / 100, ZerosScope.NETWORK)
+    shares = shares_by_size(weights, percent / 100, ZerosScope.NETWORK, limit)
+    assert all(f <= s < 1 for f, s in zip(free, shares, strict=True))
+    taken = sum((1 - share) * n for share, n in zip(shares, cycles, strict=True))
+    if sum((1 - share) * n for share, n in zip(free, cycles, strict=True)) <= limit.most:
+        assert shares == free
+    else:
+        assert taken <= limit.most * (1 + 1e-9)
+    if percent == 0:
+        assert taken == pytest.approx(min(limit.most, sum(cycles)))
+
+
+def test_places_get_fewer_nonzeros_the_more_of_them_there_are() -> None:
+    weights = [torch.empty(10, 10), torch.empty(10, 10)]
+    limit = CycleLimit(most=440, positions=[1, 10])
+    assert shares_by_size(weights, 0.0, ZerosScope.NETWORK, limit) == pytest.approx([0.0, 0.66])
+    assert shares_by_size(weights, 0.5, ZerosScope.NETWORK, limit) == pytest.approx([0.5, 0.66])
 
 
 def test_ramp_is_the_papers() -> None:

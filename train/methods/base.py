@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from sterna.net import cost
 from sterna.net.errors import InvalidValueError
-from sterna.train.methods.targets import Balance, ZerosScope
+from sterna.train.layers import TernaryLayer
+from sterna.train.methods.targets import Balance, CycleLimit, ZerosScope, ramp
 from sterna.train.quantizers import WeightQuantizer
 
 MOST_EPOCHS = 1_000_000
@@ -24,17 +27,26 @@ class Target:
     ----------
     zeros : share of zero weights that the run must reach; ``None`` leaves it to the method. Methods that cannot be
         controlled take no notice of it.
+    lane_cycles : the most cycles of all lanes together that one input may take: an addition a nonzero and place. With
+        ``zeros`` beside it, both must be met. ``None`` for no limit.
     scope : whether the whole network or every layer meets ``zeros``.
     balance : which parts of a layer get the same number of nonzeros.
     """
 
     zeros: float | None = None
+    lane_cycles: int | None = None
     scope: ZerosScope = ZerosScope.NETWORK
     balance: Balance = Balance.NONE
 
     def __post_init__(self) -> None:
         if self.zeros is not None and not 0 <= self.zeros < 1:
             raise InvalidValueError(f"zeros must be in [0, 1), not {self.zeros}")
+        if self.lane_cycles is None:
+            return
+        if self.lane_cycles < 1:
+            raise InvalidValueError(f"lane_cycles must be a positive integer, not {self.lane_cycles}")
+        if self.scope is ZerosScope.LAYER:
+            raise InvalidValueError('lane_cycles is a limit of the whole network: it needs scope = "network"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +128,10 @@ class Method(ABC):
         self._check()
 
     def _check(self) -> None:
-        if self.controlled and self._target.zeros is None:
+        if self.controlled and self._target.zeros is None and self._target.lane_cycles is None:
             raise InvalidValueError(
-                f"method.zeros is missing: {self.name} needs to know the share of zeros that is wanted"
+                f"method.zeros is missing: {self.name} needs to know the share of zeros that is wanted, "
+                "or a limit of method.lane_cycles"
             )
 
     @property
@@ -128,9 +141,20 @@ class Method(ABC):
 
     @property
     def zeros(self) -> float:
-        """The share of zeros that is wanted."""
-        assert self._target.zeros is not None
-        return self._target.zeros
+        """The share of zeros that is wanted; 0 where only lane cycles are limited."""
+        return self._target.zeros or 0.0
+
+    def _limit(self, layers: Sequence[TernaryLayer], *, start: float = 0.0, progress: float = 1.0) -> CycleLimit | None:
+        """The target's limit of lane cycles, for these layers.
+
+        Before the end of the ramp it is as far above as its way from that share of zeros in all layers is long.
+        """
+        wanted = self._target.lane_cycles
+        if wanted is None:
+            return None
+        dense = sum(cost.lane_cycles(layer.weight.numel(), layer.positions) for layer in layers)
+        most = ramp(max((1 - start) * dense, wanted), wanted, progress)
+        return CycleLimit(most=most, positions=[layer.positions for layer in layers])
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:

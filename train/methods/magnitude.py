@@ -77,7 +77,7 @@ class Magnitude(Method):
         return TernaryQuantizer(shape=shape)
 
     def begin(self, model: nn.Module, stage: Stage) -> None:
-        self._renew(models.ternary_layers(model), self._wanted(stage, 0.0))
+        self._renew(models.ternary_layers(model), stage, 0.0)
 
     def penalty(self, model: nn.Module, stage: Stage) -> Tensor | float:
         return self._options.l2 * torch.stack([la.weight.square().sum() for la in models.ternary_layers(model)]).sum()
@@ -86,7 +86,7 @@ class Magnitude(Method):
         self._steps += 1
         epochs = progress * stage.epochs
         if self._steps % self._EVERY == 0 or math.isclose(epochs, round(epochs), rel_tol=1e-9):
-            self._renew(models.ternary_layers(model), self._wanted(stage, progress))
+            self._renew(models.ternary_layers(model), stage, progress)
 
     def state(self) -> dict[str, Any]:
         return {"steps": self._steps}
@@ -94,14 +94,14 @@ class Magnitude(Method):
     def restore(self, state: dict[str, Any]) -> None:
         self._steps = state["steps"]
 
-    def _wanted(self, stage: Stage, progress: float) -> float:
-        return ramp(min(self._options.start, self.zeros), self.zeros, progress if stage.name == "ramp" else 1.0)
-
     @torch.no_grad()
-    def _renew(self, layers: list[TernaryLayer], zeros: float) -> None:
+    def _renew(self, layers: list[TernaryLayer], stage: Stage, progress: float) -> None:
+        start, done = self._options.start, progress if stage.name == "ramp" else 1.0
+        zeros = ramp(min(start, self.zeros), self.zeros, done)
         units = [layer.weight[0].numel() ** -0.5 for layer in layers]  # WeightQuantizer.initialize
         scores = [layer.weight.abs() / unit for layer, unit in zip(layers, units, strict=True)]
-        thresholds = cut(scores, zeros, self._target.scope, self._target.balance)
+        limit = self._limit(layers, start=start, progress=done)
+        thresholds = cut(scores, zeros, self._target.scope, self._target.balance, limit)
         for layer, score, threshold, unit in zip(layers, scores, thresholds, units, strict=True):
             assert isinstance(layer.quantizer, TernaryQuantizer)
             # The product is rounded: what lies below the threshold must stay there.

@@ -143,7 +143,10 @@ class Sca(Method):
         self._steps = 0
 
     def _check(self) -> None:
-        if (self._target.zeros is None) == (self._options.alpha is None):
+        target, alpha = self._target, self._options.alpha
+        if target.lane_cycles is not None and alpha is not None:
+            raise InvalidValueError("sca cannot keep to method.lane_cycles with a constant method.sca.alpha")
+        if target.lane_cycles is None and (target.zeros is None) == (alpha is None):
             raise InvalidValueError("sca needs either method.zeros or method.sca.alpha, and not both")
 
     def stages(self) -> tuple[Stage, ...]:
@@ -196,7 +199,13 @@ class Sca(Method):
 
     def settled(self, model: nn.Module) -> bool:
         """Weights are next to their rounded values, and the target is met within half a percentage point."""
-        missed = 0.0 if self._target.zeros is None else abs(models.zeros(model) - self.zeros)
+        missed = 0.0
+        if self._options.alpha is None:
+            layers = models.ternary_layers(model)
+            sizes = [layer.weight.numel() for layer in layers]
+            shares = self._shares(layers, 1.0)
+            wanted = sum(share * size for share, size in zip(shares, sizes, strict=True)) / sum(sizes)
+            missed = abs(models.zeros(model) - wanted)
         return _distance(model) < _NEAR and missed <= _MISSED
 
     def report(self, model: nn.Module) -> dict[str, Any]:
@@ -215,16 +224,22 @@ class Sca(Method):
                 _quantizer(layer).alpha.fill_(self._options.alpha)
             return
         done = progress / self._options.ramp if stage.name == "control" else 1.0
-        wanted = ramp(min(_START, self.zeros), self.zeros, done)
         magnitudes = [torch.tanh(layer.weight).abs() for layer in layers]
-        # |W| ends near 0 and 1 in every layer, so it does not say which layer needs more weights
-        shares = shares_by_size(magnitudes, wanted, self._target.scope)
         barriers = [
             gap([size], share, ZerosScope.LAYER, self._target.balance)[0]
-            for size, share in zip(magnitudes, shares, strict=True)
+            for size, share in zip(magnitudes, self._shares(layers, done), strict=True)
         ]
         for layer, barrier in zip(layers, barriers, strict=True):
             _quantizer(layer).alpha.copy_(2 * barrier.square())
+
+    def _shares(self, layers: list[TernaryLayer], done: float) -> list[float]:
+        """The layers' shares of zeros when a share of ``done`` of the ramp is done.
+
+        Dealt out by size: |W| ends near 0 and 1 in every layer, so it does not say which layer needs more weights.
+        """
+        zeros = ramp(min(_START, self.zeros), self.zeros, done)
+        limit = self._limit(layers, start=_START, progress=done)
+        return shares_by_size([layer.weight for layer in layers], zeros, self._target.scope, limit)
 
 
 _NEAR = 0.01  # mean distance from what is rounded

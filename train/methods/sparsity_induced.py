@@ -15,7 +15,7 @@ from sterna.net.errors import InvalidValueError
 from sterna.train import models
 from sterna.train.layers import TernaryLayer
 from sterna.train.methods.base import Method, MethodOptions, Stage, check_positive, check_share, split
-from sterna.train.methods.targets import Balance, ZerosScope, above_dropped, cut, ramp
+from sterna.train.methods.targets import Balance, CycleLimit, ZerosScope, above_dropped, cut, ramp
 from sterna.train.quantizers import TernaryQuantizer, ThresholdBasis
 
 
@@ -39,7 +39,8 @@ class SparsityInducedOptions(MethodOptions):
 
     Parameters
     ----------
-    cost : what the threshold regularizer weighs layers by.
+    cost : what the pressure towards ``method.zeros`` weighs layers by. That towards ``method.lane_cycles`` weighs them
+        by lane cycles.
     thresholds : learned, or scheduled.
     threshold_basis, threshold_factor : thresholds are t * basis of |W|; t at the start.
     threshold_rate : learning rate of log t, absolute.
@@ -70,12 +71,30 @@ class SparsityInducedOptions(MethodOptions):
             raise InvalidValueError(f"l2 must not be negative, not {self.l2}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Goal:
+    """What some layers are to reach together.
+
+    Parameters
+    ----------
+    layers : their numbers.
+    zeros : share of zeros.
+    by_place : whether a weight counts as often as it is used for one input: the rest is the share of lane cycles.
+    cost : what the pressure weighs the layers by.
+    """
+
+    layers: list[int]
+    zeros: float
+    by_place: bool
+    cost: HardwareCost
+
+
 class SparsityInduced(Method):
     """Sparsity-induced regularization, in three stages (docs/training.md).
 
     1. ``regularize``: loss + l2 * sum of squares - pressure * sum over layers of h_l * log t_l, thresholds t_l learned.
        The pressure is adjusted every few steps so that the zeros follow a cubic ramp to their target; there is one
-       pressure for the network, or one a layer, as the target says.
+       pressure for the network, or one a layer, as the target says. A limit of lane cycles has a pressure of its own.
     2. Pruning: all t_l are multiplied by one common factor (one a layer, or a row, as the target says) such that the
        target is just met, and what quantizes to zero is masked for good.
     3. ``retrain``: survivors are trained under fixed thresholds, free to change sign.
@@ -94,7 +113,7 @@ class SparsityInduced(Method):
         super().__init__(**arguments)
         self._pressures: list[float] = []
         self._starts: list[float] = []
-        self._costs: list[float] = []
+        self._costs: dict[HardwareCost, list[float]] = {}
         self._steps = 0
 
     def stages(self) -> tuple[Stage, ...]:
@@ -132,16 +151,16 @@ class SparsityInduced(Method):
         squares = self._options.l2 * torch.stack([layer.weight.square().sum() for layer in layers]).sum()
         if not self._learns(stage):
             return squares
+        goals = self._goals(layers)
         if not self._costs:
-            self._costs = hardware_costs(layers, self._options.cost)
-        groups = self._groups(layers)
-        pressures = self._pressures or [_FIRST_PRESSURE] * len(groups)
-        pushes = [
-            pressure * self._costs[i] * _quantizer(layers[i]).log_factor
-            for pressure, group in zip(pressures, groups, strict=True)
-            for i in group
-        ]
-        return squares - torch.stack(pushes).sum()
+            self._costs = _costs(layers, goals)
+        pressures = self._pressures or [_FIRST_PRESSURE] * len(goals)
+        pushes = [0.0] * len(layers)
+        for pressure, goal in zip(pressures, goals, strict=True):
+            for i in goal.layers:
+                pushes[i] += pressure * self._costs[goal.cost][i]
+        factors = [push * _quantizer(layer).log_factor for push, layer in zip(pushes, layers, strict=True)]
+        return squares - torch.stack(factors).sum()
 
     @torch.no_grad()
     def step(self, model: nn.Module, stage: Stage, progress: float) -> None:
@@ -151,45 +170,56 @@ class SparsityInduced(Method):
         if self._steps % self._EVERY:
             return
         layers = models.ternary_layers(model)
-        groups = self._groups(layers)
-        shares = [_zeros([layers[i] for i in group]) for group in groups]
+        goals = self._goals(layers)
+        shares = _zeros(layers, goals)
         self._starts = self._starts or shares
-        self._pressures = self._pressures or [_FIRST_PRESSURE] * len(groups)
-        wanted = [ramp(start, self.zeros, progress / self._options.ramp) for start in self._starts]
+        self._pressures = self._pressures or [_FIRST_PRESSURE] * len(goals)
+        wanted = [
+            ramp(start, goal.zeros, progress / self._options.ramp)
+            for start, goal in zip(self._starts, goals, strict=True)
+        ]
         if not self._learns(stage):
-            relative = _relative(layers)
-            for group, goal in zip(groups, wanted, strict=True):
-                factor = cut([relative[i] for i in group], goal, ZerosScope.NETWORK, Balance.NONE)[0].flatten()[0]
-                for i in group:
-                    _quantizer(layers[i]).log_factor.add_(torch.log(factor.clamp_min(1e-3)))
+            _raise_thresholds(layers, goals, wanted)
             return
-        for i, (share, goal) in enumerate(zip(shares, wanted, strict=True)):
+        for i, (share, zeros) in enumerate(zip(shares, wanted, strict=True)):
             # Relative error of the nonzeros: the same firmness at 50 % and at 98 % zeros.
-            error = math.log(max(1 - share, 1e-6) / (1 - goal))
+            error = math.log(max(1 - share, 1e-6) / (1 - zeros))
             pressure = self._pressures[i] * math.exp(max(min(error, 0.5), -0.5))
             self._pressures[i] = min(max(pressure, 1e-3), 1e3)
-        self._costs = hardware_costs(layers, self._options.cost)
+        self._costs = _costs(layers, goals)
 
     def state(self) -> dict[str, Any]:
-        return {"pressures": self._pressures, "steps": self._steps, "starts": self._starts, "costs": self._costs}
+        costs = {cost.value: shares for cost, shares in self._costs.items()}
+        return {"pressures": self._pressures, "steps": self._steps, "starts": self._starts, "costs": costs}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._pressures, self._steps = list(state["pressures"]), state["steps"]
-        self._starts, self._costs = list(state["starts"]), list(state["costs"])
+        self._starts = list(state["starts"])
+        self._costs = {HardwareCost(cost): list(shares) for cost, shares in state["costs"].items()}
 
     def _learns(self, stage: Stage) -> bool:
         return stage.name == "regularize" and self._options.thresholds is Thresholds.LEARNED
 
-    def _groups(self, layers: list[TernaryLayer]) -> list[list[int]]:
-        """Numbers of the layers that meet the target together."""
-        if self._target.scope is ZerosScope.LAYER:
-            return [[i] for i in range(len(layers))]
-        return [list(range(len(layers)))]
+    def _goals(self, layers: list[TernaryLayer]) -> list[_Goal]:
+        """What the target asks of the layers."""
+        every, goals = list(range(len(layers))), []
+        if self._target.zeros is not None:
+            groups = [[i] for i in every] if self._target.scope is ZerosScope.LAYER else [every]
+            cost = self._options.cost
+            goals = [_Goal(layers=group, zeros=self.zeros, by_place=False, cost=cost) for group in groups]
+        if self._target.lane_cycles is not None:
+            most = sum(costs.lane_cycles(layer.weight.numel(), layer.positions) for layer in layers)
+            zeros = max(0.0, 1 - self._target.lane_cycles / most)
+            goals.append(_Goal(layers=every, zeros=zeros, by_place=True, cost=HardwareCost.LANE_CYCLES))
+        return goals
 
     def _cut(self, layers: list[TernaryLayer], zeros: float) -> list[Tensor]:
-        """Thresholds, (rows, 1, ...) a layer, in the ratios of the present ones, that give at least ``zeros``."""
+        """Thresholds, (rows, 1, ...) a layer, in the ratios of the present ones, that give at least ``zeros``.
+
+        A limit of lane cycles is kept to, too.
+        """
         relative = _relative(layers)
-        factors = cut(relative, zeros, self._target.scope, self._target.balance)
+        factors = cut(relative, zeros, self._target.scope, self._target.balance, self._limit(layers))
         return [
             above_dropped(layer.weight.abs(), r < factor)
             for layer, r, factor in zip(layers, relative, factors, strict=True)
@@ -209,21 +239,45 @@ def _relative(layers: list[TernaryLayer]) -> list[Tensor]:
     return [layer.weight.abs() / _quantizer(layer).threshold(layer.weight) for layer in layers]
 
 
-def _zeros(layers: list[TernaryLayer]) -> float:
-    weights = [layer.ternary() for layer in layers]
-    return sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
+def _zeros(layers: list[TernaryLayer], goals: list[_Goal]) -> list[float]:
+    """The share of zeros that each goal is about, as it is now."""
+    nonzeros, shares = models.nonzeros(layers), []
+    for goal in goals:
+        places = [layers[i].positions if goal.by_place else 1 for i in goal.layers]
+        counts = [layers[i].weight.numel() for i in goal.layers]
+        zeros = sum((n - nonzeros[i]) * p for i, n, p in zip(goal.layers, counts, places, strict=True))
+        shares.append(zeros / sum(n * p for n, p in zip(counts, places, strict=True)))
+    return shares
 
 
-@torch.no_grad()
+def _raise_thresholds(layers: list[TernaryLayer], goals: list[_Goal], wanted: list[float]) -> None:
+    """Move each goal's thresholds by a common factor such that its share of zeros is ``wanted``, or more."""
+    relative = _relative(layers)
+    factors = [torch.zeros_like(r.flatten()[0]) for r in relative]
+    for goal, zeros in zip(goals, wanted, strict=True):
+        scores, limit = [relative[i] for i in goal.layers], None
+        if goal.by_place:
+            positions = [layers[i].positions for i in goal.layers]
+            most = sum(s.numel() * p for s, p in zip(scores, positions, strict=True))
+            limit, zeros = CycleLimit(most=(1 - zeros) * most, positions=positions), 0.0
+        factor = cut(scores, zeros, ZerosScope.NETWORK, Balance.NONE, limit)[0].flatten()[0]
+        for i in goal.layers:
+            factors[i] = torch.maximum(factors[i], factor)
+    for layer, factor in zip(layers, factors, strict=True):
+        _quantizer(layer).log_factor.add_(torch.log(factor.clamp_min(1e-3)))
+
+
+def _costs(layers: list[TernaryLayer], goals: list[_Goal]) -> dict[HardwareCost, list[float]]:
+    return {cost: hardware_costs(layers, cost) for cost in dict.fromkeys(goal.cost for goal in goals)}
+
+
 def hardware_costs(layers: list[TernaryLayer], cost: HardwareCost) -> list[float]:
     """Each layer's share h_l of the hardware that the nonzeros cost as they are now; the shares add up to 1."""
     amounts = []
-    for layer in layers:
-        weights = layer.ternary()
-        nonzeros = int((weights != 0).sum())
+    for layer, nonzeros in zip(layers, models.nonzeros(layers), strict=True):
         if cost is HardwareCost.LANE_CYCLES:
             amounts.append(float(costs.lane_cycles(nonzeros, layer.positions)))
         else:
-            amounts.append(costs.index_entropy_bits(weights.numel(), nonzeros))
+            amounts.append(costs.index_entropy_bits(layer.weight.numel(), nonzeros))
     total = sum(amounts)
     return [amount / total if total else 1 / len(layers) for amount in amounts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 import torch
@@ -34,8 +35,24 @@ def ramp(start: float, end: float, progress: float) -> float:
     return float(end + (start - end) * (1 - min(max(progress, 0.0), 1.0)) ** 3)
 
 
-def cut(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Balance) -> list[Tensor]:
-    """Thresholds below which at least a share of ``zeros`` falls.
+@dataclass(frozen=True, kw_only=True)
+class CycleLimit:
+    """A limit of the lane cycles of a network, or of some of its layers together.
+
+    Parameters
+    ----------
+    most : cycles of all lanes for one input.
+    positions : of each layer, the places at which every weight is used.
+    """
+
+    most: float
+    positions: Sequence[int]
+
+
+def cut(
+    scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Balance, limit: CycleLimit | None = None
+) -> list[Tensor]:
+    """Thresholds below which at least a share of ``zeros`` falls, and above which lane cycles keep to a limit.
 
     With balanced rows, every row of a layer keeps the same number of nonzeros, or one more where the number does not
     divide: the rows that would have most of them by themselves get those. Their thresholds lie halfway between the
@@ -46,13 +63,15 @@ def cut(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Bala
     scores : float, (rows, ...) a layer; not negative. What is below its threshold is to be zero.
     zeros : share, in [0, 1).
     scope, balance : as said there.
+    limit : of the layers' lane cycles together; only where ``scope`` is the network.
 
     Returns
     -------
     float, (rows, 1, ...) a layer
     """
     if scope is ZerosScope.NETWORK:
-        shared = threshold_for_zeros(torch.cat([s.flatten() for s in scores]), _count(zeros, scores))
+        count = max(_count(zeros, scores), _count_beyond(limit, scores) if limit else 0)
+        shared = threshold_for_zeros(torch.cat([s.flatten() for s in scores]), count)
         thresholds = [shared] * len(scores)
     else:
         thresholds = [threshold_for_zeros(s, _count(zeros, [s])) for s in scores]
@@ -80,11 +99,14 @@ def gap(scores: Sequence[Tensor], zeros: float, scope: ZerosScope, balance: Bala
     ]
 
 
-def shares_by_size(weights: Sequence[Tensor], zeros: float, scope: ZerosScope) -> list[float]:
+def shares_by_size(
+    weights: Sequence[Tensor], zeros: float, scope: ZerosScope, limit: CycleLimit | None = None
+) -> list[float]:
     """Shares of zeros of layers that have a share of ``zeros`` together, or each.
 
     Together, a layer gets nonzeros in proportion to its rows + columns, as a matrix: small layers are denser. One that
-    would get more than it has weights is full, and the others have what is left.
+    would get more than it has weights is full, and the others have what is left. Where that takes more lane cycles than
+    the limit, those are dealt out in the same proportion, and a layer gets the lesser number of nonzeros.
 
     Source: Mocanu et al., "Scalable training of artificial neural networks with adaptive sparse connectivity inspired
     by network science", 2018, for the proportion (of random graphs, there); a convolution as the matrix (filters, the
@@ -95,12 +117,24 @@ def shares_by_size(weights: Sequence[Tensor], zeros: float, scope: ZerosScope) -
     weights : (rows, ...) a layer; only their shapes count.
     zeros : share, in [0, 1).
     scope : as said there.
+    limit : of the layers' lane cycles together; only where ``scope`` is the network.
     """
     if scope is ZerosScope.LAYER:
         return [zeros] * len(weights)
     sizes = [w.numel() for w in weights]
     units = [len(w) + w[0].numel() for w in weights]
-    left, open_layers = (1 - zeros) * sum(sizes), list(range(len(sizes)))
+    shares = _dealt(sizes, units, (1 - zeros) * sum(sizes))
+    if limit is None:
+        return shares
+    cycles = [size * places for size, places in zip(sizes, limit.positions, strict=True)]
+    if sum((1 - share) * n for share, n in zip(shares, cycles, strict=True)) <= limit.most:
+        return shares
+    return [max(pair) for pair in zip(shares, _dealt(cycles, units, limit.most), strict=True)]
+
+
+def _dealt(sizes: Sequence[int], units: Sequence[int], left: float) -> list[float]:
+    """What is missing to the layers' full sizes, as shares, when ``left`` is dealt out in proportion to ``units``."""
+    open_layers = list(range(len(sizes)))
     shares = [0.0] * len(sizes)
     while open_layers:
         each = left / sum(units[k] for k in open_layers)
@@ -116,6 +150,15 @@ def shares_by_size(weights: Sequence[Tensor], zeros: float, scope: ZerosScope) -
 
 def _count(zeros: float, scores: Sequence[Tensor]) -> int:
     return math.ceil(zeros * sum(s.numel() for s in scores) - 1e-9)
+
+
+def _count_beyond(limit: CycleLimit, scores: Sequence[Tensor]) -> int:
+    """How many of the smallest scores have to fall for the others to keep to the limit."""
+    flat = torch.cat([s.flatten() for s in scores])
+    pairs = zip(scores, limit.positions, strict=True)
+    cycles = torch.cat([torch.full_like(s, places, dtype=torch.int64).flatten() for s, places in pairs])
+    kept = cycles[flat.argsort(descending=True)].cumsum(dim=0)
+    return len(flat) - int((kept <= limit.most).sum())
 
 
 def _balance(scores: Tensor, threshold: Tensor) -> Tensor:
