@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sterna.net import ActivationType, Linear, Network, Requantization, ShiftRound, Thresholds
+from sterna.net import (
+    ActivationType,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Network,
+    Node,
+    Requantization,
+    ShiftRound,
+    SumPool2d,
+    Thresholds,
+)
 from sterna.net.errors import InvalidValueError
 
 # Shares of zeros, with few of those that leave little to compute.
@@ -60,6 +72,93 @@ def random_dense_network(
         requantize = None if kind is None else _requantize(rng, kind, weights, bias, types[k], types[k + 1])
         nodes.append(Linear(name=f"fc{k + 1}", weights=weights, bias=bias, requantize=requantize))
     return Network(input_shape=(sizes[0],), input_type=types[0], input_scale=1.0, nodes=nodes)
+
+
+def random_map_network(rng: np.random.Generator, *, most_nodes: int = 8) -> Network:
+    """A chain of convolutions and pools over maps of up to 12 x 12, and most often dense layers behind them.
+
+    Kernels of 1 to 5, strides, paddings, groups (depthwise too), requantizations and types are drawn; half of the
+    convolutions have a channel without weights. Pools do not overlap and have no padding.
+
+    Parameters
+    ----------
+    rng : :class:`numpy.random.Generator`
+        Its state decides everything.
+    most_nodes : :class:`int`
+        Nodes at most; 4 or more.
+    """
+    shape = (int(rng.integers(1, 5)), int(rng.integers(3, 13)), int(rng.integers(3, 13)))
+    input_type = type_ = _random_type(rng)
+    input_shape = shape
+    nodes: list[Node] = []
+    dense = bool(rng.random() < 0.8)
+    for k in range(int(rng.integers(1, most_nodes - 2 * dense))):
+        node: Node
+        if k and rng.random() < 0.4:
+            node, type_ = _random_pool(rng, f"pool{k}", shape, type_)
+        else:
+            node, type_ = _random_conv(rng, f"conv{k}", shape, type_)
+        nodes.append(node)
+        channels, height, width = node.output_shape([shape])
+        shape = (channels, height, width)
+    if not dense:
+        return Network(input_shape=input_shape, input_type=input_type, input_scale=1.0, nodes=nodes)
+    nodes.append(Flatten(name="flatten"))
+    weights = random_weights(rng, rows=int(rng.integers(1, 9)), columns=int(np.prod(shape)), zeros=0.6)
+    nodes.append(Linear(name="fc", weights=weights))
+    return Network(input_shape=input_shape, input_type=input_type, input_scale=1.0, nodes=nodes)
+
+
+def _random_type(rng: np.random.Generator) -> ActivationType:
+    return ActivationType(width=int(rng.integers(1, 9)), signed=bool(rng.integers(2)))
+
+
+def _random_conv(
+    rng: np.random.Generator, name: str, shape: tuple[int, int, int], input_type: ActivationType
+) -> tuple[Conv2d, ActivationType]:
+    """A convolution that a map of some shape can go through, and the type of its output."""
+    channels, *size = shape
+    padding = [int(rng.integers(0, 3)) for _ in range(2)]
+    kernel = [int(rng.integers(1, min(5, side + 2 * pad) + 1)) for side, pad in zip(size, padding, strict=True)]
+    stride = [int(rng.choice([1, 1, 2])) for _ in range(2)]
+    groups = channels if rng.random() < 0.2 else 1
+    rows = groups * int(rng.integers(1, 3)) if groups > 1 else int(rng.integers(1, 9))
+    columns = channels // groups * kernel[0] * kernel[1]
+    weights = random_weights(rng, rows=rows, columns=columns, zeros=float(rng.choice(_ZEROS, p=_ZEROS_ODDS)))
+    if rng.integers(2):
+        weights[rng.integers(rows)] = 0
+    bias = rng.integers(-20, 21, rows) if rng.integers(2) else None
+    output, kind = _random_type(rng), (Thresholds, ShiftRound)[int(rng.integers(2))]
+    node = Conv2d(
+        name=name,
+        weights=weights.reshape(rows, channels // groups, *kernel),
+        stride=(stride[0], stride[1]),
+        padding=(padding[0], padding[1]),
+        groups=groups,
+        bias=bias,
+        requantize=_requantize(rng, kind, weights, bias, input_type, output),
+    )
+    return node, output
+
+
+def _random_pool(
+    rng: np.random.Generator, name: str, shape: tuple[int, int, int], input_type: ActivationType
+) -> tuple[MaxPool2d | SumPool2d, ActivationType]:
+    """A pool that a map of some shape can go through, and the type of its output."""
+    channels, *size = shape
+    kernel = [int(rng.integers(1, min(3, side) + 1)) for side in size]
+    if rng.random() < 0.2:
+        kernel = size
+    windows = (kernel[0], kernel[1])
+    # beats hold 1, 2, 4, ... pixels: a stride of 2 and 4 goes with all of them
+    stride = tuple(1 << (side - 1).bit_length() for side in windows)
+    steps = (stride[0], stride[1])
+    if rng.integers(2):
+        return MaxPool2d(name=name, kernel=windows, stride=steps), input_type
+    output = _random_type(rng)
+    ones = np.ones((channels, kernel[0] * kernel[1]), np.int8)
+    requantize = _requantize(rng, (Thresholds, ShiftRound)[int(rng.integers(2))], ones, None, input_type, output)
+    return SumPool2d(name=name, kernel=windows, stride=steps, requantize=requantize), output
 
 
 def random_weights(rng: np.random.Generator, *, rows: int, columns: int, zeros: float) -> np.ndarray:

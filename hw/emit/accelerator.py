@@ -34,7 +34,7 @@ class Accelerator(wiring.Component):
     s_axis_tdata, s_axis_tvalid, s_axis_tready, s_axis_tlast :
         Input frames.
     m_axis_tdata, m_axis_tvalid, m_axis_tready, m_axis_tlast :
-        Scores, one a beat, or the class.
+        Scores, one a beat (several, where the last unit is a pool whose input has several), or the class.
     frame_error : ``Out(1)``
         An input frame was dropped.
     """
@@ -52,14 +52,14 @@ class Accelerator(wiring.Component):
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
         self._input_lane = byte_width(plan.input.element.width)
-        self._output_width = byte_width(plan.output.element.width)
+        self._output_lane = byte_width(plan.output.element.width)
         super().__init__(
             {
                 "s_axis_tdata": In(self._input_lane * plan.input.elements),
                 "s_axis_tvalid": In(1),
                 "s_axis_tready": Out(1),
                 "s_axis_tlast": In(1),
-                "m_axis_tdata": Out(self._output_width),
+                "m_axis_tdata": Out(self._output_lane * plan.output.elements),
                 "m_axis_tvalid": Out(1),
                 "m_axis_tready": In(1),
                 "m_axis_tlast": Out(1),
@@ -83,7 +83,7 @@ class Accelerator(wiring.Component):
         last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
-            self.m_axis_tdata.eq(_extended(last.payload, plan.output.element, self._output_width)),
+            self.m_axis_tdata.eq(self._output(last.payload)),
             last.ready.eq(self.m_axis_tready),
         ]
         self._mark_last(m)
@@ -99,6 +99,12 @@ class Accelerator(wiring.Component):
             self.s_axis_tready.eq(port.ready),
             self.frame_error.eq(unit.error),
         ]
+
+    def _output(self, payload: Any) -> Value:
+        """Elements extended to whole bytes."""
+        element, bits = self._plan.output.element, Value.cast(payload)
+        codes = [bits.word_select(k, element.width) for k in range(self._plan.output.elements)]
+        return Cat(*(_extended(code, element, self._output_lane) for code in codes))
 
     def _mark_last(self, m: Module) -> None:
         beats = self._plan.output.beats

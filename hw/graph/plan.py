@@ -111,7 +111,7 @@ def _plan_units(
     sources: list[tuple[int, ...]] = []
     for k, layer in enumerate(layers):
         inputs = [streams[name] for name in layer.sources]
-        natural = k == len(layers) - 1
+        natural = not any(later.lane_grain for later in layers[k + 1 :])  # what has no lanes keeps the order
         if lanes is None:
             unit = derive_unit(layer, inputs=inputs, natural=natural, options=options, target=target)
         else:

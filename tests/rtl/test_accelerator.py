@@ -17,7 +17,13 @@ from sterna.sim.errors import MismatchError
 from sterna.sim.golden import GoldenModel
 from sterna.sim.manifest import Manifest
 from sterna.sim.protocol import ProtocolBench
-from sterna.sim.random_networks import extreme_frames, random_dense_network, random_frames, random_weights
+from sterna.sim.random_networks import (
+    extreme_frames,
+    random_dense_network,
+    random_frames,
+    random_map_network,
+    random_weights,
+)
 from sterna.sim.rtl import RtlModel
 from sterna.sim.scenarios import Drain, Early, Event, Late, Partial, Reset, Send, Wait
 from sterna.sim.simulators import Simulator
@@ -162,6 +168,36 @@ def test_random_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> 
     generate(network, tmp_path, config=config)
     frames = np.concatenate([random_frames(rng(seed), network, 20), extreme_frames(network)])
     stall = (None, RandomStall(share=0.8), BurstStall())[seed % 3]
+    report = compare(
+        network, tmp_path, frames, simulator=any_simulator, trace=True, seed=seed, input_stall=stall, output_stall=stall
+    )
+    report.check()
+
+
+def random_map_case(seed: int) -> Case:
+    """A convolutional network and a configuration that fits it."""
+    draw = rng(seed)
+    network = random_map_network(draw)
+    lanes = [
+        layer.lane_grain * int(draw.integers(1, min(layer.most_lanes // layer.lane_grain, 4) + 1))
+        for layer in lower(network)
+        if layer.lane_grain
+    ]
+    width = network.input_shape[2]
+    return network, AcceleratorConfig(lanes=lanes, elements_per_beat=int(draw.choice([1, width & -width])))
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[] if seed < 8 else pytest.mark.slow) for seed in range(200)]
+)
+def test_random_map_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> None:
+    """Convolutions and pools: every value of every unit, and where nothing stalls, latency and interval."""
+    network, config = random_map_case(seed)
+    generate(network, tmp_path, config=config)
+    frames = random_frames(rng(seed), network, 8)
+    stall = (None, RandomStall(share=0.8), BurstStall())[seed % 3]
+    if stall is None:
+        frames = random_frames(rng(seed), network, frames_needed(Manifest.load(tmp_path)))
     report = compare(
         network, tmp_path, frames, simulator=any_simulator, trace=True, seed=seed, input_stall=stall, output_stall=stall
     )

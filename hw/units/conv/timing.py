@@ -86,7 +86,7 @@ class ConvClockwork:
                 yield self.loaded, needed
                 for _ in range(needed - used):
                     there = self._loads.popleft() + ACCEPT_TO_ISSUE - 1
-                used = needed
+                used = max(used, needed)
                 self.waited |= there > self.emission.last_issue
                 yield from self.emission.walk(there)
                 release = self.emission.last_issue + ISSUE_TO_RELEASE
