@@ -161,7 +161,8 @@ class Group(wiring.Component):
         m.d.sync += held.eq(read.data)
         adds, column = carried(m, adds, "adds", Stage.HOLD), carried(m, column, "column", Stage.HOLD)
         column = carried(m, column, "column", Stage.CHOOSE)
-        silent = carried(m, ~(adds & self.control.activation), "silent", Stage.CHOOSE)
+        silent = Signal(init=1)  # a reset must not leave a step in CHOOSE: what was held would be added
+        m.d.sync += silent.eq(~(adds & self.control.activation))
         m.d.comb += self.ended.eq(first | self.control.finish)
         self._lanes(m, held, column, plus, silent)
         return m
