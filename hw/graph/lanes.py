@@ -58,8 +58,14 @@ def derive_unit(
 
     def steps(grains: int) -> int:
         if grains not in units:
-            lanes = grains * grain
-            units[grains] = layer.kind.plan(layer, inputs=inputs, lanes=lanes, natural=natural, options=options)
+            units[grains] = layer.kind.plan(
+                layer,
+                inputs=inputs,
+                lanes=grains * grain,
+                natural=natural,
+                options=options,
+                cycles=target.cycles,
+            )
         return units[grains].work.steps
 
     def least(cycles: int) -> int:

@@ -247,7 +247,18 @@ class Kind(Protocol):
         ...
 
     def plan(
-        self, layer: Any, *, inputs: Sequence[StreamType], lanes: int, natural: bool, options: Mapping[str, Any]
+        self,
+        layer: Any,
+        *,
+        inputs: Sequence[StreamType],
+        lanes: int,
+        natural: bool,
+        options: Mapping[str, Any],
+        cycles: int | None = None,
     ) -> Unit:
-        """A unit for a layer that the kind lowered; ``natural``: results leave in the network's own order."""
+        """A unit for a layer that the kind lowered.
+
+        ``natural``: results leave in the network's own order. ``cycles``: of a frame, that are enough; what costs
+        hardware and gains nothing beyond may be left out.
+        """
         ...

@@ -32,9 +32,10 @@ class Conv:
         lanes: int,
         natural: bool,
         options: Mapping[str, Any],
+        cycles: int | None = None,
     ) -> ConvPlan:
         (stream,) = inputs
-        return plan_conv(layer, lanes=lanes, stream=stream, natural=natural, **options)
+        return plan_conv(layer, lanes=lanes, stream=stream, natural=natural, cycles=cycles, **options)
 
 
 CONV = Conv()

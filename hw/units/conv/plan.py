@@ -174,8 +174,9 @@ def plan_conv(
     natural: bool = False,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
+    cycles: int | None = None,
 ) -> ConvPlan:
-    """Compiles a layer.
+    """Compiles a layer, with as few requantizers as keep the pace.
 
     Parameters
     ----------
@@ -189,6 +190,8 @@ def plan_conv(
     slack : float
     escape_price : int
         As in :func:`compile_schedule`.
+    cycles : int, optional
+        Of a frame, that are enough; without them, requantizers cost no more than ``WAITS`` of the steps.
 
     Raises
     ------
@@ -221,7 +224,8 @@ def plan_conv(
     elements, schedule = 1, compiled(1)
     if not natural:
         least = compiled(columns).steps
-        while schedule.steps > least * (1 + WAITS):
+        enough = least * (1 + WAITS) if cycles is None else max(cycles // layer.geometry.rows, least)
+        while schedule.steps > enough:
             elements *= 2
             schedule = compiled(elements)
     order = np.array(schedule.order)

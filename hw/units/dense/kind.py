@@ -32,6 +32,7 @@ class Dense:
         lanes: int,
         natural: bool,
         options: Mapping[str, Any],
+        cycles: int | None = None,
     ) -> DensePlan:
         (stream,) = inputs
         return plan_dense(layer, lanes=lanes, stream=stream, natural=natural, **options)

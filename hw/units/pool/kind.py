@@ -34,6 +34,7 @@ class Pool:
         lanes: int,
         natural: bool,
         options: Mapping[str, Any],
+        cycles: int | None = None,
     ) -> PoolPlan:
         (stream,) = inputs
         return plan_pool(layer, stream=stream)
