@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bench import Port, Record, drive, random_codes
+from bench import S1, S2, U1, U2, Port, Record, drive, random_codes
+from hypothesis import strategies as st
 
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.accelerator import Accelerator, byte_width
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
+from sterna.net import Requantization, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
 from sterna.sim.random_networks import random_dense_network
 
@@ -88,3 +90,24 @@ def check_accelerator(plan: AcceleratorPlan, frames: np.ndarray, **stalls: Any) 
 
 def random_frames(plan: AcceleratorPlan, count: int, seed: int = 0) -> np.ndarray:
     return random_codes(np.random.default_rng(seed), plan.network.input_type, count, *plan.network.input_shape)
+
+
+def code_by_definition(requantize: Requantization | None, row: int, acc: int) -> int:
+    """Rules 7 and 8 in plain integers."""
+    if requantize is None:
+        return acc
+    output = requantize.output
+    if isinstance(requantize, Thresholds):
+        return output.min + sum(acc >= int(level) for level in requantize.levels[row])
+    shift = int(requantize.shift[row])
+    rounded = (acc + int(requantize.bias[row]) + (2**shift // 2)) // 2**shift
+    return min(max(rounded, output.min), output.max)
+
+
+def draw_requantize(data: st.DataObject, rng: np.random.Generator, rows: int) -> Requantization:
+    """One of small sums, for some rows."""
+    output = data.draw(st.sampled_from([U1, S1, U2, S2]))
+    if data.draw(st.booleans()):
+        return ShiftRound(output=output, bias=rng.integers(-9, 10, rows), shift=rng.integers(0, 4, rows))
+    levels = np.sort(rng.integers(-8, 9, (rows, (1 << output.width) - 1)), axis=1)
+    return Thresholds(output=output, levels=levels)

@@ -97,7 +97,7 @@ def test_description(network: Network, tmp_path: Path) -> None:
     assert set(found.pop("tools")) == {"sterna", "amaranth"}
     weights = found.pop("weights")
     assert found == {
-        "schema": "sterna-accelerator-2",
+        "schema": "sterna-accelerator-3",
         "name": "tiny_net",
         "network_digest": network.digest,
         "verilog_sha256": hashlib.sha256((tmp_path / "tiny_net.v").read_bytes()).hexdigest(),

@@ -6,9 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from bench import S1, S2, U1, U2, U4, random_codes, random_weights
+from bench import S1, U1, U2, U4, random_codes, random_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import code_by_definition, draw_requantize
 
 from sterna.hw.graph.lower import UnsupportedError, lower
 from sterna.hw.units.dense.layer import DenseLayer
@@ -20,23 +21,11 @@ from sterna.net import (
     Linear,
     MaxPool2d,
     Network,
-    Requantization,
     ShiftRound,
+    SumPool2d,
     Thresholds,
 )
 from sterna.sim.golden import GoldenModel
-
-
-def code_by_definition(requantize: Requantization | None, row: int, acc: int) -> int:
-    """Rules 7 and 8 in plain integers."""
-    if requantize is None:
-        return acc
-    output = requantize.output
-    if isinstance(requantize, Thresholds):
-        return output.min + sum(acc >= int(level) for level in requantize.levels[row])
-    shift = int(requantize.shift[row])
-    rounded = (acc + int(requantize.bias[row]) + (2**shift // 2)) // 2**shift
-    return min(max(rounded, output.min), output.max)
 
 
 def evaluate(layer: DenseLayer, values: dict[int, int]) -> dict[int, int]:
@@ -70,14 +59,6 @@ def check(network: Network, inputs: np.ndarray) -> list[DenseLayer]:
 
 def every_code(code: ActivationType, count: int) -> np.ndarray:
     return np.array(list(itertools.product(range(code.min, code.max + 1), repeat=count)), np.int64)
-
-
-def draw_requantize(data: st.DataObject, rng: np.random.Generator, rows: int) -> Requantization:
-    output = data.draw(st.sampled_from([U1, S1, U2, S2]))
-    if data.draw(st.booleans()):
-        return ShiftRound(output=output, bias=rng.integers(-9, 10, rows), shift=rng.integers(0, 4, rows))
-    levels = np.sort(rng.integers(-8, 9, (rows, (1 << output.width) - 1)), axis=1)
-    return Thresholds(output=output, levels=levels)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -173,19 +154,29 @@ def chain_of(*nodes: object, shape: tuple[int, ...] = (2,)) -> Network:
 
 ONES = np.ones((2, 2), np.int8)
 SHIFT = ShiftRound(output=U4, bias=0, shift=1)
-NO_HARDWARE = r" has no hardware yet: it is made for chains of Linear nodes \(a Flatten may come first\)$"
+FILTER = np.ones((2, 1, 2, 2), np.int8)
+MADE = r"Linear, Conv2d, MaxPool2d, SumPool2d \(without overlap and padding\) nodes"
+NO_HARDWARE = rf" has no hardware yet: it is made for chains of {MADE} \(a Flatten may come before the last\)$"
 
 
 @pytest.mark.parametrize(
     ("network", "message"),
     [
         (
-            chain_of(Conv2d(name="conv", weights=np.ones((1, 1, 2, 2), np.int8)), shape=(1, 2, 2)),
-            r"^node 'conv' \(Conv2d of input\)" + NO_HARDWARE,
+            chain_of(MaxPool2d(name="pool", kernel=2, stride=1), shape=(1, 3, 3)),
+            r"^node 'pool' \(MaxPool2d of input\)" + NO_HARDWARE,
         ),
         (
-            chain_of(MaxPool2d(name="pool", kernel=1), shape=(1, 2, 2)),
+            chain_of(MaxPool2d(name="pool", kernel=(2, 3), stride=(3, 2)), shape=(1, 6, 6)),
             r"^node 'pool' \(MaxPool2d of input\)" + NO_HARDWARE,
+        ),
+        (
+            chain_of(SumPool2d(name="pool", kernel=2, padding=(0, 1)), shape=(1, 4, 4)),
+            r"^node 'pool' \(SumPool2d of input\)" + NO_HARDWARE,
+        ),
+        (
+            chain_of(Conv2d(name="a", weights=FILTER, requantize=SHIFT), Flatten(name="flat"), shape=(1, 3, 3)),
+            r"^node 'flat' \(Flatten of a\)" + NO_HARDWARE,
         ),
         (
             chain_of(
@@ -202,9 +193,14 @@ NO_HARDWARE = r" has no hardware yet: it is made for chains of Linear nodes \(a 
             ),
             r"^node 'sum' \(Add of a, a\)" + NO_HARDWARE,
         ),
+        (chain_of(Flatten(name="flat"), shape=(1, 2, 2)), r"^node 'flat' \(Flatten of input\)" + NO_HARDWARE),
         (
-            chain_of(Flatten(name="flat"), shape=(1, 2, 2)),
-            "^the network has no Linear node: there is nothing to make hardware for$",
+            chain_of(
+                SumPool2d(name="pool", kernel=2, requantize=None),
+                MaxPool2d(name="max", kernel=1),
+                shape=(1, 4, 4),
+            ),
+            r"^node 'max' \(MaxPool2d of pool\)" + NO_HARDWARE,
         ),
     ],
 )

@@ -122,7 +122,7 @@ def drawn(seed: int) -> Case:
         return int(rng.integers(least, most + 1)), int(rng.integers(least, most + 1))
 
     kernel = pair(1, 7) if seed % 3 == 0 else pair(1, 4)
-    padding = (0, 0) if seed % 4 == 1 else (int(rng.integers(kernel[0] + 2)), int(rng.integers(kernel[1] + 2)))
+    padding = (0, 0) if seed % 4 == 1 else (int(rng.integers(kernel[0] + 3)), int(rng.integers(kernel[1] + 3)))
     least = [max(1, size - 2 * border) for size, border in zip(kernel, padding, strict=True)]
     height, width = (int(rng.integers(low, low + 6)) for low in least)
     groups = int(rng.choice([1, 1, 1, 2, 3]))
@@ -150,6 +150,7 @@ CASES = {
     "one pixel": Case(shape=(1, 1, 1), rows=1, kernel=(1, 1), zeros=0.0, code=U1),
     "one pixel in the middle of padding": Case(shape=(2, 1, 1), padding=(3, 3), zeros=0.3, code=S2),
     "more padding than kernel": Case(shape=(1, 2, 3), kernel=(2, 2), padding=(4, 3), zeros=0.0, code=S4, kind=""),
+    "rows of padding alone": Case(shape=(1, 1, 3), kernel=(1, 1), padding=(2, 1), zeros=0.0),
     "padding and strides": Case(shape=(2, 4, 3), kernel=(2, 3), padding=(5, 4), stride=(3, 3), zeros=0.2, code=S8),
     "a row": Case(shape=(3, 1, 9), kernel=(1, 7), elements=2, code=U8, kind="line", streams=2),
     "a column": Case(shape=(3, 9, 1), kernel=(7, 1), kind="search", code=S1, streams=3),
