@@ -63,8 +63,9 @@ class PlainWalk:
         *,
         held: Sequence[int],
         choices: int,
+        hold: int = 1,
     ) -> None:
-        self.fmt, self.window, self.held, self.choices = fmt, window, held, choices
+        self.fmt, self.window, self.held, self.choices, self.hold = fmt, window, held, choices, hold
         self.lanes = [PlainLane(lane, targets) for lane in rows]
         self.words: list[list[int]] = []
         self.escapes: list[list[int]] = [[] for _ in range(fmt.groups)]
@@ -82,14 +83,14 @@ class PlainWalk:
             self._end(lane, k, len(self.words))
 
     def _end(self, lane: PlainLane, k: int, time: int) -> None:
-        """A row is complete; sums are taken in their sequence, one a step."""
+        """A row is complete; sums are taken in their sequence, each in ``hold`` steps."""
         self.ends[lane.row, k] = time
         for i, key in enumerate(self.sequence):
             if key not in self.ends:
                 break
             if key not in self.taken:
                 before = self.taken[self.sequence[i - 1]] if i else max(self.held)
-                self.taken[key] = max(before, self.ends[key]) + 1
+                self.taken[key] = max(before, self.ends[key]) + self.hold
 
     def _free(self, lane: PlainLane, k: int, time: int) -> bool:
         """Whether a lane's sum before is taken."""

@@ -69,10 +69,10 @@ def test_the_walk_is_what_one_step_by_step_gives(data: st.DataObject) -> None:
     window = place_columns(weights, elements=data.draw(st.sampled_from([1, 4])), run_width=fmt.run_width)
     dealt = deal_rows(np.count_nonzero(weights, axis=1).tolist(), lanes)
     held = sorted(data.draw(st.lists(st.integers(1, 40), min_size=lanes, max_size=lanes)))
-    choices = data.draw(st.sampled_from([1, 2, 8]))
-    walked = Walk(fmt, Ways(fmt, window, Targets.of(weights, window)), dealt, held=held, choices=choices)
+    choices, hold = data.draw(st.sampled_from([1, 2, 8])), data.draw(st.sampled_from([1, 1, 2, 5]))
+    walked = Walk(fmt, Ways(fmt, window, Targets.of(weights, window)), dealt, held=held, choices=choices, hold=hold)
     walked.run()
-    plain = PlainWalk(fmt, window, dealt, plain_targets(weights, window), held=held, choices=choices)
+    plain = PlainWalk(fmt, window, dealt, plain_targets(weights, window), held=held, choices=choices, hold=hold)
     plain.run()
     assert walked.order == [lane.order for lane in plain.lanes]
     assert steps(walked) == plain.words
@@ -183,12 +183,29 @@ def test_the_collector_knows_what_the_frame_before_holds() -> None:
     assert collector.taken == [7]  # after the last sum of the frame before
 
 
+def test_a_sum_that_takes_several_steps_to_leave() -> None:
+    collector = Collector(5, 2, [3, 6], hold=3)
+    collector.end(0, 0, 2)
+    assert collector.taken == [9]  # after the last sum of the frame before
+    collector.end(0, 1, 20)
+    collector.end(1, 0, 21)
+    collector.end(1, 1, 21)
+    assert collector.taken == [9, 23, 26, 29]
+    assert [collector.free(1, lane) for lane in (0, 1)] == [9, 23]
+    collector.wait(2, 0)
+    assert collector.end(2, 0, 40) == []
+    assert collector.taken[-1] == 43
+    assert collector.still_held(40) == [3, -11]
+
+
 def test_pace_follows_work_and_the_collector() -> None:
-    def paced(work: list[list[int]], held: list[int]) -> tuple[int, list[int]]:
-        pace = Pace(work, held=held)
+    def paced(work: list[list[int]], held: list[int], hold: int = 1) -> tuple[int, list[int]]:
+        pace = Pace(work, held=held, hold=hold)
         pace.run()
         return pace.steps, pace.collector.taken
 
     assert paced([[4, 5], [6, 1]], [1, 2]) == (9, [5, 7, 10, 11])
     assert paced([[1, 1], [1, 1], [1, 1]], [1, 2, 3]) == (6, [4, 5, 6, 7, 8, 9])  # a sum a step: lane 2's is the last
     assert paced([[2, 2], [2]], [1, 2]) == (4, [3, 5, 6])
+    assert paced([[4, 5], [6, 1]], [2, 4], hold=2) == (9, [6, 8, 11, 13])
+    assert paced([[1, 1], [1, 1]], [2, 4], hold=2) == (8, [6, 8, 10, 12])

@@ -140,7 +140,7 @@ def check(weights: np.ndarray, schedule: Schedule) -> None:
 
 
 def check_collector(lanes: list[LaneState], schedule: Schedule, rows: int) -> None:
-    """One sum a step is taken, in order, from the step after its end on; a lane's next row ends no earlier."""
+    """Sums are taken in order, each in ``hold`` steps that follow its end; a lane's next row ends no earlier."""
     count = len(lanes)
     ends = [time for frame in range(FRAMES) for time, _ in in_order(lanes, rows, frame)]
     lane_of = [k for turn in range(-(-rows // count)) for k in range(count) if turn * count + k < rows] * FRAMES
@@ -148,7 +148,7 @@ def check_collector(lanes: list[LaneState], schedule: Schedule, rows: int) -> No
     held: dict[int, int] = {}
     for k, (end, lane) in enumerate(zip(ends, lane_of, strict=True)):
         assert held.get(lane, -1) <= end, "a sum is overwritten before it is taken"
-        time = max(time, end) + 1
+        time = max(time, end) + schedule.hold
         held[lane] = time
         if k >= 2 * rows:
             assert time == 2 * schedule.steps + schedule.taken[k - 2 * rows]
@@ -170,6 +170,62 @@ def test_every_row_is_walked(data: st.DataObject) -> None:
         escape_price=data.draw(st.sampled_from([0, 256, 1024])),
     )
     check(weights, schedule)
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(st.data())
+def test_sums_that_take_several_cycles_to_leave(data: st.DataObject) -> None:
+    rows, columns = data.draw(st.integers(1, 16)), data.draw(st.integers(1, 50))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    weights = random_weights(rng, rows, columns, data.draw(st.sampled_from([0.0, 0.5, 0.9, 0.97])))
+    fixed = data.draw(st.booleans())
+    if fixed:  # then every row has a weight
+        weights[np.arange(rows), rng.integers(0, columns, rows)] = 1
+    hold = data.draw(st.sampled_from([1, 2, 3, 8, 20]))
+    lanes = data.draw(st.integers(1, min(rows, 7)))
+    natural = data.draw(st.booleans())
+    schedule = compile_schedule(weights, lanes=lanes, natural=natural, fixed=fixed, hold=hold)
+    assert schedule.hold == hold
+    assert schedule.steps >= rows * hold, "a frame's sums leave within it"
+    check(weights, schedule)
+    if fixed:
+        window = schedule.window
+        assert window.positions().tolist() == list(range(window.size - columns, window.size))
+
+
+def test_one_cycle_is_what_sums_take_where_nothing_is_said() -> None:
+    weights = random_weights(np.random.default_rng(6), 12, 40, 0.8)
+    said, unsaid = compile_schedule(weights, lanes=4, hold=1), compile_schedule(weights, lanes=4)
+    assert said.packed() == unsaid.packed()
+    np.testing.assert_array_equal(said.taken, unsaid.taken)
+
+
+def test_sums_that_leave_slowly_set_the_pace() -> None:
+    weights = np.ones((6, 4), np.int8)
+    assert [compile_schedule(weights, lanes=3, fixed=True, hold=hold).steps for hold in (1, 2, 5)] == [8, 12, 30]
+    slow = compile_schedule(weights, lanes=3, fixed=True, hold=5)
+    assert np.diff(slow.taken).tolist() == [5] * 5
+
+
+def plain_in_flight(schedule: Schedule, delay: int, frames: int = 8) -> int:
+    """Results caused by steps up to the one at which their presence has stopped the issue, counted step by step."""
+    hold, steps = schedule.hold, schedule.steps
+    caused, seen = [], []
+    for frame in range(frames):
+        for end, taken in zip(schedule.ends.tolist(), schedule.taken.tolist(), strict=True):
+            caused += [frame * steps + min(end, steps - 1)] * hold
+            seen += [frame * steps + taken - hold + 1 + k + delay for k in range(hold)]
+    window = range((frames - 2) * steps, (frames - 1) * steps)
+    return max(sum(c <= now for c in caused) - sum(s <= now for s in seen) for now in window)
+
+
+@pytest.mark.parametrize("hold", [1, 2, 4])
+@pytest.mark.parametrize("delay", [3, 15])
+def test_results_in_flight(hold: int, delay: int) -> None:
+    for seed in range(4):
+        weights = random_weights(np.random.default_rng(seed), 3 + 3 * seed, 12, 0.6)
+        schedule = compile_schedule(weights, lanes=1 + seed, hold=hold)
+        assert schedule.in_flight(delay) == plain_in_flight(schedule, delay)
 
 
 @pytest.mark.parametrize("zeros", [0.0, 0.5, 0.9, 0.99, 1.0])

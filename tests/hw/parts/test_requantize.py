@@ -17,6 +17,7 @@ from sterna.hw.parts.requantize import (
     ShiftRoundUnit,
     TableThresholds,
     clamped,
+    elements,
     requantizer,
 )
 from sterna.hw.parts.rom import ROM_LATENCY, Rom
@@ -60,6 +61,64 @@ def check(tables: Tables, low: np.ndarray, high: np.ndarray, expected: Callable[
     for gaps in GAPS:
         found = results(requantizer(tables), sums, tables.latency, gaps)
         assert found == [expected(k % rows, total) for k, total in enumerate(sums)]
+
+
+def check_wide(
+    tables: Tables, sums: np.ndarray, expected: Callable[[int, int], int], *, width: int, beats: int, gaps: float
+) -> None:
+    """Beats of several sums; row k has the k-th ``beats`` of them, and each sum is as if it came alone."""
+    unit = requantizer(tables, width=width, beats=beats)
+    coin = np.random.default_rng(len(sums))
+    sent: list[int] = []
+    found: list[list[int]] = []
+
+    async def bench(ctx: Any) -> None:
+        for cycle in range(20 * len(sums) + 100):
+            sending = len(sent) < len(sums) and bool(coin.random() >= gaps)
+            ctx.set(unit.i_valid, sending)
+            for k, each in enumerate(elements(unit.i_sum, tables.sum_shape, width)):
+                ctx.set(each, int(sums[len(sent), k]) if sending else ~int(sums[-1, k]))
+            if sending:
+                sent.append(cycle)
+            assert bool(ctx.get(unit.o_valid)) == (cycle - tables.latency in sent), f"wrong latency in cycle {cycle}"
+            if ctx.get(unit.o_valid):
+                found.append([ctx.get(each) for each in elements(unit.o_data, tables.output_shape, width)])
+            if len(found) == len(sums):
+                return
+            await ctx.tick()
+
+    run(unit, bench)
+    rows = [k // beats % tables.rows for k in range(len(sums))]
+    assert found == [[expected(row, total) for total in beat] for row, beat in zip(rows, sums.tolist(), strict=True)]
+
+
+def wide_cases() -> dict[str, tuple[Requantization | None, list[int]]]:
+    """Requantizations of three rows, and the offsets of these."""
+    line = np.array([[-20], [-3], [5]]) + np.array([[2], [3], [1]]) * np.arange(15)
+    searched = np.sort(np.random.default_rng(0).integers(-30, 30, (3, 7)), axis=1)
+    return {
+        "scores": (None, [5, -7, 0]),
+        "scores without bias": (None, [0, 0, 0]),
+        "one shift": (ShiftRound(output=S4, bias=[-9, 0, 20], shift=[1, 1, 1]), [0, 0, 0]),
+        "shifts": (ShiftRound(output=U4, bias=[-9, 0, 20], shift=[0, 2, 5]), [1, 2, 3]),
+        "line": (Thresholds(output=S4, levels=line), [0, 0, 4]),
+        "search": (Thresholds(output=ActivationType(3, False), levels=searched), [0, -2, 2]),
+        "one bit": (Thresholds(output=U1, levels=[[-3], [0], [4]]), [0, 0, 0]),
+    }
+
+
+@pytest.mark.parametrize("case", wide_cases().values(), ids=wide_cases())
+@pytest.mark.parametrize(("width", "beats"), [(2, 1), (3, 2), (8, 1), (1, 3), (4, 5)])
+def test_several_sums_in_a_beat_and_beats_of_a_row(
+    case: tuple[Requantization | None, list[int]], width: int, beats: int
+) -> None:
+    requantize, offset = case
+    offsets, low, high = np.array(offset), np.full(3, -40), np.full(3, 41)
+    tables = plan_tables(requantize, offset=offsets, low=low, high=high)
+    expected = (lambda row, total: total + offset[row]) if requantize is None else by_definition(requantize, offsets)
+    sums = np.random.default_rng(width).integers(-40, 42, (3 * beats * 7 + 1, width))
+    for gaps in GAPS:
+        check_wide(tables, sums, expected, width=width, beats=beats, gaps=gaps)
 
 
 def by_definition(requantize: Requantization, offset: np.ndarray) -> Callable[[int, int], int]:
