@@ -247,6 +247,15 @@ def test_sums_that_wait_make_the_requantizer_wider() -> None:
     assert (plan.elements, plan.schedule.hold, plan.schedule.steps) == (1, 8, 64)
 
 
+@pytest.mark.parametrize(("cycles", "elements"), [(1, 8), (4 * 8, 8), (4 * 16, 4), (4 * 32 - 1, 4), (4 * 64, 1)])
+def test_no_wider_than_the_cycles_ask_for(cycles: int, elements: int) -> None:
+    """Four rows of eight channels: a beat of so many of a row's eight pixels a cycle."""
+    case = Case(shape=(1, 4, 8), rows=8, kernel=(1, 1), zeros=0.0, streams=8)
+    (layer,) = lower(network_of(case, np.random.default_rng(0)))
+    plan = plan_conv(layer, lanes=64, stream=whole(case.shape, code_shape(U4)), cycles=cycles)
+    assert plan.elements == elements
+
+
 @pytest.mark.parametrize("case", [0, 1, 2, 3])
 def test_the_fifo_has_room_for_what_is_on_its_way(case: int) -> None:
     """A sink that stands still for long fills it beyond what may stand in it, and no further than it is deep."""
