@@ -11,11 +11,34 @@ from bench import Port, Record, drive, elaborated, run
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import transfer_times
+from sterna.net import ActivationType, Requantization, ShiftRound, Thresholds
 
 
 def as_bits(codes: Sequence[int], width: int) -> int:
     """Codes beside each other, the first in the low bits."""
     return sum((int(code) & ((1 << width) - 1)) << k * width for k, code in enumerate(codes))
+
+
+def requantize_of(kind: str, taps: np.ndarray, code: ActivationType, rng: np.random.Generator) -> Requantization | None:
+    """Of sums of random codes: most of them neither the smallest nor the largest result. ``taps`` is (rows, taps)."""
+    rows = len(taps)
+    mean = taps.sum(axis=1) * (code.min + code.max) // 2
+    spread = np.sqrt(np.abs(taps).sum(axis=1)) * (code.max - code.min) / 3.5 + 1
+    mean = mean + (spread * rng.uniform(-0.7, 0.7, rows)).astype(int)  # no two rows alike
+    if kind == "shift":
+        shift = max(int(np.log2(spread.max() / 3)), 0)
+        return ShiftRound(output=ActivationType(4, False), bias=(8 << shift) - mean, shift=shift)
+    if kind == "shifts":
+        shift = np.maximum(np.log2(spread / 2).astype(int), 0) + rng.integers(0, 2, rows)
+        return ShiftRound(output=ActivationType(5, True), bias=-mean, shift=shift)
+    if kind == "search":
+        levels = mean[:, None] + rng.normal(0, 1, (rows, 7)) * spread[:, None]
+        return Thresholds(output=ActivationType(3, False), levels=np.sort(levels.astype(int), axis=1))
+    if kind == "line":
+        step = spread * rng.uniform(0.2, 0.4, rows)
+        levels = mean[:, None] + step[:, None] * np.arange(-7, 8)
+        return Thresholds(output=ActivationType(4, True), levels=np.ceil(levels).astype(int))
+    return None
 
 
 def map_beats(frames: np.ndarray, stream: StreamType, rng: np.random.Generator) -> list[int]:

@@ -176,17 +176,23 @@ class Group(wiring.Component):
             Signal(range(max(size, 2)), name=name)
             for size, name in zip((*taps.kernel, 2), ("row", "column", "real"), strict=True)
         )
+        # slots from the kernel's first row; a kernel that reaches far into the padding may go around the ring
+        below = Signal(range(slots), name="below") if taps.kernel[0] > slots else row
         with m.Switch(position[taps.channel_width :]):
             for field, entry in enumerate(table):
                 if entry is not None:
                     with m.Case(field):
                         m.d.comb += [row.eq(entry[0]), column.eq(entry[1]), real.eq(entry[2])]
+                        if below is not row:
+                            m.d.comb += below.eq(entry[0] % slots)
         channel = carried(m, channel, "channel", Stage.SLOT)
-        row, column = carried(m, row, "row", Stage.SLOT), carried(m, column, "column", Stage.SLOT)
+        late = carried(m, row, "row", Stage.SLOT)
+        below = late if below is row else carried(m, below, "below", Stage.SLOT)
+        row, column = late, carried(m, column, "column", Stage.SLOT)
         adds = carried(m, adds & real, "adds", Stage.SLOT)
 
         slot = Signal(range(slots))
-        m.d.sync += slot.eq(turned(m, self.control.base, row, slots, "under"))
+        m.d.sync += slot.eq(turned(m, self.control.base, below, slots, "under"))
         valid = self.control.valid.bit_select(row, 1)
         channel = carried(m, channel, "channel", Stage.ADDRESS)
         column = carried(m, column, "column", Stage.ADDRESS)

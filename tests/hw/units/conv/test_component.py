@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,15 @@ from maps import (
     expected_maps,
     map_beats,
     map_results,
+    requantize_of,
 )
 
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.parts.tables import code_shape
+from sterna.hw.units.conv.layer import ConvLayer
 from sterna.hw.units.conv.plan import ConvPlan, plan_conv
-from sterna.net import ActivationType, Conv2d, Network, Requantization, ShiftRound, Thresholds
+from sterna.net import ActivationType, Conv2d, Network
 from sterna.sim.golden import GoldenModel
 
 TYPES = [U1, S1, U2, S2, U4, S4, U8, S8, ActivationType(3, False), ActivationType(5, True), ActivationType(7, False)]
@@ -50,26 +52,11 @@ class Case:
     empty: tuple[int, ...] = ()
 
 
-def requantize_of(kind: str, rows: int, reach: int, rng: np.random.Generator) -> Requantization | None:
-    """A requantization that says something of sums up to about ``reach``."""
-    if kind == "shift":
-        return ShiftRound(output=U4, bias=rng.integers(-reach, reach + 1, rows), shift=1)
-    if kind == "shifts":
-        return ShiftRound(output=S4, bias=rng.integers(-reach, reach + 1, rows), shift=rng.integers(0, 4, rows))
-    if kind == "search":
-        return Thresholds(output=U2, levels=np.sort(rng.integers(-reach, reach + 1, (rows, 3)), axis=1))
-    if kind == "line":
-        start, step = rng.uniform(-reach, 0, (rows, 1)), rng.uniform(0.5, 2, (rows, 1))
-        return Thresholds(output=S4, levels=np.ceil(start + step * np.arange(15)).astype(int))
-    return None
-
-
 def network_of(case: Case, rng: np.random.Generator) -> Network:
     """A network of one convolution."""
     channels, taps = case.shape[0] // case.groups, case.kernel[0] * case.kernel[1]
     weights = random_weights(rng, case.rows, channels * taps, case.zeros).reshape(case.rows, channels, *case.kernel)
     weights[list(case.empty)] = 0
-    reach = int(np.abs(weights).sum(axis=(1, 2, 3)).max()) * max(case.code.max, 1) // 2 + 1
     node = Conv2d(
         name="conv",
         weights=weights,
@@ -77,16 +64,15 @@ def network_of(case: Case, rng: np.random.Generator) -> Network:
         padding=case.padding,
         groups=case.groups,
         bias=rng.integers(-5, 6, case.rows),
-        requantize=requantize_of(case.kind, case.rows, reach, rng),
+        requantize=requantize_of(case.kind, weights.reshape(case.rows, -1), case.code, rng),
     )
     return Network(input_shape=case.shape, input_type=case.code, input_scale=1.0, nodes=[node])
 
 
-def plan_of(network: Network, case: Case, *, stream: StreamType | None = None) -> ConvPlan:
+def plan_of(network: Network, case: Case) -> ConvPlan:
     """Its plan."""
     (layer,) = lower(network)
-    if stream is None:
-        stream = whole(case.shape, code_shape(case.code), elements=case.elements)
+    stream = whole(case.shape, code_shape(case.code), elements=case.elements)
     lanes = case.streams * layer.geometry.columns
     return plan_conv(layer, lanes=lanes, stream=stream, natural=case.natural)
 
@@ -150,6 +136,9 @@ CASES = {
     "one pixel": Case(shape=(1, 1, 1), rows=1, kernel=(1, 1), zeros=0.0, code=U1),
     "one pixel in the middle of padding": Case(shape=(2, 1, 1), padding=(3, 3), zeros=0.3, code=S2),
     "more padding than kernel": Case(shape=(1, 2, 3), kernel=(2, 2), padding=(4, 3), zeros=0.0, code=S4, kind=""),
+    "a kernel that goes twice around the ring": Case(
+        shape=(2, 3, 2), kernel=(6, 1), padding=(5, 0), zeros=0.0, streams=2, kind=""
+    ),
     "rows of padding alone": Case(shape=(1, 1, 3), kernel=(1, 1), padding=(2, 1), zeros=0.0),
     "padding and strides": Case(shape=(2, 4, 3), kernel=(2, 3), padding=(5, 4), stride=(3, 3), zeros=0.2, code=S8),
     "a row": Case(shape=(3, 1, 9), kernel=(1, 7), elements=2, code=U8, kind="line", streams=2),
@@ -210,20 +199,21 @@ def test_accumulators_at_both_extremes(code: ActivationType, weight: int) -> Non
 
 
 def test_input_channels_come_in_any_order_and_not_all() -> None:
-    """What the stream lacks, nothing reads; what nothing reads, the stream may bring."""
-    case = Case(shape=(5, 4, 4), padding=(1, 1), kind="", streams=2)
+    """What the stream lacks, nothing reads; what the layer does not read, the stream may bring."""
+    case = Case(shape=(5, 4, 4), padding=(1, 1), zeros=0.2, kind="", streams=2)
     rng = np.random.default_rng(3)
-    network = network_of(case, rng)
-    (node,) = network.nodes
-    assert isinstance(node, Conv2d)
-    weights = node.weights.copy()
+    weights = random_weights(rng, 4, 5 * 9, 0.2).reshape(4, 5, 3, 3)
     weights[:, [0, 2]] = 0
-    network = Network(
-        input_shape=case.shape, input_type=U4, input_scale=1.0, nodes=[Conv2d(name="conv", weights=weights, padding=1)]
-    )
+    node = Conv2d(name="conv", weights=weights, padding=1)
+    network = Network(input_shape=case.shape, input_type=U4, input_scale=1.0, nodes=[node])
+    (layer,) = lower(network)
+    assert isinstance(layer, ConvLayer)
+    read = np.array([4, 0, 1, 3])
+    layer = replace(layer, inputs=read, weights=layer.weights[:, read])
     stream = StreamType(element=code_shape(U4), shape=case.shape, order=(4, 2, 1, 3), elements=3)
     frames = random_codes(rng, U4, 3, *case.shape)
-    check_maps(plan_of(network, case, stream=stream), frames, GoldenModel(network).predict(frames))
+    plan = plan_conv(layer, lanes=8, stream=stream)
+    check_maps(plan, frames, GoldenModel(network).predict(frames))
 
 
 def test_the_order_of_results_is_that_of_the_plan() -> None:
@@ -308,8 +298,9 @@ def test_frames_of_a_wrong_length(elements: int, code: ActivationType) -> None:
         Case(shape=(1, 1, 3), rows=6, kernel=(2, 1), padding=(2, 0), streams=2),
         Case(shape=(1, 6, 3), kernel=(1, 1), stride=(1, 1), padding=(2, 1), streams=4, zeros=0.2),
         Case(shape=(4, 6, 3), kernel=(2, 2), stride=(3, 1), padding=(1, 0), elements=3, zeros=0.9, rows=1),
+        Case(shape=(1, 6, 3), kernel=(1, 2), elements=3, zeros=0.0),
     ],
-    ids=["padding", "no row in padding", "one row", "padding alone", "loading sets the pace"],
+    ids=["padding", "no row in padding", "one row", "padding alone", "loading sets the pace", "rows of a beat"],
 )
 def test_memories_hold_anything_where_it_does_not_matter(case: Case) -> None:
     """At power up; and a word that is read in the cycle in which it is written."""
@@ -351,6 +342,19 @@ def test_memories_hold_anything_where_it_does_not_matter(case: Case) -> None:
             beats = []
         reference = expected_maps(GoldenModel(network).predict(frames), plan.output)
         np.testing.assert_array_equal(map_results(found, plan.output), reference)
+
+    run(unit, bench)
+
+
+def test_nothing_is_computed_before_a_frame_comes() -> None:
+    """Though the first rows lie in the padding, and need no input."""
+    case = Case(shape=(1, 2, 2), kernel=(2, 2), padding=(4, 4))
+    unit = plan_of(network_of(case, np.random.default_rng(0)), case).component(framed=False)
+
+    async def bench(ctx: Any) -> None:
+        for _ in range(200):
+            await ctx.tick()
+            assert not ctx.get(unit.o.valid)
 
     run(unit, bench)
 

@@ -17,13 +17,14 @@ from maps import (
     expected_maps,
     map_beats,
     map_results,
+    requantize_of,
 )
 
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units.pool.plan import PoolPlan, plan_pool
-from sterna.net import ActivationType, MaxPool2d, Network, Requantization, ShiftRound, SumPool2d, Thresholds
+from sterna.net import ActivationType, MaxPool2d, Network, SumPool2d
 from sterna.sim.golden import GoldenModel
 
 STALLS = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.4)]
@@ -43,20 +44,12 @@ class Case:
 
 def network_of(case: Case, rng: np.random.Generator) -> Network:
     """A network of one pool."""
-    channels, reach = case.shape[0], case.kernel[0] * case.kernel[1] * case.code.max + 1
     node: MaxPool2d | SumPool2d
     if case.kind == "max":
         node = MaxPool2d(name="pool", kernel=case.kernel, stride=case.stride)
     else:
-        requantize: Requantization | None = None
-        if case.kind == "shift":
-            bias = rng.integers(-reach, 1, channels)
-            requantize = ShiftRound(output=U4, bias=bias, shift=rng.integers(0, 3, channels))
-        elif case.kind == "search":
-            requantize = Thresholds(output=S2, levels=np.sort(rng.integers(-reach, reach, (channels, 3)), axis=1))
-        elif case.kind == "line":
-            start, step = rng.uniform(-reach, 0, (channels, 1)), rng.uniform(0.5, reach / 4 + 1, (channels, 1))
-            requantize = Thresholds(output=U4, levels=np.ceil(start + step * np.arange(15)).astype(int))
+        taps = np.ones((case.shape[0], case.kernel[0] * case.kernel[1]), np.int64)
+        requantize = requantize_of(case.kind, taps, case.code, rng)
         node = SumPool2d(name="pool", kernel=case.kernel, stride=case.stride, requantize=requantize)
     return Network(input_shape=case.shape, input_type=case.code, input_scale=1.0, nodes=[node])
 
