@@ -87,7 +87,7 @@ def _course(result: dict[str, Any]) -> str:
         rows.append([_name(case), percent(case["zeros"], 1), f"{weights:.1f}", f"{_entropy(parts):.3f}"])
         for key, shown in (("over_entropy", _ratio), ("utilization", _used)):
             if before:
-                rows[-1].append(shown(earlier[_name(case)][key]))
+                rows[-1].append(shown(earlier[_name(case)][key]) if _name(case) in earlier else "–")
             rows[-1].append(shown(case[key]))
         rows[-1].append(_formats(case))
     return table(header, rows)

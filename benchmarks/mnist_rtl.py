@@ -45,7 +45,9 @@ def alone(unit: DensePlan, folder: Path) -> tuple[float, bool]:
     node = Linear(name=unit.name, weights=layer.weights, bias=layer.offset, requantize=layer.requantize)
     network = Network(input_shape=(layer.weights.shape[1],), input_type=layer.input_type, input_scale=1.0, nodes=[node])
     config = AcceleratorConfig(lanes=unit.schedule.lanes)
-    plan = AcceleratorPlan(name="alone", network=network, config=config, units=(unit,), unit_names=(unit.name,))
+    plan = AcceleratorPlan(
+        name="alone", network=network, config=config, units=(unit,), unit_names=(unit.name,), sources=((-1,),)
+    )
     text = emit_verilog(plan)
     (folder / "alone.v").write_text(text, encoding="utf-8")
     description = describe(plan, verilog_sha256=hashlib.sha256(text.encode()).hexdigest())

@@ -139,19 +139,23 @@ def show(manifest: Manifest, description: dict[str, Any]) -> None:
     }
     if weights["bits_over_entropy"] is not None:
         rows["bits / entropy"] = f"{weights['bits_over_entropy']:.3f}"
-    table = Table("unit", "lanes", "rows × columns", "nonzeros", "cycles", "utilization", "index bits", "table bits")
+    table = Table(
+        "unit", "kind", "lanes", "output", "nonzeros", "cycles", "beats", "results", "utilization", "index bits"
+    )
     for unit in description["units"]:
-        if unit["kind"] == "dense":
-            table.add_row(
-                unit["name"],
-                str(unit["lanes"]),
-                f"{unit['rows']} × {unit['columns']}",
-                str(unit["nonzeros"]),
-                str(unit["cycles"]),
-                f"{100 * unit['utilization']:.1f} %",
-                str(unit["index_bits"]),
-                str(unit["table_bits"]),
-            )
+        weighted = "nonzeros" in unit
+        table.add_row(
+            unit["name"],
+            unit["kind"],
+            str(unit["lanes"]) if weighted else "",
+            " × ".join(map(str, unit["output"]["shape"])),
+            str(unit["nonzeros"]) if weighted else "",
+            str(unit["cycles"]),
+            str(unit["beats"]),
+            str(unit["results"]),
+            f"{100 * unit['utilization']:.1f} %" if weighted else "",
+            str(unit["index_bits"]) if weighted else "",
+        )
     out = console()
     out.print(facts(rows))
     out.print(table)

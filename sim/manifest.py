@@ -16,7 +16,7 @@ from sterna.net.errors import InvalidValueError
 from sterna.sim.errors import ManifestError
 
 _KIND = "sterna-accelerator"
-_VERSION = 2
+_VERSION = 3
 SCHEMA = f"{_KIND}-{_VERSION}"
 
 

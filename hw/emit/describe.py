@@ -14,7 +14,7 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import Timing, compute_timing
 from sterna.net import WeightNode, entropy
 
-SCHEMA = "sterna-accelerator-2"
+SCHEMA = "sterna-accelerator-3"
 
 
 def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:

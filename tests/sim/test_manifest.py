@@ -48,7 +48,7 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no accelerator in it .no JSON file with schema 'sterna-accelerator-2'"):
+    with pytest.raises(ManifestError, match=r"no accelerator in it .no JSON file with schema 'sterna-accelerator-3'"):
         Manifest.load(tmp_path)
     with pytest.raises(ManifestError, match="missing: no such directory; generate the Verilog first"):
         Manifest.load(tmp_path / "missing")
@@ -56,7 +56,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"a\.json: cannot be read as JSON"):
         Manifest.load(tmp_path / "a.json")
     (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(ManifestError, match="the field 'schema' must be 'sterna-accelerator-2'"):
+    with pytest.raises(ManifestError, match="the field 'schema' must be 'sterna-accelerator-3'"):
         Manifest.load(tmp_path / "a.json")
 
 
@@ -120,10 +120,10 @@ def test_verilog_is_missing(tmp_path: Path) -> None:
             "sterna-accelerator-1",
             r"made by an older Sterna \(.*-1'\); generate the Verilog again$",
         ),
-        ("sterna-accelerator-3", r"made by a newer Sterna \(.*-3'\); use that one, or generate the Verilog again$"),
+        ("sterna-accelerator-4", r"made by a newer Sterna \(.*-4'\); use that one, or generate the Verilog again$"),
         ("sterna-accelerator-10", "made by a newer Sterna"),
-        ("sterna-accelerator-two", "the field 'schema' must be 'sterna-accelerator-2'"),
-        (2, "the field 'schema' must be 'sterna-accelerator-2'"),
+        ("sterna-accelerator-two", "the field 'schema' must be 'sterna-accelerator-3'"),
+        (2, "the field 'schema' must be 'sterna-accelerator-3'"),
     ],
 )
 def test_other_schemas(tmp_path: Path, schema: object, message: str) -> None:

@@ -195,6 +195,17 @@ def test_pressures_and_costs_survive_a_checkpoint() -> None:
     assert first.penalty(model, stage) == second.penalty(model, stage)
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_runs_stopped_before_there_were_limits_go_on(begun: bool) -> None:
+    model, first, second = convolutional(), make(zeros=0.6), make(zeros=0.6)
+    stage = first.stages()[0]
+    if begun:
+        first.penalty(model, stage)
+    second.restore(first.state() | {"costs": next(iter(first.state()["costs"].values()), [])})
+    assert second.state() == first.state()
+    assert first.penalty(model, stage) == second.penalty(model, stage)
+
+
 def test_scheduled_thresholds_meet_the_harder_of_two_targets() -> None:
     for zeros, limit in ((0.9, 10**9), (0.0, 3_000), (0.3, 3_000)):
         model = convolutional()

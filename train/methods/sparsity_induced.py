@@ -195,7 +195,10 @@ class SparsityInduced(Method):
     def restore(self, state: dict[str, Any]) -> None:
         self._pressures, self._steps = list(state["pressures"]), state["steps"]
         self._starts = list(state["starts"])
-        self._costs = {HardwareCost(cost): list(shares) for cost, shares in state["costs"].items()}
+        costs = state["costs"]
+        if isinstance(costs, list):  # as written before lane cycles could be limited: those of the one cost
+            costs = {self._options.cost.value: costs} if costs else {}
+        self._costs = {HardwareCost(cost): list(shares) for cost, shares in costs.items()}
 
     def _learns(self, stage: Stage) -> bool:
         return stage.name == "regularize" and self._options.thresholds is Thresholds.LEARNED

@@ -1,0 +1,110 @@
+"""Convolutional networks, placed and routed: images a second of LeNet-5 on an ECP5-25F and of a VGG on an ECP5-85F.
+
+Lanes are derived for a rate at a clock. Images/s = clock / interval, the median of the seeds. Routing a VGG takes long:
+what is in the work folder from an earlier run is taken, if the network and the configuration are the same. The exit
+status is 1 where a DSP block, a multiplication or a latch is found.
+
+``python benchmarks/conv_route.py --output benchmarks/results/conv_route.json``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import MODELS, parser, write
+
+from sterna.flow.synth import synthesize
+from sterna.hw import AcceleratorConfig, generate
+from sterna.net import load
+
+WORK = Path(__file__).resolve().parent.parent / "build" / "conv_route"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, a device, the rate that lanes are derived for, and how many seeds are placed."""
+
+    model: str
+    device: str
+    fps: float
+    clock_hz: float
+    seeds: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-{self.device}"
+
+
+CASES = [
+    Case("mnist-lenet5-95", "25f", 40_000, 120e6, 3),
+    Case("cifar10-vgg-5m", "85f", 10_000, 110e6, 1),
+]
+
+
+def measure(case: Case, work: Path) -> dict[str, Any]:
+    """One case's figures."""
+    network = load(MODELS / f"{case.model}.safetensors")
+    config = AcceleratorConfig(fps=case.fps, clock_hz=case.clock_hz, name="network")
+    folder = work / case.name
+    path = generate(network, folder, config=config)
+    verilog = path.with_suffix(".v")
+    report = folder / "synth" / "report.json"
+    sha256 = hashlib.sha256(verilog.read_bytes()).hexdigest()
+    if not report.is_file() or json.loads(report.read_text())["verilog_sha256"] != sha256:
+        seeds = list(range(1, case.seeds + 1))
+        synthesize(verilog, top="network", device=case.device, seeds=seeds, out_dir=folder / "synth")
+    figures, description = json.loads(report.read_text()), json.loads(path.read_text())
+    return {
+        "model": case.model,
+        "network_digest": network.digest,
+        "test_accuracy": network.metadata["test_accuracy"],
+        "device": case.device,
+        "fps": case.fps,
+        "clock_hz": case.clock_hz,
+        "timing": description["timing"],
+        "weights": description["weights"],
+        "layers": [layer_figures(unit) for unit in description["units"]],
+        "images_per_second": figures["clock"]["median_hz"] / description["timing"]["interval_cycles"],
+        **{key: figures[key] for key in ("total", "units", "utilization", "clock", "critical_path", "tools")},
+        "multipliers": figures["multipliers"],
+        "latches": figures["latches"],
+    }
+
+
+def layer_figures(unit: dict[str, Any]) -> dict[str, Any]:
+    """What the table of a network's layers shows."""
+    keys = ("node", "kind", "lanes", "cycles", "beats", "results", "nonzeros", "utilization", "index_bits")
+    elements = unit["output"]["elements_per_beat"]
+    return {**{key: unit[key] for key in keys if key in unit}, "elements_per_beat": elements}
+
+
+def main() -> int:
+    """Measures, prints a line a case, and writes JSON."""
+    command = parser(__doc__)
+    command.add_argument("--work", type=Path, default=WORK, help="folder of earlier runs (default: build/conv_route)")
+    command.add_argument("--only", default="", help="cases whose name has this text")
+    arguments = command.parse_args()
+    rows = []
+    for case in CASES:
+        if arguments.only not in case.name:
+            continue
+        row = measure(case, arguments.work)
+        rows.append(row)
+        print(
+            f"{case.name}: {row['images_per_second']:,.0f} images/s, {row['clock']['median_hz'] / 1e6:.1f} MHz, "
+            f"{row['timing']['interval_cycles']:,} cycles, {row['total']['slots']:,} slots, "
+            f"{row['total']['ram_blocks']} RAM blocks, {row['total']['dsps']} DSP blocks",
+            flush=True,
+        )
+    write(arguments.output, ("amaranth",), {"rows": rows})
+    clean = all(not sum(row["multipliers"].values()) and not row["latches"] and not row["total"]["dsps"] for row in rows)
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
