@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import codes_page
+import conv_page
 import index_page
 import training_page
 from tables import percent, table
@@ -17,7 +18,7 @@ Made by `make bench` from `benchmarks/results/*.json`, which also hold seeds, di
 "must" and "aim" are the bounds that the project set itself before measuring.
 """
 
-NAMES = {"up5k": "an iCE40 UP5K", "25f": "an ECP5-25F"}
+NAMES = {"up5k": "an iCE40 UP5K", "25f": "an ECP5-25F", "85f": "an ECP5-85F"}
 
 
 def source(result: dict[str, Any]) -> str:
@@ -265,6 +266,8 @@ SECTIONS = {
     "lane_balance": training_page.balance,
     "mnist_rtl": rtl,
     "mnist_route": route,
+    "conv_route": conv_page.route,
+    "conv_rtl": conv_page.rtl,
     "dense_unit": dense,
     "index_words": index_page.words,
     "index_decoders": index_page.decoders,
@@ -287,9 +290,19 @@ def page(results: Path) -> str:
     return "\n".join(parts)
 
 
+def _routed(row: dict[str, Any]) -> str:
+    """What a routed design reaches, in one line."""
+    used = row["utilization"]
+    return (
+        f"**{row['images_per_second']:,.0f} images/s** at {row['clock']['median_hz'] / 1e6:.0f} MHz, "
+        f"{percent(used['slots']['share'], 0)} of the logic, {used['ram_blocks']['used']} RAM blocks, "
+        f"{row['total']['dsps']} DSPs"
+    )
+
+
 def highlights(results: Path) -> str:
     """The README's table, from the same results."""
-    names = ("committed", "mnist_rtl", "mnist_route", "dense_unit")
+    names = ("committed", "conv_route", "mnist_rtl", "mnist_route", "dense_unit")
     found = {name: results / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
     rows: list[list[object]] = []
@@ -297,14 +310,12 @@ def highlights(results: Path) -> str:
         what = f"{made['topology']}, {made['activation_bits']}-bit activations, {percent(made['zeros'], 1)} zeros"
         rows.append([f"`{name}`: {what}"])
         rows[-1].append(f"{percent(made['test_accuracy'])} of {made['test_images']:,} test images")
+    for row in read.get("conv_route", {}).get("rows", []):
+        rows.append([f"`{row['model']}` on {NAMES[row['device']]}, placed and routed"])
+        rows[-1].append(_routed(row))
     for row in (row for row in read.get("mnist_route", {}).get("rows", []) if row["escapes"]):
-        used = row["utilization"]
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])
-        rows[-1].append(
-            f"**{row['images_per_second']:,.0f} images/s** at {row['clock']['median_hz'] / 1e6:.0f} MHz, "
-            f"{percent(used['slots']['share'], 0)} of the logic, {used['ram_blocks']['used']} RAM blocks, "
-            f"{row['total']['dsps']} DSPs"
-        )
+        rows[-1].append(_routed(row))
     if "mnist_rtl" in read:
         result = read["mnist_rtl"]
         rows.append(["All MNIST test images through the emitted Verilog, against the golden model"])

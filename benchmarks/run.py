@@ -30,6 +30,8 @@ BENCHMARKS = (
     "model_size",
     "mnist_rtl",
     "mnist_route",
+    "conv_route",
+    "conv_rtl",
     "dense_unit",
     "index_words",
     "index_decoders",

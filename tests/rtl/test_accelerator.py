@@ -188,7 +188,7 @@ def random_map_case(seed: int) -> Case:
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[] if seed < 8 else pytest.mark.slow) for seed in range(200)]
+    "seed", [pytest.param(seed, marks=[] if seed < 4 else pytest.mark.slow) for seed in range(200)]
 )
 def test_random_map_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> None:
     """Convolutions and pools: every value of every unit, and where nothing stalls, latency and interval."""

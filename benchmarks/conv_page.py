@@ -1,0 +1,99 @@
+"""The parts of docs/results.md about convolutional networks in hardware."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tables import percent, table
+
+#: Images/s of the networks that are routed: must and aim.
+BOUNDS = {"mnist-lenet5-95": "20,000 / 70,000", "cifar10-vgg-5m": "3,000 / 10,000"}
+
+
+def route(result: dict[str, Any]) -> str:
+    """Convolutional networks, placed and routed."""
+    rows = []
+    for row in result["rows"]:
+        used, clock = row["utilization"], row["clock"]
+        spread = f" ({clock['min_hz'] / 1e6:.1f} to {clock['max_hz'] / 1e6:.1f})" if len(clock["by_seed"]) > 1 else ""
+        rows.append(
+            [
+                f"`{row['model']}`",
+                percent(row["test_accuracy"]),
+                row["device"],
+                f"**{row['images_per_second']:,.0f}**",
+                BOUNDS[row["model"]],
+                f"{clock['median_hz'] / 1e6:.1f}{spread}",
+                f"{row['timing']['interval_cycles']:,} / {row['timing']['latency_cycles']:,}",
+                *(_used(used[what]) for what in ("slots", "ram_blocks")),
+                f"{row['total']['dsps']} / {sum(row['multipliers'].values())} / {sum(row['latches'].values())}",
+            ]
+        )
+    header = (
+        "network, accuracy, device, images/s, must / aim, clock in MHz, interval / latency, logic slots, RAM blocks"
+    )
+    text = "## Convolutional networks, placed and routed\n\n"
+    text += table([*header.split(", "), "DSP / multiplications / latches"], rows)
+    text += "\nAll weights are on the chip. Images/s is clock / interval, without pins. Seeds of place and route: "
+    text += ", ".join(f"{len(row['clock']['by_seed'])} of `{row['model']}`" for row in result["rows"]) + ".\n"
+    for row in result["rows"]:
+        text += (
+            f"\n`{row['model']}`, lanes derived for {row['fps']:,.0f} images/s at {row['clock_hz'] / 1e6:.0f} MHz:\n\n"
+        )
+        text += _layers(row)
+    return text
+
+
+def _used(used: dict[str, Any]) -> str:
+    return f"{used['used']:,} of {used['available']:,} ({percent(used['share'], 0)})"
+
+
+def _layers(row: dict[str, Any]) -> str:
+    """A network's units, and their share of the logic."""
+    rows = []
+    for layer in row["layers"]:
+        weighted = "nonzeros" in layer
+        cost = row["units"].get(layer["node"], {})
+        interval = row["timing"]["interval_cycles"]
+        rows.append(
+            [
+                layer["node"],
+                layer["lanes"] if weighted else "–",
+                f"{layer['nonzeros']:,}" if weighted else "–",
+                f"{layer['cycles']:,}",
+                percent(layer["utilization"] * layer["cycles"] / interval, 1) if weighted else "–",
+                layer["elements_per_beat"],
+                f"{layer['index_bits']:,}" if weighted else "–",
+                f"{cost.get('slots', 0):,}",
+                f"{cost.get('slots', 0) / layer['lanes']:.0f}" if weighted else "–",
+                cost.get("ram_blocks", 0),
+            ]
+        )
+    header = "unit, lanes, nonzeros, cycles, cycles of the interval that add, results a beat, index bits, slots"
+    return table([*header.split(", "), "slots a lane", "RAM blocks"], rows)
+
+
+def rtl(result: dict[str, Any]) -> str:
+    """Convolutional networks, simulated."""
+    rows = [
+        [
+            f"`{row['model']}`",
+            f"{row['images']:,} of {row['dataset']}",
+            "equal" if row["equal"] else "**NOT EQUAL**",
+            *(
+                f"{row[what]['computed']:,} / {row[what]['measured']:,}"
+                for what in ("latency_cycles", "interval_cycles")
+            ),
+            f"{row['convolutions']['bits_over_entropy']:.3f}",
+            f"{row['generation_seconds']:.0f} s, {row['memory_bytes'] / 2**20:.0f} MiB",
+            f"{row['simulation_seconds']:.0f} s",
+        ]
+        for row in result["rows"]
+    ]
+    header = "network, images, scores and cycles, latency computed / measured, interval computed / measured"
+    return (
+        "## Convolutional networks through their Verilog\n\n"
+        + table([*header.split(", "), "index bits / entropy, convolutions", "Verilog made in", "simulated in"], rows)
+        + "\nEvery score of the emitted Verilog, in Verilator, against the golden model. Must and aim of bits over "
+        "entropy: 1.25 / 1.12; of the VGG's Verilog: 10 min and 4 GB / 1 min and 1.5 GB.\n"
+    )
