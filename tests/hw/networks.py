@@ -15,7 +15,7 @@ from sterna.hw.graph.lower import lower
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import Requantization, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
-from sterna.sim.random_networks import random_dense_network
+from sterna.sim.random_networks import random_dense_network, random_map_network
 
 
 def random_plan(seed: int) -> AcceleratorPlan:
@@ -31,6 +31,14 @@ def random_plan(seed: int) -> AcceleratorPlan:
         escape_price=int(rng.choice([0, 256, 1024])),
     )
     return plan_accelerator(network, config)
+
+
+def random_map_plan(seed: int) -> AcceleratorPlan:
+    """An accelerator of convolutions, pools and dense layers, whose results leave one a beat."""
+    network = random_map_network(np.random.default_rng(seed), most_nodes=5)
+    plan = plan_accelerator(network, AcceleratorConfig())
+    assert plan.output.elements == 1
+    return plan
 
 
 def axi_beats(frames: Sequence[Sequence[int]], plan: AcceleratorPlan) -> list[tuple[int, bool]]:
@@ -80,6 +88,7 @@ def check_accelerator(plan: AcceleratorPlan, frames: np.ndarray, **stalls: Any) 
     """Every output of every frame equals the golden model's."""
     golden = GoldenModel(plan.network)
     expected = golden.classify(frames)[:, None] if plan.config.argmax else golden.predict(frames)
+    expected = expected.transpose(0, 2, 1, 3) if expected.ndim == 4 else expected
     streamed = frames.transpose(0, 2, 1, 3) if frames.ndim == 4 else frames
     beats = axi_beats(streamed.reshape(len(frames), -1).tolist(), plan)
     record, _ = drive_accelerator(plan, beats, frames=len(frames), **stalls)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from bench import U4
-from networks import check_accelerator, random_frames, random_plan
+from networks import check_accelerator, random_frames, random_map_plan, random_plan
 
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
@@ -45,6 +45,17 @@ def check_interval(plan: AcceleratorPlan, *, least: int = 64) -> None:
 @pytest.mark.parametrize("seed", range(28))
 def test_random_networks(seed: int) -> None:
     check(random_plan(seed))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6, 12, 15])
+def test_random_networks_of_maps(seed: int) -> None:
+    check(random_map_plan(seed), frames=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_twenty_random_networks_of_maps(seed: int) -> None:
+    check(random_map_plan(seed), frames=8)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 5, 9])
