@@ -170,16 +170,18 @@ class Group(wiring.Component):
     def _address(self, m: Module, position: Signal, adds: Signal, read: Any) -> tuple[Signal, Signal]:
         """Stages TAP to READ: from a position to a word of the row buffer; whether it adds, and the tap's column."""
         taps, slots = self._taps, self._slots
-        channel: Value = position[: taps.channel_width]
-        table = taps.decoded(self._walker.window)
+        window = self._walker.window
+        low, high = position[: taps.low_width], position[taps.low_width :]
+        channel, tap = (high, low) if taps.by_channel else (low, high)
+        first = taps.first_channel(window)
         row, column, real = (
             Signal(range(max(size, 2)), name=name)
             for size, name in zip((*taps.kernel, 2), ("row", "column", "real"), strict=True)
         )
         # slots from the kernel's first row; a kernel that reaches far into the padding may go around the ring
         below = Signal(range(slots), name="below") if taps.kernel[0] > slots else row
-        with m.Switch(position[taps.channel_width :]):
-            for field, entry in enumerate(table):
+        with m.Switch(tap):
+            for field, entry in enumerate(taps.decoded(window)):
                 if entry is not None:
                     with m.Case(field):
                         m.d.comb += [row.eq(entry[0]), column.eq(entry[1]), real.eq(entry[2])]
@@ -199,7 +201,8 @@ class Group(wiring.Component):
         adds = carried(m, adds & valid, "adds", Stage.ADDRESS)
 
         address = Signal(range(self._depth))
-        m.d.sync += address.eq(Array(Const(k * taps.channels, len(address)) for k in range(slots))[slot] + channel)
+        bases = [(k * taps.channels - first) % (1 << len(address)) for k in range(slots)]
+        m.d.sync += address.eq(Array(Const(base, len(address)) for base in bases)[slot] + channel)
         m.d.comb += read.addr.eq(address)
         return carried(m, adds, "adds", Stage.READ), carried(m, column, "column", Stage.READ)
 

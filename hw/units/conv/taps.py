@@ -11,10 +11,11 @@ from sterna.hw.index.columns import Window
 
 @dataclass(frozen=True, kw_only=True)
 class TapOrder:
-    """How positions are numbered: tap by tap, the kernel's rows from the top; in each, channel by channel.
+    """How positions are numbered: ``[tap | channel]`` or ``[channel | tap]``.
 
-    A tap has a power of two of places, so that a position's upper bits say the tap and its lower ones the channel. A
-    channel without weights visits the vacant tap, which comes first and adds nothing.
+    The lower field has a power of two of places, so that a position's bits say tap and channel. Of the two orders, the
+    one that leaves fewer places unused is taken: they lengthen the distances between weights. A channel without
+    weights visits the vacant tap, which comes first and adds nothing.
 
     Attributes
     ----------
@@ -30,39 +31,47 @@ class TapOrder:
     vacant: bool
 
     @property
-    def channel_width(self) -> int:
-        """Bits of a channel."""
-        return (self.channels - 1).bit_length()
-
-    @property
     def taps(self) -> int:
         """Taps, the vacant one counted."""
         return self.kernel[0] * self.kernel[1] + self.vacant
 
+    @property
+    def by_channel(self) -> bool:
+        """Whether the taps of one channel lie side by side; else the channels of one tap do."""
+        return self.channels << (self.taps - 1).bit_length() < self.taps << (self.channels - 1).bit_length()
+
+    @property
+    def low_width(self) -> int:
+        """Bits of the lower field."""
+        return ((self.taps if self.by_channel else self.channels) - 1).bit_length()
+
     def matrix(self, weights: np.ndarray) -> np.ndarray:
-        """int8, (rows, taps * places of a tap): weights by position, each row with one at least.
+        """int8, (rows, columns): weights by position, each row with one at least.
 
         Parameters
         ----------
         weights : int8, (rows, channels, kernel_h, kernel_w)
         """
         rows = len(weights)
-        matrix = np.zeros((rows, self.taps, 1 << self.channel_width), np.int8)
-        by_tap = weights.reshape(rows, self.channels, -1).transpose(0, 2, 1)
-        matrix[:, int(self.vacant) :, : self.channels] = by_tap
-        empty = ~by_tap.any(axis=(1, 2))
-        matrix[empty, 0, 0] = 1
-        return matrix.reshape(rows, -1)
+        by_tap = np.zeros((rows, self.taps, self.channels), np.int8)
+        by_tap[:, int(self.vacant) :] = weights.reshape(rows, self.channels, -1).transpose(0, 2, 1)
+        by_tap[~by_tap.any(axis=(1, 2)), 0, 0] = 1
+        high_low = by_tap.transpose(0, 2, 1) if self.by_channel else by_tap
+        unused = (1 << self.low_width) - high_low.shape[2]
+        return np.pad(high_low, ((0, 0), (0, 0), (0, unused))).reshape(rows, -1)
+
+    def first_channel(self, window: Window) -> int:
+        """What the channel's field of a position says for channel 0."""
+        return window.offset >> self.low_width if self.by_channel else 0
 
     def decoded(self, window: Window) -> list[tuple[int, int, int] | None]:
-        """For each value of a position's upper bits: the kernel's row and column there, and 1 where it adds.
+        """For each value of the tap's field: the kernel's row and column there, and 1 where it adds.
 
         None where no position is.
         """
-        fields = 1 << (window.address_width - self.channel_width)
-        table: list[tuple[int, int, int] | None] = [None] * (fields - self.taps)
-        if self.vacant:
-            table.append((0, 0, 0))
+        entries: list[tuple[int, int, int] | None] = [(0, 0, 0)] if self.vacant else []
         for row in range(self.kernel[0]):
-            table += [(row, column, 1) for column in range(self.kernel[1])]
-        return table
+            entries += [(row, column, 1) for column in range(self.kernel[1])]
+        width = self.low_width if self.by_channel else window.address_width - self.low_width
+        unused: list[tuple[int, int, int] | None] = [None] * ((1 << width) - self.taps)
+        return [*entries, *unused] if self.by_channel else [*unused, *entries]

@@ -24,15 +24,18 @@ def test_positions_say_tap_and_channel(kernel: tuple[int, int], channels: int, e
         weights[2] = 0
     order = TapOrder(kernel=kernel, channels=channels, vacant=empty)
     matrix = order.matrix(weights)
-    places = 1 << order.channel_width
-    assert places // 2 < channels <= places
-    assert matrix.shape == (rows, order.taps * places)
+    places, inside = 1 << order.low_width, order.taps if order.by_channel else channels
+    assert places // 2 < inside <= places
+    assert matrix.shape == (rows, (channels if order.by_channel else order.taps) * places)
+    assert matrix.shape[1] == min(channels << (order.taps - 1).bit_length(), order.taps << (channels - 1).bit_length())
     for run_width in (1, 4, 12):
         window = fixed_window(matrix.shape[1], run_width=run_width)
         table = order.decoded(window)
         found = np.zeros_like(weights)
         for row, column in np.argwhere(matrix):
-            tap, channel = divmod(int(window.positions()[column]), places)
+            fields = divmod(int(window.positions()[column]), places)
+            tap, channel = reversed(fields) if order.by_channel else fields
+            channel -= order.first_channel(window)
             entry = table[tap]
             assert entry is not None
             if entry[2]:
@@ -41,8 +44,9 @@ def test_positions_say_tap_and_channel(kernel: tuple[int, int], channels: int, e
                 assert empty
                 assert row == 2
         np.testing.assert_array_equal(found, weights)
-        visited = {int(position) // places for position in window.positions()}
-        assert {tap for tap, entry in enumerate(table) if entry is not None} == visited
+        if not order.by_channel:
+            visited = {int(position) // places for position in window.positions()}
+            assert {tap for tap, entry in enumerate(table) if entry is not None} == visited
 
 
 def test_every_row_has_a_weight() -> None:
@@ -52,6 +56,15 @@ def test_every_row_has_a_weight() -> None:
     assert np.count_nonzero(matrix, axis=1).tolist() == [1, 1, 1]
     assert np.argwhere(matrix).tolist() == [[0, 0], [1, 3 * 4 + 2], [2, 0]]
     assert matrix[1, 3 * 4 + 2] == -1
+
+
+def test_taps_of_a_channel_side_by_side() -> None:
+    order = TapOrder(kernel=(2, 2), channels=3, vacant=False)
+    assert order.by_channel
+    weights = np.zeros((1, 3, 2, 2), np.int8)
+    weights[0, 2, 1, 0] = -1
+    assert np.argwhere(order.matrix(weights)).tolist() == [[0, 2 * 4 + 2]]
+    assert not TapOrder(kernel=(3, 3), channels=64, vacant=False).by_channel
 
 
 def test_fields_without_positions_come_first() -> None:
