@@ -150,9 +150,7 @@ def _random_pool(
     if rng.random() < 0.2:
         kernel = size
     windows = (kernel[0], kernel[1])
-    # beats hold 1, 2, 4, ... pixels: a stride of 2 and 4 goes with all of them
-    stride = tuple(1 << (side - 1).bit_length() for side in windows)
-    steps = (stride[0], stride[1])
+    steps = (kernel[0] + int(rng.integers(2)), kernel[1] + int(rng.integers(2)))
     if rng.integers(2):
         return MaxPool2d(name=name, kernel=windows, stride=steps), input_type
     output = _random_type(rng)

@@ -34,7 +34,13 @@ def find_target(layers: Sequence[Layer], stream: StreamType, config: Accelerator
 
 
 def derive_unit(
-    layer: Layer, *, inputs: Sequence[StreamType], natural: bool, options: Mapping[str, Any], target: Target
+    layer: Layer,
+    *,
+    inputs: Sequence[StreamType],
+    natural: bool,
+    together: int,
+    options: Mapping[str, Any],
+    target: Target,
 ) -> Unit:
     """The unit with the fewest lanes that reach the target.
 
@@ -65,6 +71,7 @@ def derive_unit(
                 natural=natural,
                 options=options,
                 cycles=target.cycles,
+                together=together,
             )
         return units[grains].work.steps
 

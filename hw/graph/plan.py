@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from sterna.hw.config import AcceleratorConfig, identifier
 from sterna.hw.graph.lanes import Target, derive_unit, find_target
@@ -111,11 +113,15 @@ def _plan_units(
     sources: list[tuple[int, ...]] = []
     for k, layer in enumerate(layers):
         inputs = [streams[name] for name in layer.sources]
-        natural = not any(later.lane_grain for later in layers[k + 1 :])  # what has no lanes keeps the order
+        behind = list(itertools.takewhile(lambda later: not later.lane_grain, layers[k + 1 :]))
+        natural = len(behind) == len(layers) - k - 1  # what has no lanes keeps the order
+        together = prod(later.together for later in behind)
         if lanes is None:
-            unit = derive_unit(layer, inputs=inputs, natural=natural, options=options, target=target)
+            unit = derive_unit(layer, inputs=inputs, natural=natural, together=together, options=options, target=target)
         else:
-            unit = layer.kind.plan(layer, inputs=inputs, lanes=lanes[k], natural=natural, options=options)
+            unit = layer.kind.plan(
+                layer, inputs=inputs, lanes=lanes[k], natural=natural, together=together, options=options
+            )
         sources.append(tuple(numbers[name] for name in layer.sources))
         numbers[layer.name], streams[layer.name] = len(units), unit.output
         units.append(unit)

@@ -115,6 +115,11 @@ class Layer(Protocol):
         ...
 
     @property
+    def together(self) -> int:
+        """Neighboring elements that it takes at once, where a beat has several."""
+        ...
+
+    @property
     def most_lanes(self) -> int:
         """Lanes that it can use."""
         ...
@@ -255,10 +260,12 @@ class Kind(Protocol):
         natural: bool,
         options: Mapping[str, Any],
         cycles: int | None = None,
+        together: int = 1,
     ) -> Unit:
         """A unit for a layer that the kind lowered.
 
         ``natural``: results leave in the network's own order. ``cycles``: of a frame, that are enough; what costs
-        hardware and gains nothing beyond may be left out.
+        hardware and gains nothing beyond may be left out. ``together``: where a beat has several results, their
+        number is a multiple of this, since the units behind take so many at once.
         """
         ...

@@ -175,7 +175,8 @@ class ConvCore(wiring.Component):
 class ConvUnit(wiring.Component):
     """A convolution behind its streams.
 
-    Throughput: a frame every ``max(rows * steps, beats)`` cycles, or more slowly if the source or the sink are slower.
+    Throughput: a frame every ``rows * steps`` cycles or ``beats``, whichever are more, where the ring has rows enough
+    (``timing.py`` is exact), or more slowly if the source or the sink are slower.
     A stalled output stops the issue of steps; results on their way find room in the output FIFO. Results leave in an
     order that no stall changes.
 

@@ -33,9 +33,12 @@ class Conv:
         natural: bool,
         options: Mapping[str, Any],
         cycles: int | None = None,
+        together: int = 1,
     ) -> ConvPlan:
         (stream,) = inputs
-        return plan_conv(layer, lanes=lanes, stream=stream, natural=natural, cycles=cycles, **options)
+        return plan_conv(
+            layer, lanes=lanes, stream=stream, natural=natural, cycles=cycles, together=together, **options
+        )
 
 
 CONV = Conv()

@@ -69,6 +69,11 @@ class ConvLayer:
         return sum_bounds(self.weights.reshape(len(self.weights), -1), self.input_type)
 
     @property
+    def together(self) -> int:
+        """It takes them as they come."""
+        return 1
+
+    @property
     def lane_grain(self) -> int:
         """Lanes come in rows of the output map."""
         return self.geometry.columns

@@ -175,6 +175,7 @@ def plan_conv(
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
     cycles: int | None = None,
+    together: int = 1,
 ) -> ConvPlan:
     """Compiles a layer, with as few requantizers as keep the pace.
 
@@ -192,6 +193,8 @@ def plan_conv(
         As in :func:`compile_schedule`.
     cycles : int, optional
         Of a frame, that are enough; without them, requantizers cost no more than ``WAITS`` of the steps.
+    together : int
+        Results come one a beat, or in a multiple of this.
 
     Raises
     ------
@@ -226,7 +229,7 @@ def plan_conv(
         least = compiled(columns).steps
         enough = least * (1 + WAITS) if cycles is None else max(cycles // layer.geometry.rows, least)
         while schedule.steps > enough:
-            elements *= 2
+            elements = together if elements == 1 < together else 2 * elements
             schedule = compiled(elements)
     order = np.array(schedule.order)
     low, high = layer.bounds

@@ -33,6 +33,7 @@ class Dense:
         natural: bool,
         options: Mapping[str, Any],
         cycles: int | None = None,
+        together: int = 1,
     ) -> DensePlan:
         (stream,) = inputs
         return plan_dense(layer, lanes=lanes, stream=stream, natural=natural, **options)

@@ -66,6 +66,11 @@ class DenseLayer:
         return sum_bounds(self.weights, self.input_type)
 
     @property
+    def together(self) -> int:
+        """It takes them as they come."""
+        return 1
+
+    @property
     def lane_grain(self) -> int:
         """Any number of lanes will do."""
         return 1

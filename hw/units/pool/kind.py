@@ -35,6 +35,7 @@ class Pool:
         natural: bool,
         options: Mapping[str, Any],
         cycles: int | None = None,
+        together: int = 1,
     ) -> PoolPlan:
         (stream,) = inputs
         return plan_pool(layer, stream=stream)

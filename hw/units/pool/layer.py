@@ -58,6 +58,11 @@ class PoolLayer:
 
         return POOL
 
+    @property
+    def together(self) -> int:
+        """Pixels from a window to the next."""
+        return self.stride[1]
+
     def least_interval(self, inputs: Sequence[StreamType]) -> int:
         """It keeps up with any stream."""
         return max([1, *(stream.beats for stream in inputs)])

@@ -1,0 +1,72 @@
+"""Plans of convolutional networks: lanes in rows of a map, layers without lanes, beats that pools can take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sterna.hw import AcceleratorConfig
+from sterna.hw.graph.plan import plan_accelerator
+from sterna.net import ActivationType, Conv2d, Flatten, Linear, MaxPool2d, Network, ShiftRound
+
+U4 = ActivationType(width=4, signed=False)
+
+
+def network(*pools: int, channels: int = 8) -> Network:
+    """A 1 x 1 convolution, whose results come faster than one a cycle; then pools, then a layer."""
+    side = 18 // int(np.prod(pools))
+    weights = np.random.default_rng(0).integers(-1, 2, (3, channels * side * side)).astype(np.int8)
+    shift = ShiftRound(output=U4, bias=0, shift=1)
+    return Network(
+        input_shape=(1, 18, 18),
+        input_type=U4,
+        input_scale=1.0,
+        nodes=[
+            Conv2d(name="conv", weights=np.ones((channels, 1, 1, 1), np.int8), requantize=shift),
+            *(MaxPool2d(name=f"pool{k}", kernel=size) for k, size in enumerate(pools)),
+            Flatten(name="flatten"),
+            Linear(name="fc", weights=weights),
+        ],
+    )
+
+
+@pytest.mark.parametrize("pools", [(2,), (3,), (2, 3), (3, 2), (9,)], ids=str)
+@pytest.mark.parametrize("lanes", [None, (18, 1)], ids=["derived", "given"])
+def test_pools_can_take_the_beats_before_them(pools: tuple[int, ...], lanes: tuple[int, int] | None) -> None:
+    plan = plan_accelerator(network(*pools), AcceleratorConfig(lanes=lanes))
+    conv, *rest = plan.units
+    assert conv.output.elements > 1
+    for unit, stride in zip(rest, pools, strict=False):
+        (stream,) = unit.inputs
+        assert stream.elements % stride == 0 or stride % stream.elements == 0
+
+
+def test_lanes_are_given_for_layers_that_have_them() -> None:
+    plan = plan_accelerator(network(2), AcceleratorConfig(lanes=(36, 2)))
+    assert [unit.lanes for unit in plan.units] == [36, 0, 2]
+    with pytest.raises(ValueError, match=r"^lanes must be given for each of the 2 layers \(conv, fc\), not for 3$"):
+        plan_accelerator(network(2), AcceleratorConfig(lanes=(36, 1, 2)))
+
+
+def test_one_number_of_lanes_is_cut_to_whole_rows() -> None:
+    plan = plan_accelerator(network(2, channels=4), AcceleratorConfig(lanes=3))
+    assert [unit.lanes for unit in plan.units] == [18, 0, 3]
+
+
+@pytest.mark.parametrize("lanes", [1, 17, 19, 8 * 18 + 18])
+def test_lanes_that_a_convolution_cannot_use(lanes: int) -> None:
+    message = (
+        rf"layer 'conv' computes 18 pixels of a row at once and cannot use {lanes} lanes: give it a multiple of 18"
+    )
+    with pytest.raises(ValueError, match=message + " up to 144$"):
+        plan_accelerator(network(2), AcceleratorConfig(lanes=(lanes, 1)))
+
+
+def test_derived_lanes_reach_the_rate_with_as_few_rows_and_requantizers_as_do() -> None:
+    """A frame of the convolution is 8 channels x 18 rows = 144 steps of one group; its results need 8 x 18 beats."""
+    cycles = [8 * 18, 8 * 18 * 4, 8 * 18 * 18]
+    plans = [plan_accelerator(network(2), AcceleratorConfig(fps=1e6, clock_hz=1e6 * each)) for each in cycles[1:]]
+    assert [plan.units[0].lanes for plan in plans] == [18, 18]
+    assert [plan.units[0].output.elements for plan in plans] == [8, 1]
+    with pytest.raises(ValueError, match=r"324.*lower fps"):
+        plan_accelerator(network(2), AcceleratorConfig(fps=1e6, clock_hz=1e6 * cycles[0]))
