@@ -70,3 +70,16 @@ def test_derived_lanes_reach_the_rate_with_as_few_rows_and_requantizers_as_do() 
     assert [plan.units[0].output.elements for plan in plans] == [8, 1]
     with pytest.raises(ValueError, match=r"324.*lower fps"):
         plan_accelerator(network(2), AcceleratorConfig(fps=1e6, clock_hz=1e6 * cycles[0]))
+
+
+def test_a_last_pool_gives_channels_in_their_order() -> None:
+    weights = np.random.default_rng(1).integers(-1, 2, (5, 1, 3, 3)).astype(np.int8)
+    shift = ShiftRound(output=U4, bias=0, shift=1)
+    last = Network(
+        input_shape=(1, 6, 6),
+        input_type=U4,
+        input_scale=1.0,
+        nodes=[Conv2d(name="conv", weights=weights, requantize=shift), MaxPool2d(name="pool", kernel=2)],
+    )
+    plan = plan_accelerator(last, AcceleratorConfig(lanes=8))
+    assert plan.output.order == (0, 1, 2, 3, 4)
