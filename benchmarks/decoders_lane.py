@@ -9,6 +9,7 @@ from amaranth.lib.memory import Memory
 from decoders import FILL, Decoder, Found
 
 from sterna.hw.index.escapes import Escapes
+from sterna.hw.index.position import Walker
 from sterna.hw.index.schedule import Schedule
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.rom import delay
@@ -37,7 +38,9 @@ class LaneFront(Lane):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        place = self._walk(m, self._decode(m))
+        walker = Walker(word_format=self._format, window=self._window, start=self._start)
+        move = walker.decode(m, self.word, high=self.high, filler=self.filler, escapes=self.escapes)
+        place = walker.move(m, move, valid=self.control.position, entering=self.control.entering)
         m.d.comb += [
             self.found.address.eq(place.position),
             self.found.valid.eq(place.adds),

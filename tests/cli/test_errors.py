@@ -236,18 +236,18 @@ def test_missing_package_of_no_extra_is_a_defect() -> None:
 
 
 def test_network_without_hardware(tmp_path: Path, sterna: Callable) -> None:
-    from sterna.net import Conv2d
+    from sterna.net import MaxPool2d
 
     network = Network(
         input_shape=(1, 4, 4),
         input_type=ActivationType(width=2, signed=False),
         input_scale=1.0,
-        nodes=[Conv2d(name="c", weights=np.ones((2, 1, 3, 3), dtype=np.int8))],
+        nodes=[MaxPool2d(name="c", kernel=3, stride=1)],
     )
-    save(network, tmp_path / "conv.safetensors")
-    error = sterna("generate", tmp_path / "conv.safetensors", "-o", tmp_path / "out").error
+    save(network, tmp_path / "pool.safetensors")
+    error = sterna("generate", tmp_path / "pool.safetensors", "-o", tmp_path / "out").error
     assert "node 'c'" in error
-    assert "Conv2d" in error
+    assert "MaxPool2d" in error
     assert not (tmp_path / "out").exists()
 
 

@@ -128,7 +128,7 @@ def test_a_terminal_without_utf_8(environment: dict[str, str], model: Path, tmp_
         assert done.returncode == 0, done.stderr
         return done.stdout.decode("ascii")
 
-    assert "rows x columns" in sterna("generate", model, "-o", tmp_path / "out")
+    assert "bits / entropy" in sterna("generate", model, "-o", tmp_path / "out")
     assert "Hinf" in sterna("codes", model)
     sterna("codes", "--help")
 
