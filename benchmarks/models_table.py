@@ -16,7 +16,8 @@ HEAD = """\
 
 Made by `python benchmarks/models_table.py` from the files' own metadata; `sterna info FILE` shows the rest of it (the
 whole recipe, tool versions, digest of the training log). Accuracy is the integer network's on the test images at
-hand; the epoch was chosen on training images held out for it.
+hand; the epoch was chosen on training images held out for it. `cifar10-vgg-5m` was trained by its recipe on a GPU, and
+exported on a CPU: the same seed elsewhere gives another network of like accuracy.
 
 | file | layers | requantization | test accuracy | zeros | digest | made by |
 |---|---|---|---|---|---|---|
