@@ -27,7 +27,7 @@ class Immutable:
 
     def _arguments(self) -> dict[str, Any]:
         """What the constructor takes, by keyword."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]  # only data classes inherit it
 
 
 def _remake(kind: type[Any], arguments: Mapping[str, Any]) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.index.schedule import Schedule
 from sterna.hw.index.walk import WordFormat
 from sterna.hw.parts.rom import BLOCK_DEPTH
 
@@ -97,3 +99,16 @@ class Escapes(wiring.Component):
         above, filler = divmod(fmt.mark - 1, 1 << fmt.escape_width)
         wraps = Cat(entry == value for value in range(filler)).any()
         return Cat(Cat(entry, Mux(wraps, above + 1, above))[: fmt.high_width], entry == filler)
+
+
+def hand_out(m: Module, schedule: Schedule, lanes: Sequence[Any], valid: Value) -> None:
+    """Gives the lanes that share a stream of escapes theirs; in a step, one at most takes it.
+
+    ``lanes``: components with ``escapes``, ``high`` and ``filler``; ``valid``: their words are those of a step.
+    """
+    for number, entries in enumerate(schedule.escapes):
+        m.submodules[f"escapes_{number}"] = escapes = Escapes(word_format=schedule.format, entries=entries)
+        members = [lane for k, lane in enumerate(lanes) if schedule.format.group(k) == number]
+        m.d.comb += escapes.take.eq(valid & Cat(*(lane.escapes for lane in members)).any())
+        for lane in members:
+            m.d.comb += [lane.high.eq(escapes.high), lane.filler.eq(escapes.filler)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, Signal
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -70,3 +72,17 @@ class FrameGuard(wiring.Component):
                 skipping.eq(~self.i_last & (skipping | at_end)),
             ]
         return m
+
+
+def guarded(m: Module, unit: Any, *, beats: int) -> tuple[Value, Value, Value]:
+    """The valid, ready and payload of a unit's input behind a guard that looks at its ``i_last``."""
+    payload = unit.i.payload.as_value()
+    m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=beats)
+    m.d.comb += [
+        guard.i.valid.eq(unit.i.valid),
+        guard.i.payload.eq(payload),
+        guard.i_last.eq(unit.i_last),
+        unit.i.ready.eq(guard.i.ready),
+        unit.error.eq(guard.error),
+    ]
+    return guard.o.valid, guard.o.ready, guard.o.payload

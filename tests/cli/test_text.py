@@ -94,7 +94,7 @@ def test_steps_and_notes() -> None:
         steps("generating [/b]:smile:")
         if status is not None:
             with status:
-                status.refresh = None  # type: ignore[attr-defined]
+                status.refresh = None  # type: ignore[attr-defined]  # rich draws no more
             assert "generating [/b]:smile: ..." in stream.getvalue()
         steps.note("using [/b]\x1b:smile:")
         steps.stop()

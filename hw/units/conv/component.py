@@ -11,7 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.index.escapes import Escapes
+from sterna.hw.index.escapes import hand_out
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
 from sterna.hw.parts.pipeline import stages
@@ -128,19 +128,9 @@ class ConvCore(wiring.Component):
                 group.control.data.eq(loader.word),
             ]
         if fmt.escape_width:
-            self._hand_out(m, groups, valid[Stage.DECODE])
+            hand_out(m, schedule, groups, valid[Stage.DECODE])
         self._collect(m, groups)
         return m
-
-    def _hand_out(self, m: Module, groups: list[Group], valid: Value) -> None:
-        """Gives the groups that share a stream of escapes theirs; in a step, one at most takes it."""
-        schedule = self._plan.schedule
-        for number, entries in enumerate(schedule.escapes):
-            m.submodules[f"escapes_{number}"] = escapes = Escapes(word_format=schedule.format, entries=entries)
-            members = [group for k, group in enumerate(groups) if schedule.format.group(k) == number]
-            m.d.comb += escapes.take.eq(valid & Cat(*(group.escapes for group in members)).any())
-            for group in members:
-                m.d.comb += [group.high.eq(escapes.high), group.filler.eq(escapes.filler)]
 
     def _collect(self, m: Module, groups: list[Group]) -> None:
         """Takes the groups' sums in turn, each channel's beat by beat as soon as it is there."""

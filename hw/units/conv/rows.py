@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.graph.stream import StreamType
-from sterna.hw.parts.framing import FrameGuard
+from sterna.hw.parts.framing import guarded
 from sterna.hw.parts.rom import delay
 from sterna.hw.units.conv.geometry import Geometry
 from sterna.hw.units.conv.pipeline import LOAD_LATENCY
@@ -79,15 +79,7 @@ class RowLoader(wiring.Component):
         payload = self.i.payload.as_value()
         valid, ready = self.i.valid, self.i.ready
         if self._framed:
-            m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=self._stream.beats)
-            m.d.comb += [
-                guard.i.valid.eq(self.i.valid),
-                guard.i.payload.eq(payload),
-                guard.i_last.eq(self.i_last),
-                self.i.ready.eq(guard.i.ready),
-                self.error.eq(guard.error),
-            ]
-            valid, ready, payload = guard.o.valid, guard.o.ready, guard.o.payload
+            valid, ready, payload = guarded(m, self, beats=self._stream.beats)
         m.d.comb += [ready.eq(~self.full), taken.eq(valid & ready)]
         m.d.comb += self.complete.eq(row)
 

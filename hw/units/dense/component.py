@@ -6,12 +6,12 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.index.escapes import Escapes
+from sterna.hw.index.escapes import hand_out
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
 from sterna.hw.parts.pipeline import stages
@@ -125,19 +125,9 @@ class DenseCore(wiring.Component):
                 lane.control.write_data.eq(written),
             ]
         if fmt.escape_width:
-            self._hand_out(m, lanes, valid[Stage.DECODE])
+            hand_out(m, schedule, lanes, valid[Stage.DECODE])
         self._collect(m, lanes)
         return m
-
-    def _hand_out(self, m: Module, lanes: list[Lane], valid: Value) -> None:
-        """Gives each group's lanes its escapes; in a step, one at most takes it."""
-        schedule = self._plan.schedule
-        for group, entries in enumerate(schedule.escapes):
-            m.submodules[f"escapes_{group}"] = escapes = Escapes(word_format=schedule.format, entries=entries)
-            members = [lane for k, lane in enumerate(lanes) if schedule.format.group(k) == group]
-            m.d.comb += escapes.take.eq(valid & Cat(*(lane.escapes for lane in members)).any())
-            for lane in members:
-                m.d.comb += [lane.high.eq(escapes.high), lane.filler.eq(escapes.filler)]
 
     def _collect(self, m: Module, lanes: list[Lane]) -> None:
         """Takes the lanes' sums in turn, each as soon as it is there."""

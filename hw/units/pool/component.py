@@ -11,7 +11,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.parts.fifo import ResultFifo
-from sterna.hw.parts.framing import FrameGuard
+from sterna.hw.parts.framing import guarded
 from sterna.hw.parts.requantize import elements, requantizer, several
 from sterna.hw.parts.rom import NO_COLLISION, delay
 
@@ -73,15 +73,7 @@ class PoolUnit(wiring.Component):
         payload = self.i.payload.as_value()
         valid, ready = self.i.valid, self.i.ready
         if self._framed:
-            m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=plan.stream.beats)
-            m.d.comb += [
-                guard.i.valid.eq(self.i.valid),
-                guard.i.payload.eq(payload),
-                guard.i_last.eq(self.i_last),
-                self.i.ready.eq(guard.i.ready),
-                self.error.eq(guard.error),
-            ]
-            valid, ready, payload = guard.o.valid, guard.o.ready, guard.o.payload
+            valid, ready, payload = guarded(m, self, beats=plan.stream.beats)
         taken, left = Signal(), Signal()
         completes, takes, gives, begins, inside = self._count(m, taken)
         full = self._room(m, taken & completes & gives, left)
