@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sterna.hw.units.pool.plan import PoolPlan
 
 #: Cycles from an input beat that completes results to the register that they are in.
-PIPELINE = 4
+PIPELINE = 5
 #: Words below which a memory would be read again before it is written: registers take its place.
 FEW_WORDS = 3
 
@@ -78,8 +78,10 @@ class PoolUnit(wiring.Component):
         completes, takes, gives, begins, inside = self._count(m, taken)
         full = self._room(m, taken & completes & gives, left)
         m.d.comb += [ready.eq(~(full & completes & gives)), taken.eq(valid & ready)]
-        across = self._across(m, payload, taken, inside)
-        results = self._down(m, across, delay(m, taken & completes & takes, 1, "reduced"), begins)
+        beat = Signal(len(payload), reset_less=True)  # can be the output register of the memory that it comes from
+        m.d.sync += beat.eq(payload)
+        across = self._across(m, beat, delay(m, taken, 1, "held"), delay(m, inside, 1, "inside"))
+        results = self._down(m, across, delay(m, taken & completes & takes, 2, "reduced"), begins)
         done = delay(m, taken & completes & gives, PIPELINE, "done")
         self._emit(m, results, done, left)
         return m
@@ -123,10 +125,10 @@ class PoolUnit(wiring.Component):
             m.d.sync += [out.eq(out - 1), full.eq(0)]
         return full
 
-    def _across(self, m: Module, payload: Value, taken: Signal, inside: Value) -> list[Value]:
-        """Windows reduced along the row, a cycle after the beat that completes them."""
+    def _across(self, m: Module, beat: Value, held: Signal, inside: Value) -> list[Value]:
+        """Windows reduced along the row, a cycle after the beat that completes them is held."""
         windows, width, shape = self._plan.windows, self._plan.layer.input_type.width, self._plan.stream.element
-        codes = [_cast(payload[k * width : (k + 1) * width], shape) for k in range(windows.stream.elements)]
+        codes = [_cast(beat[k * width : (k + 1) * width], shape) for k in range(windows.stream.elements)]
         pooled = self._plan.pooled
         results: list[Value] = [Signal(pooled, name=f"across_{k}") for k in range(windows.elements)]
         if windows.span == 1:
@@ -135,7 +137,7 @@ class PoolUnit(wiring.Component):
                 m.d.sync += result.eq(self._reduced(codes[k * stride : k * stride + kernel]))
             return results
         (result,) = results
-        with m.If(taken), m.Switch(inside):
+        with m.If(held), m.Switch(inside):
             for k in range(windows.span):
                 if part := windows.part(k):
                     reduced = self._reduced(codes[:part])
@@ -148,11 +150,11 @@ class PoolUnit(wiring.Component):
         plan = self._plan
         pooled, words = plan.pooled, plan.words
         if not words:
-            return [delay(m, value, PIPELINE - 1, f"across_{k}") for k, value in enumerate(across)]
+            return [delay(m, value, PIPELINE - 2, f"across_{k}") for k, value in enumerate(across)]
         word = Signal(range(words))
         with m.If(valid):
             m.d.sync += word.eq(Mux(word == words - 1, 0, word + 1))
-        late = PIPELINE - 2
+        late = PIPELINE - 3
         place, writes = delay(m, word, late, "word"), delay(m, valid, late, "valid")
         first = delay(m, begins, PIPELINE - 1, "first")
         width = pooled.width * len(across)

@@ -80,7 +80,7 @@ class PoolPlan:
     @property
     def fifo_depth(self) -> int:
         """Beats that the output FIFO holds, a power of two: as many as may be on their way at full rate."""
-        return 1 << (self.latency + FIFO_LATENCY + 2 - 1).bit_length()
+        return 1 << (self.latency + FIFO_LATENCY).bit_length()
 
     @property
     def words(self) -> int:

@@ -171,6 +171,12 @@ def test_a_beat_a_cycle() -> None:
     assert record.sent == list(range(5 * 3 * 6 * 4))
 
 
+@pytest.mark.parametrize("kind", ["max", "sum", "shift", "search"])
+def test_a_result_a_cycle(kind: str) -> None:
+    record = check(Case(shape=(3, 8, 9), kernel=(1, 1), stride=(1, 1), kind=kind), seed=0, stalls=STALLS[0])
+    assert record.sent == list(range(5 * 3 * 8 * 9))
+
+
 def test_only_beats_that_complete_results_wait() -> None:
     """A sink that takes nothing: results that fit are made, and then all beats up to the one that has no room."""
     case = Case(shape=(1, 4, 4), kind="sum")
