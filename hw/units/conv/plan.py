@@ -22,6 +22,7 @@ from sterna.hw.units.conv.layer import ConvLayer
 from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
+from sterna.hw.units.memories import outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -124,15 +125,9 @@ class ConvPlan:
             for k, group in enumerate(schedule.escapes)
             if schedule.format.escape_width
         ]
-        tables = [
-            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
-            for k, table in enumerate(self.tables.tables)
-            if not table.constant
-        ]
         index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
         code = self.elements * self.tables.output_shape.width
-        fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=code, writable=True)
-        return (index, *escapes, *buffers, *tables, fifo)
+        return (index, *escapes, *buffers, *outlet_memories(self.tables, depth=self.fifo_depth, width=code))
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> ConvClockwork:
         (beats,) = inputs

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Array, Cat, Module, Mux, Shape, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.parts.fifo import ResultFifo
 from sterna.hw.parts.framing import guarded
-from sterna.hw.parts.requantize import elements, requantizer, several
+from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import NO_COLLISION, delay
 
 if TYPE_CHECKING:
@@ -76,14 +75,14 @@ class PoolUnit(wiring.Component):
             valid, ready, payload = guarded(m, self, beats=plan.stream.beats)
         taken, left = Signal(), Signal()
         completes, takes, gives, begins, inside = self._count(m, taken)
-        full = self._room(m, taken & completes & gives, left)
+        full = plan.outlet.full(m, taken & completes & gives, left)
         m.d.comb += [ready.eq(~(full & completes & gives)), taken.eq(valid & ready)]
         beat = Signal(len(payload), reset_less=True)  # can be the output register of the memory that it comes from
         m.d.sync += beat.eq(payload)
         across = self._across(m, beat, delay(m, taken, 1, "held"), delay(m, inside, 1, "inside"))
         results = self._down(m, across, delay(m, taken & completes & takes, 2, "reduced"), begins)
         done = delay(m, taken & completes & gives, PIPELINE, "done")
-        self._emit(m, results, done, left)
+        plan.outlet.emit(m, self.o, results, done, left)
         return m
 
     def _count(self, m: Module, taken: Signal) -> tuple[Value, Value, Value, Value, Value]:
@@ -114,16 +113,6 @@ class PoolUnit(wiring.Component):
         takes = _one_of(m, row, [windows.taken(k) for k in range(rows)], "takes")
         gives = _one_of(m, row, [windows.gives(k) for k in range(rows)], "gives")
         return completes, takes, gives, under == 0, inside
-
-    def _room(self, m: Module, completes: Value, left: Signal) -> Signal:
-        """Whether as many results are on their way as the FIFO holds."""
-        depth = self._plan.fifo_depth
-        out, full = Signal(range(depth + 1)), Signal()
-        with m.If(completes & ~left):
-            m.d.sync += [out.eq(out + 1), full.eq(out == depth - 1)]
-        with m.Elif(~completes & left):
-            m.d.sync += [out.eq(out - 1), full.eq(0)]
-        return full
 
     def _across(self, m: Module, beat: Value, held: Signal, inside: Value) -> list[Value]:
         """Windows reduced along the row, a cycle after the beat that completes them is held."""
@@ -182,29 +171,6 @@ class PoolUnit(wiring.Component):
         else:
             m.d.comb += [write.en.eq(writes), write.addr.eq(place), write.data.eq(joined)]
         return [delay(m, result, 1, f"down_{k}") for k, result in enumerate(results)]
-
-    def _emit(self, m: Module, results: Sequence[Value], done: Signal, left: Signal) -> None:
-        """Requantizes sums, and gives results to the output."""
-        plan = self._plan
-        element, count = plan.output.element, plan.windows.elements
-        codes: Sequence[Value] = results
-        if plan.tables is not None:
-            m.submodules.requantizer = unit = requantizer(plan.tables, width=count, beats=plan.windows.beats)
-            sums = elements(unit.i_sum, plan.tables.sum_shape, count)
-            m.d.comb += [unit.i_valid.eq(done), *(each.eq(result) for each, result in zip(sums, results, strict=True))]
-            codes, done = elements(unit.o_data, element, count), unit.o_valid
-        shape = data.ArrayLayout(element, count)
-        m.submodules.fifo = fifo = ResultFifo(shape=unsigned(shape.size), depth=plan.fifo_depth)
-        transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
-        m.d.comb += [
-            fifo.i_valid.eq(done),
-            fifo.i_data.eq(Cat(*(Value.cast(code)[: element.width] for code in codes))),
-            self.o.valid.eq(fifo.o.valid),
-            Value.cast(self.o.payload).eq(fifo.o.payload),
-            fifo.o.ready.eq(self.o.ready),
-            transfer.eq(self.o.valid & self.o.ready),
-            left.eq(transfer),
-        ]
 
     def _reduced(self, values: Sequence[Value]) -> Value:
         """The maximum or the sum of some values, by a tree."""

@@ -13,8 +13,9 @@ from amaranth.lib import wiring
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import select
-from sterna.hw.parts.fifo import FIFO_LATENCY
+from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables, shape_of
+from sterna.hw.units.memories import outlet_memories
 from sterna.hw.units.pool.component import PIPELINE, PoolUnit
 from sterna.hw.units.pool.geometry import Windows
 from sterna.hw.units.pool.layer import PoolLayer
@@ -62,7 +63,7 @@ class PoolPlan:
     @property
     def output(self) -> StreamType:
         return StreamType(
-            element=self.pooled if self.tables is None else self.tables.output_shape,
+            element=self.outlet.element,
             shape=(self.layer.total, self.windows.rows, self.windows.columns),
             order=self.stream.order,
             elements=self.windows.elements,
@@ -73,14 +74,21 @@ class PoolPlan:
         return Work(steps=self.stream.beats, beats=self.stream.beats, results=self.output.beats)
 
     @property
-    def latency(self) -> int:
-        """Cycles from an input beat that completes results to their arrival at the FIFO."""
-        return PIPELINE + (0 if self.tables is None else self.tables.latency)
+    def outlet(self) -> Outlet:
+        """Behind the windows."""
+        windows = self.windows
+        return Outlet(
+            shape=self.pooled,
+            tables=self.tables,
+            elements=windows.elements,
+            beats=windows.beats,
+            pipeline=PIPELINE,
+        )
 
     @property
     def fifo_depth(self) -> int:
-        """Beats that the output FIFO holds, a power of two: as many as may be on their way at full rate."""
-        return 1 << (self.latency + FIFO_LATENCY).bit_length()
+        """Beats that the output FIFO holds."""
+        return self.outlet.depth
 
     @property
     def words(self) -> int:
@@ -89,16 +97,10 @@ class PoolPlan:
 
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
-        windows = self.windows
+        windows, element = self.windows, self.outlet.element
         rows = MemoryUse(name="rows", depth=self.words, width=windows.elements * self.pooled.width, writable=True)
-        tables = [
-            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
-            for k, table in enumerate(self.tables.tables if self.tables is not None else ())
-            if not table.constant
-        ]
-        width = windows.elements * self.output.element.width
-        fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=width, writable=True)
-        return (*([rows] if self.words else []), *tables, fifo)
+        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=windows.elements * element.width)
+        return (*([rows] if self.words else []), *outlet)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> PoolClockwork:
         (beats,) = inputs
