@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
@@ -9,6 +10,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.graph.plan import AcceleratorPlan
+from sterna.hw.parts.fork import Fork
+from sterna.hw.parts.framing import FrameGuard
 
 
 def byte_width(width: int) -> int:
@@ -70,16 +73,23 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self._plan
+        readers = self._readers
+        guards = self._guards(readers[-1])
         parts: list[Any] = []
         for name, unit, sources in zip(plan.unit_names, plan.units, plan.sources, strict=True):
-            part: Any = unit.component(framed=-1 in sources)
+            part = unit.component(framed=-1 in sources and not guards)
             m.submodules[name] = part
-            for port, source in zip(input_ports(part, len(sources)), sources, strict=True):
-                if source < 0:
-                    self._connect_input(m, part, port)
-                else:
-                    _connect(m, parts[source].o, port)
             parts.append(part)
+        if guards:
+            codes = Value.cast(plan.input.signature.create().payload)
+            m.submodules.s_axis__guard = guard = FrameGuard(shape=codes.shape(), beats=plan.input.beats)
+            self._connect_input(m, guard, guard.i)
+        else:
+            ((first, _),) = readers.pop(-1)
+            self._connect_input(m, parts[first], parts[first].i)
+        for number, ports in readers.items():
+            name, output = ("s_axis", guard.o) if number < 0 else (plan.unit_names[number], parts[number].o)
+            _connect(m, name, output, [input_ports(parts[k], len(plan.sources[k]))[port] for k, port in ports])
         last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
@@ -88,6 +98,20 @@ class Accelerator(wiring.Component):
         ]
         self._mark_last(m)
         return m
+
+    @property
+    def _readers(self) -> dict[int, list[tuple[int, int]]]:
+        """Of each unit, or the input, who reads it: unit and input, by number."""
+        readers: dict[int, list[tuple[int, int]]] = {}
+        for k, sources in enumerate(self._plan.sources):
+            for port, number in enumerate(sources):
+                readers.setdefault(number, []).append((k, port))
+        return readers
+
+    def _guards(self, readers: Sequence[tuple[int, int]]) -> bool:
+        """Whether the input's frames are guarded before its readers; else the one unit that reads them does it."""
+        first = readers[0][0]
+        return len(readers) > 1 or not self._plan.units[first].nodes or len(self._plan.sources[first]) > 1
 
     def _connect_input(self, m: Module, unit: Any, port: stream.Interface) -> None:
         element = self._plan.input.element.width
@@ -114,14 +138,24 @@ class Accelerator(wiring.Component):
             m.d.sync += beat.eq(Mux(self.m_axis_tlast, 0, beat + 1))
 
 
-def _connect(m: Module, output: stream.Interface, port: stream.Interface) -> None:
-    """One unit's output to another's input; a stream of single elements may be one of arrays to its reader."""
+def _connect(m: Module, name: str, output: Any, ports: Sequence[Any]) -> None:
+    """One unit's output to the inputs that read it; a stream of single elements may be one of arrays to its reader."""
+    outputs = [output]
+    if len(ports) > 1:
+        m.submodules[f"{name}__fork"] = fork = Fork(shape=Value.cast(output.payload).shape(), count=len(ports))
+        _pass_on(m, output, fork.i)
+        outputs = [getattr(fork, f"o_{k}") for k in range(len(ports))]
+    for each, port in zip(outputs, ports, strict=True):
+        _pass_on(m, each, port)
+
+
+def _pass_on(m: Module, output: Any, port: Any) -> None:
     if output.signature == port.signature.flip():
         wiring.connect(m, output, port)
         return
     m.d.comb += [
         port.valid.eq(output.valid),
-        Value.cast(port.payload).eq(output.payload),
+        Value.cast(port.payload).eq(Value.cast(output.payload)),
         output.ready.eq(port.ready),
     ]
 

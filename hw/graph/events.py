@@ -63,10 +63,13 @@ class Channel(Marks):
         :meth:`watch`. Negative: the reader kept its producer waiting.
     log : list of int or None
         If it is a list, the time of every transfer goes there.
+    offered : Marks
+        Its beats' offers: for readers that take beats of several channels at once.
     """
 
     offers: deque[int] = field(default_factory=deque)
     readies: deque[int] = field(default_factory=deque)
+    offered: Marks = field(default_factory=lambda: Marks())
     margin: int = 0
     late: int = 0
     log: list[int] | None = None
@@ -74,12 +77,23 @@ class Channel(Marks):
     def offer(self, time: int) -> None:
         """The next beat is there from ``time`` on."""
         self.offers.append(time)
+        self.offered.mark(time)
         self._transfer()
+
+    @property
+    def there(self) -> int:
+        """Since when the beat is there that is offered and not transferred yet."""
+        return max(self.offers[0], self.last + 1)
 
     def ready(self, time: int, beats: int = 1) -> None:
         """The next beats can be taken from ``time`` on."""
         self.readies.extend([time] * beats)
         self._transfer()
+
+    def mark(self, time: int) -> None:
+        if self.log is not None:
+            self.log.append(time)
+        super().mark(time)
 
     def watch(self) -> None:
         """Begins to measure the margins anew."""
@@ -93,10 +107,58 @@ class Channel(Marks):
             offer, ready = max(self.offers.popleft(), self.last + 1), self.readies.popleft()
             self.margin = min(self.margin, offer - ready)
             self.late = max(self.late, offer - ready)
-            time = max(offer, ready)
-            if self.log is not None:
-                self.log.append(time)
-            self.mark(time)
+            self.mark(max(offer, ready))
+
+
+@dataclass(eq=False)
+class Branch(Channel):
+    """One of the channels that a fork's beats go to."""
+
+    fork: Fork | None = None
+
+    def mark(self, time: int) -> None:
+        super().mark(time)
+        if self.fork is not None:
+            self.fork.go_on()
+
+
+@dataclass(eq=False)
+class Fork(Channel):
+    """Beats that several readers take. Each takes a beat when it is ready; the last of them transfers it.
+
+    Attributes
+    ----------
+    branches : tuple of Branch
+        One for each reader.
+    """
+
+    branches: tuple[Branch, ...] = ()
+    _out: bool = False  # whether the first beat of the offers has gone to the branches
+    _busy: bool = False
+
+    def __post_init__(self) -> None:
+        for branch in self.branches:
+            branch.fork = self
+
+    def go_on(self) -> None:
+        """Passes beats on as far as the branches have taken them."""
+        if self._busy:
+            return
+        self._busy = True
+        while self.offers:
+            if not self._out:
+                self._out, time = True, self.there
+                for branch in self.branches:
+                    branch.offer(time)
+            if any(branch.count == self.count for branch in self.branches):
+                break
+            self._out = False
+            self.offers.popleft()
+            self.mark(max(branch.last for branch in self.branches))
+        self._busy = False
+
+    def _transfer(self) -> None:
+        self.go_on()
 
 
 class Kernel:
@@ -109,6 +171,8 @@ class Kernel:
         """Wakes processes that wait for these."""
         for each in marks:
             each.kernel = self
+            if isinstance(each, Channel):
+                each.offered.kernel = self
 
     def start(self, process: Process) -> None:
         """Adds a process."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.graph.stream import StreamType
-from sterna.hw.units.protocol import Layer, Unit
+from sterna.hw.units.protocol import Delivery, Layer, Unit
 from sterna.net.errors import InvalidValueError
 
 #: Share of a layer's results that its steps may exceed them by where results set the pace.
@@ -37,8 +37,7 @@ def derive_unit(
     layer: Layer,
     *,
     inputs: Sequence[StreamType],
-    natural: bool,
-    together: int,
+    delivery: Delivery,
     options: Mapping[str, Any],
     target: Target,
 ) -> Unit:
@@ -60,7 +59,7 @@ def derive_unit(
     units: dict[int, Unit] = {}
     grain = layer.lane_grain
     if not grain:
-        return layer.kind.plan(layer, inputs=inputs, lanes=0, natural=natural, options=options)
+        return layer.kind.plan(layer, inputs=inputs, lanes=0, delivery=delivery, options=options)
 
     def steps(grains: int) -> int:
         if grains not in units:
@@ -68,10 +67,9 @@ def derive_unit(
                 layer,
                 inputs=inputs,
                 lanes=grains * grain,
-                natural=natural,
+                delivery=delivery,
                 options=options,
                 cycles=target.cycles,
-                together=together,
             )
         return units[grains].work.steps
 

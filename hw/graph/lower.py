@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -20,13 +19,32 @@ class UnsupportedError(InvalidValueError):
     """A network that is valid, but that no unit exists for."""
 
 
+@dataclass(frozen=True)
+class _Edge:
+    """What a node reads, any Flatten passed over.
+
+    ``spread``: channels of the reader for each one of the source: pixels, where a Flatten lies between.
+    """
+
+    source: str
+    spread: int = 1
+
+    def inputs(self, channels: np.ndarray) -> np.ndarray:
+        """The channels of the reader's input that some of the source's are."""
+        return (np.asarray(channels)[:, None] * self.spread + np.arange(self.spread)).reshape(-1)
+
+    def seen(self, constants: Mapping[int, int]) -> dict[int, int]:
+        """A source's constant channels, as channels of the reader's input."""
+        return {c * self.spread + k: code for c, code in constants.items() for k in range(self.spread)}
+
+
 @dataclass(eq=False)
 class _Vertex:
-    """A node on its way to a layer; ``source`` is what it reads, by name, any Flatten passed over."""
+    """A node on its way to a layer."""
 
     lowering: Lowering
-    source: str
-    spread: int  # channels of the reader for each one of the source: pixels, where a Flatten lies between
+    edges: tuple[_Edge, ...]
+    readers: list[tuple[_Edge, _Vertex]] = field(default_factory=list)
     constants: dict[int, int] = field(default_factory=dict)
     kept: np.ndarray = field(default_factory=lambda: np.arange(0))
 
@@ -34,17 +52,39 @@ class _Vertex:
     def name(self) -> str:
         return self.lowering.node.name
 
-    def inputs(self, channels: np.ndarray) -> np.ndarray:
-        """The channels of the input that some of the source's are."""
-        return (np.asarray(channels)[:, None] * self.spread + np.arange(self.spread)).reshape(-1)
+    def leave_out_constants(self) -> None:
+        """Folds those of its constants into all its readers that they can do without, and forgets the others."""
+        self.constants = self.lowering.constants() if self.readers else {}
+        for edge, reader in self.readers:
+            absorbed = reader.lowering.absorbs(edge.seen(self.constants))
+            self.constants = {c: code for c, code in self.constants.items() if edge.seen({c: code}).keys() <= absorbed}
+        for edge, reader in self.readers:
+            reader.lowering.fold(edge.seen(self.constants))
 
-    def seen(self, constants: dict[int, int]) -> dict[int, int]:
-        """A source's constant channels, as channels of the input."""
-        return {c * self.spread + k: code for c, code in constants.items() for k in range(self.spread)}
+    def keep_what_is_read(self) -> None:
+        """The channels that a reader needs, but one at least; without readers, all."""
+        channels = self.lowering.channels
+        read = np.full(channels, not self.readers)
+        for edge, reader in self.readers:
+            read |= reader.lowering.reads(reader.kept).reshape(channels, edge.spread).any(axis=1)
+        if not read.any():
+            read[0] = True
+            if 0 in self.constants:
+                code = self.constants.pop(0)
+                for edge, reader in self.readers:
+                    reader.lowering.unfold(edge.seen({0: code}))
+        self.kept = np.flatnonzero(read)
 
-    def read(self, channels: int) -> np.ndarray:
-        """Which of the source's channels are read for those that are kept; bool, (channels,)."""
-        return np.asarray(self.lowering.reads(self.kept).reshape(channels, self.spread).any(axis=1))
+    def layer(self, given: Mapping[str, np.ndarray]) -> Layer:
+        """The layer, where each source gives these of its channels."""
+        dropped = set(range(self.lowering.channels)) - set(self.kept.tolist())
+        return self.lowering.layer(
+            sources=tuple(edge.source for edge in self.edges),
+            inputs=self.edges[0].inputs(given[self.edges[0].source]),
+            kept=self.kept,
+            constants={c: code for c, code in self.constants.items() if c in dropped},
+            unused=tuple(sorted(dropped - set(self.constants))),
+        )
 
 
 def lower(network: Network) -> list[Layer]:
@@ -56,69 +96,45 @@ def lower(network: Network) -> list[Layer]:
     Raises
     ------
     UnsupportedError
-        If no kind of unit computes a node, or the nodes are no chain.
+        If no kind of unit computes a node.
     """
-    vertices = _chain(network)
-    for before, vertex in zip([None, *vertices], vertices, strict=False):
-        if before is not None:
-            _leave_out_constants(before, vertex)
-        if vertex is not vertices[-1]:
-            vertex.constants = vertex.lowering.constants()
-    vertices[-1].kept = np.arange(vertices[-1].lowering.channels)
-    for vertex, reader in reversed(list(itertools.pairwise(vertices))):
-        read = reader.read(vertex.lowering.channels)
-        needed = [c for c in range(len(read)) if read[c]]  # what was folded is not
-        if not needed:
-            needed = [0]
-            if 0 in vertex.constants:
-                reader.lowering.unfold(reader.seen({0: vertex.constants.pop(0)}))
-        vertex.kept = np.array(needed)
-    kept = np.arange(network.input_shape[0])
+    vertices = _vertices(network)
+    for vertex in vertices:
+        vertex.leave_out_constants()
+    for vertex in reversed(vertices):
+        vertex.keep_what_is_read()
+    given = {INPUT: np.arange(network.input_shape[0])}
     layers = []
     for vertex in vertices:
-        dropped = set(range(vertex.lowering.channels)) - set(vertex.kept.tolist())
-        layers.append(
-            vertex.lowering.layer(
-                sources=(vertex.source,),
-                inputs=vertex.inputs(kept),
-                kept=vertex.kept,
-                constants={c: code for c, code in vertex.constants.items() if c in dropped},
-                unused=tuple(sorted(dropped - set(vertex.constants))),
-            )
-        )
-        kept = vertex.kept
+        layers.append(vertex.layer(given))
+        given[vertex.name] = layers[-1].channels
     return layers
 
 
-def _leave_out_constants(source: _Vertex, reader: _Vertex) -> None:
-    """Folds those of a source's constants into its reader that the reader can do without, and forgets the others."""
-    absorbed = reader.lowering.absorbs(reader.seen(source.constants))
-    source.constants = {c: code for c, code in source.constants.items() if reader.seen({c: code}).keys() <= absorbed}
-    reader.lowering.fold(reader.seen(source.constants))
-
-
-def _chain(network: Network) -> list[_Vertex]:
+def _vertices(network: Network) -> list[_Vertex]:
     """The nodes that units compute; a Flatten is index arithmetic of the unit behind it."""
-    vertices: list[_Vertex] = []
-    previous, source, spread = INPUT, INPUT, 1
+    vertices: dict[str, _Vertex] = {}
+    edges = {INPUT: _Edge(INPUT)}
     for node in network.nodes:
+        before = tuple(edges[name] for name in node.inputs)
         lowering = _lowering(network, node)
-        flat = isinstance(node, Flatten) and node is not network.nodes[-1]
-        if (lowering is None and not flat) or node.inputs != (previous,):
+        if lowering is not None and (len(before) == 1 or all(edge.spread == 1 for edge in before)):
+            vertices[node.name] = vertex = _Vertex(lowering, before)
+            edges[node.name] = _Edge(node.name)
+            for edge in before:
+                if edge.source != INPUT:
+                    vertices[edge.source].readers.append((edge, vertex))
+        elif isinstance(node, Flatten) and node is not network.nodes[-1]:
+            (edge,) = before
+            edges[node.name] = _Edge(edge.source, edge.spread * prod(network.shapes[node.inputs[0]][1:]))
+        else:
             raise UnsupportedError(
                 f"node '{node.name}' ({type(node).__name__} of {', '.join(node.inputs)}) has no hardware yet: it is "
-                f"made for chains of {_made()} nodes (a Flatten may come before the last)"
+                f"made for {_made()} nodes (a Flatten may come before a Linear)"
             )
-        if lowering is not None:
-            vertices.append(_Vertex(lowering, source, spread))
-            source, spread = node.name, 1
-        else:
-            spread *= prod(network.shapes[previous][1:])
-        previous = node.name
     if not vertices:
         raise UnsupportedError(f"the network has none of {_made()} nodes: there is nothing to make hardware for")
-    _check_requantized(network, vertices[:-1])
-    return vertices
+    return list(vertices.values())
 
 
 def _made() -> str:
@@ -129,9 +145,3 @@ def _made() -> str:
 def _lowering(network: Network, node: Node) -> Lowering | None:
     """By the first kind that computes the node."""
     return next((found for kind in KINDS if (found := kind.lower(network, node)) is not None), None)
-
-
-def _check_requantized(network: Network, vertices: Sequence[_Vertex]) -> None:
-    for vertex in vertices:
-        if vertex.name in network.accumulators and network.types[vertex.name] is network.accumulators[vertex.name]:
-            raise UnsupportedError(f"node '{vertex.name}' feeds another and needs a requantize")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
 from sterna.hw.config import AcceleratorConfig, identifier
+from sterna.hw.graph.joins import with_buffers
 from sterna.hw.graph.lanes import Target, derive_unit, find_target
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.names import instance_names, module_name
+from sterna.hw.graph.orders import Orders
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.graph.timing import find_steady
 from sterna.hw.parts.tables import code_shape
@@ -40,6 +40,8 @@ class AcceleratorPlan:
         Instance names.
     sources : tuple of tuples of int
         The units that each one reads, by number, one for each of its input streams; -1 is the accelerator's input.
+    input : StreamType
+        What comes in.
     """
 
     name: str
@@ -48,17 +50,7 @@ class AcceleratorPlan:
     units: tuple[Unit, ...]
     unit_names: tuple[str, ...]
     sources: tuple[tuple[int, ...], ...]
-
-    @property
-    def input(self) -> StreamType:
-        """What comes in."""
-        (stream,) = {
-            id(stream): stream
-            for unit, before in zip(self.units, self.sources, strict=True)
-            for stream, number in zip(unit.inputs, before, strict=True)
-            if number < 0
-        }.values()
-        return stream
+    input: StreamType
 
     @property
     def output(self) -> StreamType:
@@ -87,7 +79,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
     )
     target = find_target(layers, stream, config)
     for cycles in range(target.cycles, target.cycles - _TRIES, -1):
-        units, sources = _plan_units(layers, stream, config, replace(target, cycles=cycles))
+        units, sources = _plan_units(network, layers, stream, config, replace(target, cycles=cycles))
         if config.fps is None or find_steady(units, sources).interval <= target.cycles:
             break
     else:
@@ -99,36 +91,35 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
         units=tuple(units),
         unit_names=instance_names(units, top=name),
         sources=tuple(sources),
+        input=stream,
     )
 
 
 def _plan_units(
-    layers: Sequence[Layer], stream: StreamType, config: AcceleratorConfig, target: Target
+    network: Network, layers: Sequence[Layer], stream: StreamType, config: AcceleratorConfig, target: Target
 ) -> tuple[list[Unit], list[tuple[int, ...]]]:
     """The units in topological order, and what each one reads."""
     lanes = _given_lanes(config, layers)
     options = config.schedule_options()
+    orders = Orders(network, layers, stream)
     streams, numbers = {INPUT: stream}, {INPUT: -1}
     units: list[Unit] = []
     sources: list[tuple[int, ...]] = []
     for k, layer in enumerate(layers):
         inputs = [streams[name] for name in layer.sources]
-        behind = list(itertools.takewhile(lambda later: not later.lane_grain, layers[k + 1 :]))
-        natural = len(behind) == len(layers) - k - 1  # what has no lanes keeps the order
-        together = prod(later.together for later in behind)
+        delivery = orders.delivery(layer)
         if lanes is None:
-            unit = derive_unit(layer, inputs=inputs, natural=natural, together=together, options=options, target=target)
+            unit = derive_unit(layer, inputs=inputs, delivery=delivery, options=options, target=target)
         else:
-            unit = layer.kind.plan(
-                layer, inputs=inputs, lanes=lanes[k], natural=natural, together=together, options=options
-            )
+            unit = layer.kind.plan(layer, inputs=inputs, lanes=lanes[k], delivery=delivery, options=options)
+        orders.settle(layer.name, unit.output)
         sources.append(tuple(numbers[name] for name in layer.sources))
         numbers[layer.name], streams[layer.name] = len(units), unit.output
         units.append(unit)
     if config.argmax:
         units.append(classifier(units[-1].output))
         sources.append((len(units) - 2,))
-    return units, sources
+    return with_buffers(units, sources, stream)
 
 
 def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:

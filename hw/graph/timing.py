@@ -8,19 +8,20 @@ in each, until their buffers are full. While every unit repeats by itself, and n
 those frames are alike, and are passed over at once.
 
 Units whose FIFOs hold several frames may stop and go in bursts before a slower one, in a pattern that takes ages to
-repeat. Output is not touched by that: where a unit has found its input waiting for long, its own state and that of the
-units behind it are enough.
+repeat. Output is not touched by that: where a unit of a chain has found its input waiting for long, its own state and
+that of the units behind it are enough.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from sterna.hw.graph.events import Channel, Kernel
+from sterna.hw.graph.events import Branch, Channel, Fork, Kernel
 from sterna.hw.units.protocol import Clockwork, Unit
 
 if TYPE_CHECKING:
@@ -124,30 +125,31 @@ class _Snapshot:
 class _Graph:
     """Units and the channels between them, while frames run through.
 
-    ``sources`` names, for each unit, the units before it by number; -1 is the graph's input. Each unit has one reader.
+    ``sources`` names, for each unit, the units before it by number; -1 is the graph's first input, -2 its second, …
     """
 
     def __init__(self, units: Sequence[Unit], sources: Sequence[Sequence[int]]) -> None:
-        self._output = Channel()
-        self._outputs = [Channel() for _ in units[:-1]] + [self._output]
-        self._inputs: list[tuple[Channel, int]] = []
-        self._channels: list[tuple[Channel, int]] = []  # and the unit that reads it
+        ports = [(number, k, port) for k, before in enumerate(sources) for port, number in enumerate(before)]
+        readers = Counter(number for number, _, _ in ports)
+        read = {(k, port): Channel() if readers[number] == 1 else Branch() for number, k, port in ports}
+        given: dict[int, Channel] = {}
+        for number, count in readers.items():
+            branches = [read[k, port] for source, k, port in ports if source == number]
+            given[number] = branches[0] if count == 1 else Fork(branches=tuple(branches))
+        self._output = given[len(units) - 1] = Channel()
+        beats = {number: units[k].inputs[port].beats for number, k, port in ports}
+        self._inputs = [(given[number], beats[number]) for number in given if number < 0]
+        self._channels = [(channel, k) for (k, _), channel in read.items()]  # and the unit that reads it
         self._beats = units[-1].output.beats
-        self._works: list[Clockwork] = []
+        self.chain = all(tuple(before) == (k - 1,) for k, before in enumerate(sources))
+        self.works: list[Clockwork] = []
         self.frame = -1
         kernel = self._kernel = Kernel()
         for k, (unit, before) in enumerate(zip(units, sources, strict=True)):
-            channels = []
-            for number, stream in zip(before, unit.inputs, strict=True):
-                channel = Channel() if number < 0 else self._outputs[number]
-                if number < 0:
-                    self._inputs.append((channel, stream.beats))
-                channels.append(channel)
-                self._channels.append((channel, k))
-            self._works.append(unit.clockwork(channels, self._outputs[k]))
-        kernel.watch(channel for channel, _ in self._channels)
-        kernel.watch([self._output])
-        for work in self._works:
+            self.works.append(unit.clockwork([read[k, port] for port in range(len(before))], given[k]))
+        kernel.watch(read.values())
+        kernel.watch(given.values())
+        for work in self.works:
             kernel.watch(work.marks)
             for process in work.processes():
                 kernel.start(process)
@@ -156,23 +158,23 @@ class _Graph:
         """The time of every input and output transfer goes to these lists from now on."""
         self._inputs[0][0].log, self._output.log = inputs, outputs
 
-    def run_frame(self) -> None:
-        """One more frame."""
+    def run_frame(self, pace: int = 0) -> None:
+        """One more frame; its beats come evenly, a frame every ``pace`` cycles, or as soon as they can be taken."""
         self.frame += 1
         for channel, _ in self._channels:
             channel.watch()
-        for work in self._works:
+        for work in self.works:
             work.waited = False
         for channel, beats in self._inputs:
-            for _ in range(beats):
-                channel.offer(0)
+            for beat in range(beats):
+                channel.offer(pace * self.frame + pace * beat // beats)
         self._output.ready(0, self._beats)
         self._kernel.run()
         if self._output.count % self._beats or self._output.readies:
             raise RuntimeError(f"the units' timing stopped in frame {self.frame}")
 
     def snapshot(self) -> _Snapshot:
-        states = [work.state() for work in self._works]
+        states = [work.state() for work in self.works]
         read: list[list[int]] = [[] for _ in states]
         for channel, reader in self._channels:
             read[reader] += channel.readies
@@ -185,12 +187,12 @@ class _Graph:
             taken=tuple(channel.last for channel, _ in self._channels),
             margins=tuple(channel.margin for channel, _ in self._channels),
             late=tuple(channel.late for channel, _ in self._channels),
-            waited=tuple(work.waited for work in self._works),
+            waited=tuple(work.waited for work in self.works),
             output=self._output.last,
         )
 
     def pass_over(self, snapshots: Sequence[_Snapshot]) -> int:
-        """Passes over as many periods as are like that of the snapshots, from their first to their last.
+        """Passes over as many periods of a chain as are like that of the snapshots, from their first to their last.
 
         Returns
         -------
@@ -212,7 +214,7 @@ class _Graph:
                 periods = left if periods is None else min(periods, left)
         if not periods:
             return 0
-        for work, drift in zip(self._works, drifts, strict=True):
+        for work, drift in zip(self.works, drifts, strict=True):
             work.shift(periods * drift)
         for (channel, reader), move in zip(self._channels, moves, strict=True):
             channel.last += periods * move
@@ -246,13 +248,14 @@ def find_steady(units: Sequence[Unit], sources: Sequence[Sequence[int]], *, pass
         first = now.output if first is None else first
         snapshots.append(now)
         begin = whole.get(now.state)
-        if begin is None and len(snapshots) > PATIENCE:
+        if begin is None and graph.chain and len(snapshots) > PATIENCE:
             begin = _repeats_behind(snapshots)
         if begin is not None:
             gaps = tuple(b.output - a.output for a, b in itertools.pairwise(snapshots[begin:]))
             return Steady(first=first, settled=snapshots[begin].frame, gaps=gaps)
         whole[now.state] = len(snapshots) - 1
-        if pass_over and run < PATIENCE and now.shape in alike and graph.pass_over(snapshots[alike[now.shape] :]):
+        passes = pass_over and graph.chain and run < PATIENCE and now.shape in alike
+        if passes and graph.pass_over(snapshots[alike[now.shape] :]):
             snapshots, whole, alike = [], {}, {}
             continue
         alike[now.shape] = len(snapshots) - 1
@@ -277,6 +280,15 @@ def _repeats_behind(snapshots: Sequence[_Snapshot]) -> int | None:
     return None
 
 
+def run_frames(units: Sequence[Unit], sources: Sequence[Sequence[int]], *, pace: int, more: int) -> list[Clockwork]:
+    """The units' timings once frames have run, one every ``pace`` cycles: until the first has left, and some more."""
+    graph = _Graph(units, sources)
+    graph.run_frame(pace)
+    for _ in range(graph.snapshot().output // pace + more):
+        graph.run_frame(pace)
+    return graph.works
+
+
 def transfer_times(units: Sequence[Unit], sources: Sequence[Sequence[int]], frames: int) -> tuple[list[int], list[int]]:
     """The cycles of every input and of every output transfer of the first frames; the first one is 0."""
     graph = _Graph(units, sources)
@@ -291,7 +303,7 @@ def transfer_times(units: Sequence[Unit], sources: Sequence[Sequence[int]], fram
 def compute_timing(plan: AcceleratorPlan) -> Timing:
     """Latency and interval of an accelerator, and each unit's own interval."""
     steady = find_steady(plan.units, plan.sources)
-    alone = [find_steady([unit], [[-1] * len(unit.inputs)]) for unit in plan.units]
+    alone = [find_steady([unit], [[-1 - port for port in range(len(unit.inputs))]]) for unit in plan.units]
     return Timing(
         latency=steady.first,
         period_frames=len(steady.gaps),

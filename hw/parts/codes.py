@@ -1,10 +1,16 @@
-"""Requantization as the hardware rounds: arithmetic of its own, which the golden model does not share."""
+"""Sums and requantization as hardware has them: arithmetic of its own, which the golden model does not share."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sterna.net import ActivationType, Requantization, ShiftRound, Thresholds
+
+L = TypeVar("L", bound=Any)
 
 
 def rounded_bias(requantize: ShiftRound) -> np.ndarray:
@@ -50,3 +56,25 @@ def select(requantize: Requantization | None, rows: np.ndarray) -> Requantizatio
     if isinstance(requantize, ShiftRound):
         return ShiftRound(output=requantize.output, bias=requantize.bias[rows], shift=requantize.shift[rows])
     return None
+
+
+def in_order(layer: L, order: Sequence[int]) -> L:
+    """A layer of sums with its output channels in an order.
+
+    Parameters
+    ----------
+    layer
+        Dataclass with ``channels``, ``weights`` (by output channel first), ``offset`` and ``requantize``.
+    order : sequence of int
+        All its channels.
+    """
+    place = {int(channel): k for k, channel in enumerate(layer.channels)}
+    rows = np.array([place[channel] for channel in order])
+    ordered: L = replace(
+        layer,
+        channels=layer.channels[rows],
+        weights=layer.weights[rows],
+        offset=layer.offset[rows],
+        requantize=select(layer.requantize, rows),
+    )
+    return ordered

@@ -62,6 +62,25 @@ class Work:
         return max(self.steps, self.beats, self.results)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How a unit's results have to leave, as far as it has lanes and can choose.
+
+    Attributes
+    ----------
+    order : tuple of int or None
+        Network's channel (or feature) of each one, in the order in which they leave; None: any order.
+    elements : int or None
+        Results in a beat; None: as many as the pace needs.
+    together : int
+        Where a beat has several results, their number is a multiple of this: the units behind take so many at once.
+    """
+
+    order: tuple[int, ...] | None = None
+    elements: int | None = None
+    together: int = 1
+
+
 class Clockwork(Protocol):
     """A unit's timing, while frames run through it.
 
@@ -110,8 +129,13 @@ class Layer(Protocol):
         ...
 
     @property
+    def channels(self) -> np.ndarray:
+        """Network index of each output channel that it gives; int64, (channels,)."""
+        ...
+
+    @property
     def lane_grain(self) -> int:
-        """Lanes come in multiples of this; 0 where there are none to choose."""
+        """Lanes come in multiples of this; 0 where there are none to choose: then channels leave as they come."""
         ...
 
     @property
@@ -194,7 +218,7 @@ class Unit(Protocol):
 
     @property
     def inputs(self) -> tuple[StreamType, ...]:
-        """Its input streams."""
+        """Its input streams. Where it has several, the streams before may have more elements a beat."""
         ...
 
     @property
@@ -257,15 +281,12 @@ class Kind(Protocol):
         *,
         inputs: Sequence[StreamType],
         lanes: int,
-        natural: bool,
+        delivery: Delivery,
         options: Mapping[str, Any],
         cycles: int | None = None,
-        together: int = 1,
     ) -> Unit:
         """A unit for a layer that the kind lowered.
 
-        ``natural``: results leave in the network's own order. ``cycles``: of a frame, that are enough; what costs
-        hardware and gains nothing beyond may be left out. ``together``: where a beat has several results, their
-        number is a multiple of this, since the units behind take so many at once.
+        ``cycles``: of a frame, that are enough; what costs hardware and gains nothing beyond may be left out.
         """
         ...

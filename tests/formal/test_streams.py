@@ -225,7 +225,7 @@ def unit_spec(weights: list[list[int]], *, requantize: ShiftRound | None = None,
     columns = len(weights[0])
     node = Linear(name="fc", weights=np.array(weights, np.int8), requantize=requantize)
     (layer,) = lower(Network(input_shape=(columns,), input_type=u1, input_scale=1.0, nodes=[node]))
-    plan = plan_dense(layer, lanes=1, elements=columns, natural=True)
+    plan = plan_dense(layer, lanes=1, elements=columns, order=layer.channels.tolist())
     m, clock = clocked()
     m.submodules.unit = unit = DenseUnit(plan)
     valid, ready, steal = Signal(name="valid"), Signal(name="ready"), Signal(name="steal")

@@ -8,6 +8,7 @@ from typing import Any
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.conv.layer import ConvLayer, ConvLowering
 from sterna.hw.units.conv.plan import ConvPlan, plan_conv
+from sterna.hw.units.protocol import Delivery
 from sterna.net import ActivationType, Conv2d, Network, Node
 
 
@@ -30,15 +31,12 @@ class Conv:
         *,
         inputs: Sequence[StreamType],
         lanes: int,
-        natural: bool,
+        delivery: Delivery,
         options: Mapping[str, Any],
         cycles: int | None = None,
-        together: int = 1,
     ) -> ConvPlan:
         (stream,) = inputs
-        return plan_conv(
-            layer, lanes=lanes, stream=stream, natural=natural, cycles=cycles, together=together, **options
-        )
+        return plan_conv(layer, lanes=lanes, stream=stream, delivery=delivery, cycles=cycles, **options)
 
 
 CONV = Conv()

@@ -14,7 +14,7 @@ from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.index.schedule import Schedule, compile_schedule
-from sterna.hw.parts.codes import select
+from sterna.hw.parts.codes import in_order, select
 from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.conv.component import ConvUnit
@@ -23,9 +23,11 @@ from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
 from sterna.hw.units.memories import outlet_memories
-from sterna.hw.units.protocol import MemoryUse, Work
+from sterna.hw.units.protocol import Delivery, MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
+#: Results leave as suits the unit.
+ANY = Delivery()
 #: Share of the steps that sums which wait for their requantizer may cost before it gets twice as wide.
 WAITS = 0.02
 
@@ -166,11 +168,10 @@ def plan_conv(
     *,
     lanes: int,
     stream: StreamType,
-    natural: bool = False,
+    delivery: Delivery = ANY,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
     cycles: int | None = None,
-    together: int = 1,
 ) -> ConvPlan:
     """Compiles a layer, with as few requantizers as keep the pace.
 
@@ -181,15 +182,13 @@ def plan_conv(
         A multiple of the output map's columns, up to as many rows of them as there are channels.
     stream : StreamType
         What comes in.
-    natural : bool
-        Results leave in the channels' own order, one a beat.
+    delivery : Delivery
+        How results leave.
     slack : float
     escape_price : int
         As in :func:`compile_schedule`.
     cycles : int, optional
         Of a frame, that are enough; without them, requantizers cost no more than ``WAITS`` of the steps.
-    together : int
-        Results come one a beat, or in a multiple of this.
 
     Raises
     ------
@@ -204,6 +203,8 @@ def plan_conv(
             f"multiple of {columns} up to {columns * channels}"
         )
     layer = _permuted(layer, stream)
+    if delivery.order is not None:
+        layer = in_order(layer, delivery.order)
     empty = not layer.weights.reshape(channels, -1).any(axis=1).all()
     taps = TapOrder(kernel=layer.geometry.kernel, channels=layer.weights.shape[1], vacant=empty)
     matrix = taps.matrix(layer.weights)
@@ -212,19 +213,20 @@ def plan_conv(
         return compile_schedule(
             matrix,
             lanes=groups,
-            natural=natural,
+            natural=delivery.order is not None,
             slack=slack,
             escape_price=escape_price,
             fixed=True,
             hold=-(-columns // elements),
         )
 
-    elements, schedule = 1, compiled(1)
-    if not natural:
+    elements = delivery.elements or 1
+    schedule = compiled(elements)
+    if delivery.elements is None:
         least = compiled(columns).steps
         enough = least * (1 + WAITS) if cycles is None else max(cycles // layer.geometry.rows, least)
         while schedule.steps > enough:
-            elements = together if elements == 1 < together else 2 * elements
+            elements = delivery.together if elements == 1 < delivery.together else 2 * elements
             schedule = compiled(elements)
     order = np.array(schedule.order)
     low, high = layer.bounds

@@ -8,6 +8,7 @@ from typing import Any
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.dense.layer import DenseLayer, DenseLowering
 from sterna.hw.units.dense.plan import DensePlan, plan_dense
+from sterna.hw.units.protocol import Delivery
 from sterna.net import ActivationType, Linear, Network, Node
 
 
@@ -30,13 +31,12 @@ class Dense:
         *,
         inputs: Sequence[StreamType],
         lanes: int,
-        natural: bool,
+        delivery: Delivery,
         options: Mapping[str, Any],
         cycles: int | None = None,
-        together: int = 1,
     ) -> DensePlan:
         (stream,) = inputs
-        return plan_dense(layer, lanes=lanes, stream=stream, natural=natural, **options)
+        return plan_dense(layer, lanes=lanes, stream=stream, order=delivery.order, **options)
 
 
 DENSE = Dense()

@@ -14,7 +14,7 @@ from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.index.schedule import Schedule, compile_schedule
-from sterna.hw.parts.codes import select
+from sterna.hw.parts.codes import in_order, select
 from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
@@ -159,7 +159,7 @@ def plan_dense(
     lanes: int,
     elements: int = 1,
     stream: StreamType | None = None,
-    natural: bool = False,
+    order: Sequence[int] | None = None,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
 ) -> DensePlan:
@@ -174,8 +174,8 @@ def plan_dense(
         Input elements in a beat, a power of two, where no ``stream`` says so.
     stream : StreamType, optional
         What comes in; without it, the layer's inputs in their order.
-    natural : bool
-        Results leave in the rows' own order.
+    order : sequence of int, optional
+        The layer's channels in the order in which results leave; without it, as suits the unit.
     slack : float
     escape_price : int
         As in :func:`compile_schedule`.
@@ -194,12 +194,19 @@ def plan_dense(
         stream = whole(layer.inputs.shape, code_shape(layer.input_type), elements=elements)
     else:
         layer = _permuted(layer, stream)
+    if order is not None:
+        layer = in_order(layer, order)
     schedule = compile_schedule(
-        layer.weights, lanes=lanes, elements=stream.elements, natural=natural, slack=slack, escape_price=escape_price
+        layer.weights,
+        lanes=lanes,
+        elements=stream.elements,
+        natural=order is not None,
+        slack=slack,
+        escape_price=escape_price,
     )
-    order = np.array(schedule.order)
+    row = np.array(schedule.order)
     low, high = layer.bounds
-    tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
+    tables = plan_tables(select(layer.requantize, row), offset=layer.offset[row], low=low[row], high=high[row])
     return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.pool.layer import PoolLayer, PoolLowering
 from sterna.hw.units.pool.plan import PoolPlan, plan_pool
+from sterna.hw.units.protocol import Delivery
 from sterna.net import ActivationType, MaxPool2d, Network, Node, SumPool2d
 
 
@@ -32,10 +33,9 @@ class Pool:
         *,
         inputs: Sequence[StreamType],
         lanes: int,
-        natural: bool,
+        delivery: Delivery,
         options: Mapping[str, Any],
         cycles: int | None = None,
-        together: int = 1,
     ) -> PoolPlan:
         (stream,) = inputs
         return plan_pool(layer, stream=stream)

@@ -155,8 +155,8 @@ def chain_of(*nodes: object, shape: tuple[int, ...] = (2,)) -> Network:
 ONES = np.ones((2, 2), np.int8)
 SHIFT = ShiftRound(output=U4, bias=0, shift=1)
 FILTER = np.ones((2, 1, 2, 2), np.int8)
-MADE = r"Linear, Conv2d, MaxPool2d, SumPool2d \(without overlap and padding\) nodes"
-NO_HARDWARE = rf" has no hardware yet: it is made for chains of {MADE} \(a Flatten may come before the last\)$"
+MADE = r"Linear, Conv2d, MaxPool2d, SumPool2d \(without overlap and padding\), Add nodes"
+NO_HARDWARE = rf" has no hardware yet: it is made for {MADE} \(a Flatten may come before a Linear\)$"
 
 
 @pytest.mark.parametrize(
@@ -180,18 +180,12 @@ NO_HARDWARE = rf" has no hardware yet: it is made for chains of {MADE} \(a Flatt
         ),
         (
             chain_of(
-                Linear(name="a", weights=ONES, requantize=SHIFT),
-                Linear(name="b", weights=ONES, requantize=SHIFT, inputs=("input",)),
-                Add(name="sum", shifts=(0, 0), inputs=("a", "b")),
+                Flatten(name="flat"),
+                Linear(name="a", weights=np.ones((4, 4), np.int8), requantize=SHIFT),
+                Add(name="sum", shifts=(0, 0), inputs=("flat", "a")),
+                shape=(1, 2, 2),
             ),
-            r"^node 'b' \(Linear of input\)" + NO_HARDWARE,
-        ),
-        (
-            chain_of(
-                Linear(name="a", weights=ONES, requantize=SHIFT),
-                Add(name="sum", shifts=(0, 0), inputs=("a", "a")),
-            ),
-            r"^node 'sum' \(Add of a, a\)" + NO_HARDWARE,
+            r"^node 'sum' \(Add of flat, a\)" + NO_HARDWARE,
         ),
         (chain_of(Flatten(name="flat"), shape=(1, 2, 2)), r"^node 'flat' \(Flatten of input\)" + NO_HARDWARE),
         (
@@ -207,3 +201,33 @@ NO_HARDWARE = rf" has no hardware yet: it is made for chains of {MADE} \(a Flatt
 def test_unsupported_networks(network: Network, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         lower(network)
+
+
+def test_what_is_added_keeps_all_its_channels() -> None:
+    """A constant channel and one that no layer with weights reads stay, in all branches."""
+    a = Linear(name="a", weights=np.array([[1, 1], [0, 0], [1, -1]], np.int8), requantize=SHIFT)
+    b = Linear(name="b", weights=np.ones((3, 3), np.int8), requantize=SHIFT)
+    total = Add(name="sum", shifts=(1, 0), inputs=("b", "a"), requantize=SHIFT)
+    c = Linear(name="c", weights=np.array([[1, 0, 0], [-1, 0, 0]], np.int8))
+    network = chain_of(a, b, total, c)
+    layers = lower(network)
+    assert [layer.sources for layer in layers] == [("input",), ("a",), ("b", "a"), ("sum",)]
+    assert [layer.channels.tolist() for layer in layers] == [[0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1]]
+    assert layers[2].bounds == (0, 45)
+
+
+def test_a_constant_is_folded_into_all_its_readers_or_none() -> None:
+    """Channel 1 is always 3: a convolution behind padding needs it, and then the other one gets it too."""
+    one = ShiftRound(output=U4, bias=[0, 3], shift=0)
+    first = Conv2d(name="first", weights=np.array([[[[1]]], [[[0]]]], np.int8), requantize=one)
+
+    def reader(name: str, padding: int) -> Conv2d:
+        weights = np.ones((1, 2, 1 + 2 * padding, 1 + 2 * padding), np.int8)
+        return Conv2d(name=name, inputs=("first",), weights=weights, padding=padding)
+
+    for padding, kept in ((0, [0]), (1, [0, 1])):
+        total = Add(name="sum", shifts=(0, 0), inputs=("b", "c"))
+        layers = lower(chain_of(first, reader("b", 0), reader("c", padding), total, shape=(1, 3, 3)))
+        assert layers[0].channels.tolist() == kept
+        assert [layer.inputs.tolist() for layer in layers[1:3]] == [kept, kept]
+        assert [layer.offset.tolist() for layer in layers[1:3]] == [[0 if padding else 3]] * 2

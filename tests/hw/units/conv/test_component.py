@@ -26,6 +26,7 @@ from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units.conv.layer import ConvLayer
 from sterna.hw.units.conv.plan import ConvPlan, plan_conv
+from sterna.hw.units.protocol import Delivery
 from sterna.net import ActivationType, Conv2d, Network
 from sterna.sim.golden import GoldenModel
 
@@ -74,7 +75,8 @@ def plan_of(network: Network, case: Case) -> ConvPlan:
     (layer,) = lower(network)
     stream = whole(case.shape, code_shape(case.code), elements=case.elements)
     lanes = case.streams * layer.geometry.columns
-    return plan_conv(layer, lanes=lanes, stream=stream, natural=case.natural)
+    natural = Delivery(order=tuple(layer.channels.tolist()), elements=1)
+    return plan_conv(layer, lanes=lanes, stream=stream, delivery=natural if case.natural else Delivery())
 
 
 def frames_of(case: Case, count: int, rng: np.random.Generator) -> np.ndarray:

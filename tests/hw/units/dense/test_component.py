@@ -138,7 +138,7 @@ def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float]) -> None
 def test_accumulators_at_both_extremes(code: ActivationType, rows: list[int]) -> None:
     weights = np.array([rows, [0, 0, 1, -1, 0, 0, 0, 0, 1], [1] * 9], np.int8)
     network = linear_network(weights, code=code)
-    check(network, plan_of(network, lanes=2, natural=True), extremes(weights, code))
+    check(network, plan_of(network, lanes=2, order=range(len(weights))), extremes(weights, code))
 
 
 def test_an_empty_row_among_full_ones() -> None:
@@ -168,7 +168,7 @@ def test_the_order_of_results_is_that_of_the_plan() -> None:
     rng = np.random.default_rng(9)
     network = linear_network(random_weights(rng, 11, 30, 0.8))
     frames = random_codes(rng, U4, 3, 30)
-    natural = plan_of(network, lanes=4, natural=True)
+    natural = plan_of(network, lanes=4, order=range(11))
     assert natural.order == tuple(range(11))
     check(network, natural, frames)
     dealt = plan_of(network, lanes=4)
@@ -203,7 +203,7 @@ def test_escapes(case: tuple[int, int, int, bool], stalls: tuple[float, float]) 
     window = place_columns(weights, elements=1, run_width=run_width)
     schedule = compile_format(weights, fmt, window, natural=True)
     assert all(schedule.escapes) == some
-    plan = replace(plan_of(network, lanes=6, natural=True), schedule=schedule)
+    plan = replace(plan_of(network, lanes=6, order=range(len(weights))), schedule=schedule)
     frames = random_codes(rng, U4, 4, 150)
     check(network, plan, frames, input_stall=stalls[0], output_stall=stalls[1], seed=groups)
 
@@ -216,7 +216,7 @@ def test_reset_while_escapes_are_taken(seed: int) -> None:
     fmt = WordFormat(lanes=4, run_width=2, escape_width=4, groups=2)
     window = place_columns(weights, elements=1, run_width=2)
     schedule = compile_format(weights, fmt, window, natural=True)
-    check_resets(network, replace(plan_of(network, lanes=4, natural=True), schedule=schedule), rng)
+    check_resets(network, replace(plan_of(network, lanes=4, order=range(len(weights))), schedule=schedule), rng)
 
 
 def never_first(cycles: int) -> Callable[[int], bool]:

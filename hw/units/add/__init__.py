@@ -1,0 +1,1 @@
+"""The addition unit: branches of a residual network, element by element."""

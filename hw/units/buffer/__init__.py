@@ -1,0 +1,1 @@
+"""The buffer: beats that arrive at a join before their partners do."""
