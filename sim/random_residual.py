@@ -42,7 +42,9 @@ def random_residual_network(rng: np.random.Generator, *, most_nodes: int = 8) ->
     if rng.random() < 0.2:
         drawing = _Drawing(rng, (int(rng.integers(1, 17)),), most_nodes)
     else:
-        drawing = _Drawing(rng, (int(rng.integers(1, 5)), int(rng.integers(1, 10)), int(rng.integers(1, 10))), most_nodes)
+        drawing = _Drawing(
+            rng, (int(rng.integers(1, 5)), int(rng.integers(1, 10)), int(rng.integers(1, 10))), most_nodes
+        )
     value = INPUT
     if rng.random() < 0.7:
         value = drawing.codes(value)
@@ -117,7 +119,7 @@ class _Drawing:
             between = self.codes(value, (int(rng.integers(1, 7)), *shape[1:]))
             return self._sums(between, shape, requantized=bool(rng.integers(2)))
         if drawn < 0.6 and len(shape) == 3 and shape == self._shapes[value]:
-            pool = MaxPool2d(name=f"pool{len(self._nodes)}", inputs=(value,), kernel=1)
+            pool = MaxPool2d(name=f"pool{len(self._nodes)}", inputs=(value,), kernel=(1, 1))
             return self._add(pool, *self._moments[value])
         return self._sums(value, shape, requantized=bool(rng.integers(2)))
 

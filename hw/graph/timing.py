@@ -131,11 +131,16 @@ class _Graph:
     def __init__(self, units: Sequence[Unit], sources: Sequence[Sequence[int]]) -> None:
         ports = [(number, k, port) for k, before in enumerate(sources) for port, number in enumerate(before)]
         readers = Counter(number for number, _, _ in ports)
-        read = {(k, port): Channel() if readers[number] == 1 else Branch() for number, k, port in ports}
+        read: dict[tuple[int, int], Channel] = {}
         given: dict[int, Channel] = {}
         for number, count in readers.items():
-            branches = [read[k, port] for source, k, port in ports if source == number]
-            given[number] = branches[0] if count == 1 else Fork(branches=tuple(branches))
+            its = [(k, port) for source, k, port in ports if source == number]
+            if count == 1:
+                given[number] = read[its[0]] = Channel()
+            else:
+                branches = [Branch() for _ in its]
+                read.update(zip(its, branches, strict=True))
+                given[number] = Fork(branches=tuple(branches))
         self._output = given[len(units) - 1] = Channel()
         beats = {number: units[k].inputs[port].beats for number, k, port in ports}
         self._inputs = [(given[number], beats[number]) for number in given if number < 0]

@@ -24,6 +24,7 @@ from sterna.sim.random_networks import (
     random_map_network,
     random_weights,
 )
+from sterna.sim.random_residual import random_residual_network
 from sterna.sim.rtl import RtlModel
 from sterna.sim.scenarios import Drain, Early, Event, Late, Partial, Reset, Send, Wait
 from sterna.sim.simulators import Simulator
@@ -187,10 +188,30 @@ def random_map_case(seed: int) -> Case:
     return network, AcceleratorConfig(lanes=lanes, elements_per_beat=int(draw.choice([1, width & -width])))
 
 
+def random_residual_case(seed: int) -> Case:
+    """A residual network, with lanes as the pace needs."""
+    draw = rng(seed)
+    network = random_residual_network(draw)
+    shape = network.input_shape
+    return network, AcceleratorConfig(elements_per_beat=int(draw.choice([1, shape[-1] & -shape[-1]])))
+
+
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed < 4 else pytest.mark.slow) for seed in range(80)])
 def test_random_map_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> None:
     """Convolutions and pools: every value of every unit, and where nothing stalls, latency and interval."""
-    network, config = random_map_case(seed)
+    check_case(*random_map_case(seed), seed, tmp_path, any_simulator)
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed < 6 else pytest.mark.slow) for seed in range(80)])
+def test_random_residual_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> None:
+    """Branches that part and meet: the same."""
+    check_case(*random_residual_case(seed), seed, tmp_path, any_simulator)
+
+
+def check_case(
+    network: Network, config: AcceleratorConfig, seed: int, tmp_path: Path, any_simulator: Simulator
+) -> None:
+    """Every value of every unit; every third time without stalls, and then latency and interval too."""
     generate(network, tmp_path, config=config)
     frames = random_frames(rng(seed), network, 8)
     stall = (None, RandomStall(share=0.8), BurstStall())[seed % 3]

@@ -56,7 +56,9 @@ class AddLayer:
     @property
     def bounds(self) -> tuple[int, int]:
         """Smallest and largest sum."""
-        shifted = [(each.min << shift, each.max << shift) for each, shift in zip(self.input_types, self.shifts, strict=True)]
+        shifted = [
+            (each.min << shift, each.max << shift) for each, shift in zip(self.input_types, self.shifts, strict=True)
+        ]
         return sum(low for low, _ in shifted), sum(high for _, high in shifted)
 
     def least_interval(self, inputs: Sequence[StreamType]) -> int:

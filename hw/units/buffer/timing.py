@@ -84,7 +84,8 @@ class BufferClockwork:
             if self.plan.depth is None:
                 self.pushes.append(push)
                 self.moves.append(self._last_move)
-            self._room.append(self._last_move)
+            else:
+                self._room.append(self._last_move)
             self.moved.mark(self._last_move)
             parts = self.plan.parts(beat)
             for _ in range(parts):

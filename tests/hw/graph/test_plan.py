@@ -30,7 +30,12 @@ def lanes_of(plan: AcceleratorPlan) -> list[int]:
 
 def steps_with_one_lane_less(plan: AcceleratorPlan) -> list[int]:
     plans = [
-        plan_dense(unit.layer, lanes=unit.schedule.lanes - 1, order=range(len(unit.layer.weights)) if unit is plan.units[-1] else None) for unit in plan.units
+        plan_dense(
+            unit.layer,
+            lanes=unit.schedule.lanes - 1,
+            order=range(len(unit.layer.weights)) if unit is plan.units[-1] else None,
+        )
+        for unit in plan.units
     ]
     return [fewer.schedule.steps for fewer in plans]
 
