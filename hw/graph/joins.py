@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import run_frames
-from sterna.hw.units import Buffer, buffer
+from sterna.hw.units import BufferClockwork, buffered
 from sterna.hw.units.protocol import Unit
 
 #: Frames that are run to see how much waits, besides those that come until the first has left.
@@ -51,7 +51,7 @@ def with_buffers(units: Sequence[Unit], sources: Sequence[tuple[int, ...]], stre
 
     pace = max(stream.beats, *(unit.work.interval for unit in units))
     works = run_frames(*made(lambda port: None), pace=pace, more=MORE)
-    needed = [work.needed for work in works if isinstance(work, Buffer)]
+    needed = [work.needed for work in works if isinstance(work, BufferClockwork)]
     depths = {}
     for (k, port), words in zip(ports, needed, strict=True):
         narrower = _stream(units, stream, sources[k][port]).elements != units[k].inputs[port].elements
@@ -81,7 +81,7 @@ def _inserted(
                 reads.append((read[port],))
                 read[port] = len(more)
                 more.append(
-                    buffer(
+                    buffered(
                         f"buffer_{sum(not each.nodes for each in more)}",
                         _stream(units, stream, number),
                         elements=unit.inputs[port].elements,

@@ -6,7 +6,7 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.add.kind import ADD
 from sterna.hw.units.argmax.plan import ArgmaxPlan
 from sterna.hw.units.buffer.plan import BufferPlan
-from sterna.hw.units.buffer.timing import BufferClockwork as Buffer
+from sterna.hw.units.buffer.timing import BufferClockwork
 from sterna.hw.units.conv.kind import CONV
 from sterna.hw.units.dense.kind import DENSE
 from sterna.hw.units.pool.kind import POOL
@@ -21,9 +21,9 @@ def classifier(scores: StreamType) -> Unit:
     return ArgmaxPlan(scores=scores)
 
 
-def buffer(name: str, stream: StreamType, *, elements: int, depth: int | None) -> Unit:
+def buffered(name: str, stream: StreamType, *, elements: int, depth: int | None) -> Unit:
     """What holds a stream's beats before a join, and may make them narrower; with no depth, as many as come."""
     return BufferPlan(name=name, stream=stream, elements=elements, depth=depth)
 
 
-__all__ = ["KINDS", "Buffer", "buffer", "classifier"]
+__all__ = ["KINDS", "BufferClockwork", "buffered", "classifier"]

@@ -231,3 +231,23 @@ def test_a_constant_is_folded_into_all_its_readers_or_none() -> None:
         assert layers[0].channels.tolist() == kept
         assert [layer.inputs.tolist() for layer in layers[1:3]] == [kept, kept]
         assert [layer.offset.tolist() for layer in layers[1:3]] == [[0 if padding else 3]] * 2
+
+
+def test_a_channel_stays_that_one_of_several_readers_needs() -> None:
+    """And a pool passes on what comes, though its own reader needs less."""
+    first = Conv2d(name="first", weights=np.ones((3, 1, 1, 1), np.int8), requantize=SHIFT)
+    pool = MaxPool2d(name="pool", inputs=("first",), kernel=2)
+
+    def reader(name: str, source: str, channel: int, stride: int) -> Conv2d:
+        weights = np.zeros((1, 3, 1, 1), np.int8)
+        weights[0, channel] = 1
+        return Conv2d(name=name, inputs=(source,), weights=weights, stride=stride)
+
+    total = Add(name="sum", shifts=(0, 0), inputs=("b", "c"))
+    for one, other in ((0, 2), (2, 0)):
+        nodes = [first, pool, reader("b", "first", one, 2), reader("c", "pool", other, 1), total]
+        layers = {layer.name: layer for layer in lower(chain_of(*nodes, shape=(1, 4, 4)))}
+        assert layers["first"].channels.tolist() == [0, 2]
+        assert layers["first"].unused == (1,)
+        assert layers["pool"].channels.tolist() == [0, 2]
+        assert layers["c"].inputs.tolist() == [0, 2]
