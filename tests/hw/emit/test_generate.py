@@ -16,7 +16,7 @@ from bench import S4, U4, random_weights
 
 from sterna.hw import AcceleratorConfig, UnsupportedError, generate, plan_accelerator
 from sterna.hw.graph.timing import compute_timing
-from sterna.net import Linear, MaxPool2d, Network, ShiftRound, Thresholds, entropy, save
+from sterna.net import Add, Linear, MaxPool2d, Network, ShiftRound, Thresholds, entropy, save
 
 CONFIG = AcceleratorConfig(lanes=[4, 2], elements_per_beat=2)
 
@@ -117,6 +117,7 @@ def test_description(network: Network, tmp_path: Path) -> None:
             "period_cycles": timing.period_cycles, "period_frames": timing.period_frames,
             "settled_frames": timing.settled_frames, "largest_gap_cycles": timing.largest_gap,
         },
+        "buffers": [],
     }  # fmt: skip
     arrays = [node.weights for node in network.nodes]
     bound = sum(entropy(array) * array.size for array in arrays)
@@ -161,6 +162,27 @@ def test_description_of_a_class(network: Network, tmp_path: Path) -> None:
         "prefix": "m_axis", "shape": [1], "element_width": 4, "signed": False, "bytes_per_element": 1,
         "elements_per_beat": 1, "beats": 1, "tdata_width": 8, "argmax": True,
     }  # fmt: skip
+
+
+def test_description_of_branches(tmp_path: Path) -> None:
+    """A buffer stands for the unit before it."""
+    weights = random_weights(np.random.default_rng(3), 6, 6, 0.4)
+    shift = ShiftRound(output=U4, bias=0, shift=1)
+    nodes = [
+        Linear(name="a", weights=weights, requantize=shift),
+        Linear(name="b", weights=weights, requantize=shift),
+        Add(name="sum", inputs=("b", "a"), shifts=(0, 1), requantize=shift),
+    ]
+    network = Network(input_shape=(6,), input_type=U4, input_scale=1.0, nodes=nodes)
+    config = AcceleratorConfig(argmax=True)
+    found = json.loads(generate(network, tmp_path, config=config).read_text())
+    (buffer,) = found["buffers"]
+    depth = buffer.pop("depth")
+    assert depth >= 6
+    assert buffer == {"name": "buffer_0", "from": "a", "to": "sum", "width": 4, "memory_bits": 4 * depth}
+    total = found["units"][-1]
+    assert (total["kind"], total["inputs"], total["shifts"]) == ("add", ["b", "a"], [0, 1])
+    assert [unit["name"] for unit in found["units"]] == ["a", "b", "sum"]
 
 
 def test_networks_without_weights_have_no_entropy(tmp_path: Path) -> None:
