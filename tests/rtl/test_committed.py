@@ -20,6 +20,7 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 @pytest.mark.parametrize(
     ("model", "config", "frames"),
     [
+        ("digits-resnet", AcceleratorConfig(), 70),
         ("mnist-lenet5-95", AcceleratorConfig(lanes=(24, 8, 4, 2)), 70),
         ("cifar10-vgg-5m", AcceleratorConfig(fps=10_000, clock_hz=110e6), 3),
     ],

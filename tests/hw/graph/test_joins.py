@@ -117,21 +117,31 @@ def test_all_channels_that_are_added_leave_in_one_order() -> None:
 
 
 def test_beats_of_different_widths_meet() -> None:
-    """A pool halves what a convolution sends, and the branches join by the narrower."""
-    rng = np.random.default_rng(7)
-    strided = random_weights(rng, 2, 2 * 4, 0.4).reshape(2, 2, 2, 2)
-    nodes: list[Node] = [
-        Conv2d(name="stem", weights=random_weights(rng, 2, 9, 0.3).reshape(2, 1, 3, 3), padding=1, requantize=SHIFT),
-        Conv2d(name="a", inputs=("stem",), weights=strided, stride=2, requantize=SHIFT),
-        MaxPool2d(name="pool", inputs=("stem",), kernel=2),
-        Add(name="sum", inputs=("a", "pool"), shifts=(1, 0), requantize=SHIFT),
+    """The first branch sends few elements a beat, a pool on the other one several: they join by the fewer.
+
+    The pool's branch is the late one, so nothing waits there: its buffer only makes beats narrower.
+    """
+    few = np.zeros((2, 8, 3, 3), np.int8)
+    few[[0, 1], [0, 1], 1, 1] = 1, -1
+    ones = np.ones((2, 8, 1, 1), np.int8)
+    nodes = [
+        Conv2d(name="narrow", inputs=("input",), weights=ones, stride=2, requantize=SHIFT),
+        Conv2d(name="wide", inputs=("input",), weights=few, padding=1, requantize=SHIFT),
+        MaxPool2d(name="pool", inputs=("wide",), kernel=2),
+        Add(name="sum", inputs=("narrow", "pool"), shifts=(1, 0), requantize=SHIFT),
         Conv2d(name="last", weights=np.ones((1, 2, 3, 3), np.int8), padding=1),
     ]
-    network = Network(input_shape=(1, 8, 8), input_type=U4, input_scale=1.0, nodes=nodes)
-    plan = plan_accelerator(network, AcceleratorConfig(elements_per_beat=8, lanes=[16, 4, 4]))
-    widths = {unit.name: unit.output.elements for unit in plan.units}
-    assert widths["stem"] > widths["pool"]
-    check(plan)
+    network = Network(input_shape=(8, 8, 8), input_type=U4, input_scale=1.0, nodes=nodes)
+    plan = plan_accelerator(network, AcceleratorConfig(elements_per_beat=8, lanes=[4, 16, 4]))
+    output = {unit.name: unit.output.elements for unit in plan.units}
+    assert output["pool"] == 4 > output["narrow"] == output["sum"]
+    depths = {
+        plan.units[plan.sources[k][0]].name: buffer.depth
+        for k, buffer in enumerate(plan.units)
+        if buffer in buffers(plan)
+    }
+    assert depths["pool"] == 2 < depths["narrow"]
+    check(plan, frames=3)
 
 
 def test_the_input_is_added_too() -> None:
