@@ -218,7 +218,7 @@ class PoolUnit(wiring.Component):
         late = PIPELINE - 3
         place, writes = delay(m, word, late, "word"), delay(m, reduced, late, "valid")
         first = delay(m, slot.begins, PIPELINE - 1, "first")
-        top = delay(m, slot.top, PIPELINE - 1 if axis.padding else 0, "top")
+        top = delay(m, slot.top, PIPELINE - 1, "top") if axis.padding else None
         width = pooled.width * len(across) * axis.kept
         if words < FEW_WORDS:
             kept_words = Array(Signal(width, name=f"kept_{k}") for k in range(words))
@@ -247,10 +247,10 @@ class PoolUnit(wiring.Component):
             m.d.comb += [write.en.eq(writes), write.addr.eq(place), write.data.eq(joined)]
         return [delay(m, column[-1], 1, f"down_{k}") for k, column in enumerate(columns)]
 
-    def _grown(self, new: Value, old: Sequence[Value], age: int, first: Value, top: Value) -> Value:
-        """A window with one more row; ``age`` is how many have begun after it, this row's among them.
+    def _grown(self, new: Value, old: Sequence[Value], age: int, first: Value, top: Value | None) -> Value:
+        """A window with one more row, of whose age so many others have begun since; ``old`` are those that were kept.
 
-        ``old`` are those that were kept. Those that begin above the map have no row before its first.
+        Those that begin above the map have no row before ``top``.
         """
         axis = self._plan.windows.down
         if age == 0:
@@ -258,7 +258,7 @@ class PoolUnit(wiring.Component):
         turns = axis.step > 1 and age < axis.kept  # else a window has this age in the rows alone in which one begins
         before = Mux(first, old[age - 1], old[age]) if turns else old[age - 1]
         grown = self._reduced([before, new])
-        return Mux(top, new, grown) if axis.padding else grown
+        return grown if top is None else Mux(top, new, grown)
 
     @property
     def _neutral(self) -> Const:

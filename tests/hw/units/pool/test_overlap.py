@@ -34,6 +34,7 @@ OVER = {
     ),
     "a window that is complete as another begins": Case(shape=(2, 9, 9), kernel=(5, 5), padding=(2, 2), code=S4),
     "a window that begins as another goes on": Case(shape=(2, 9, 9), kernel=(4, 4), code=S4, kind="sum"),
+    "a window above the map, and no room below": Case(shape=(2, 5, 5), kernel=(4, 3), padding=(2, 1), code=S4),
     "padding and gaps": Case(shape=(2, 8, 8), kernel=(2, 2), stride=(3, 3), padding=(1, 1), code=S4),
     "many channels": Case(shape=(17, 4, 4), kernel=(3, 3), padding=(1, 1), kind="shift", code=U2),
 }
