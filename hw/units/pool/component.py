@@ -16,12 +16,13 @@ from amaranth.lib.wiring import In, Out
 from sterna.hw.parts.framing import guarded
 from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import NO_COLLISION, delay
+from sterna.hw.units.pool.geometry import FAN_IN, Axis
 
 if TYPE_CHECKING:
     from sterna.hw.units.pool.plan import PoolPlan
 
-#: Cycles from an input beat that completes results to the register that they are in.
-PIPELINE = 5
+#: Cycles from a beat to the register that holds it, and from windows along the row to the register of results.
+HOLD, GROW = 1, 3
 #: Words below which a memory would be read again before it is written: registers take its place.
 FEW_WORDS = 3
 
@@ -115,9 +116,9 @@ class PoolUnit(wiring.Component):
             m.d.comb += [ready.eq(free & ~slot.blank), taken.eq((valid | slot.blank) & free)]
         beat = self._held(m, payload, slot)
         across = self._across(m, beat, delay(m, taken, 1, "held"), slot)
-        reduced = delay(m, taken & slot.completes & slot.takes, 2, "reduced")
+        reduced = delay(m, taken & slot.completes & slot.takes, HOLD + plan.windows.across.stages, "reduced")
         results = self._down(m, across, reduced, slot)
-        done = delay(m, taken & slot.completes & slot.gives, PIPELINE, "done")
+        done = delay(m, taken & slot.completes & slot.gives, latency_of(plan.windows.across), "done")
         plan.outlet.emit(m, self.o, results, done, left)
         return m
 
@@ -171,11 +172,11 @@ class PoolUnit(wiring.Component):
         return beat
 
     def _across(self, m: Module, beat: Value, held: Signal, slot: _Slot) -> list[Value]:
-        """Windows reduced along the row, a cycle after the beat that completes them is held."""
+        """Windows reduced along the row, ``stages`` cycles after the beat that completes them is held."""
         axis, width, shape = self._plan.windows.across, self._plan.layer.input_type.width, self._plan.stream.element
         codes = [_cast(beat[k * width : (k + 1) * width], shape) for k in range(axis.elements)]
         results: list[Value] = [Signal(self._plan.pooled, name=f"across_{k}") for k in range(axis.results)]
-        if axis.apart and axis.span > 1:
+        if axis.gathers:
             inside = delay(m, slot.inside, 1, "inside")
             (result,) = results
             with m.If(held), m.Switch(inside):
@@ -186,7 +187,7 @@ class PoolUnit(wiring.Component):
                             m.d.sync += result.eq(reduced if k == 0 else self._reduced([result, reduced]))
             return results
         pixels = self._neighbours(m, codes, held, slot)
-        window = self._reducer(pixels)
+        window = self._trees(m, pixels, axis.stages)
         for k, result in enumerate(results):
             first = k * axis.step
             m.d.sync += result.eq(window(first, min(axis.kernel, len(pixels) - first)))
@@ -208,17 +209,18 @@ class PoolUnit(wiring.Component):
         return pixels
 
     def _down(self, m: Module, across: list[Value], reduced: Value, slot: _Slot) -> list[Value]:
-        """Windows reduced down the columns, ``PIPELINE`` cycles after the beat that completes them."""
+        """Windows reduced down the columns, ``GROW`` cycles after they are reduced along the row."""
         axis, words, pooled = self._plan.windows.down, self._plan.words, self._plan.pooled
         if not words:
-            return [delay(m, value, PIPELINE - 2, f"across_{k}") for k, value in enumerate(across)]
+            return [delay(m, value, GROW, f"across_{k}") for k, value in enumerate(across)]
         word = Signal(range(words))
         with m.If(reduced):
             m.d.sync += word.eq(Mux(word == words - 1, 0, word + 1))
-        late = PIPELINE - 3
+        late = GROW - 1
         place, writes = delay(m, word, late, "word"), delay(m, reduced, late, "valid")
-        first = delay(m, slot.begins, PIPELINE - 1, "first")
-        top = delay(m, slot.top, PIPELINE - 1, "top") if axis.padding else None
+        since = latency_of(self._plan.windows.across) - 1
+        first = delay(m, slot.begins, since, "first")
+        top = delay(m, slot.top, since, "top") if axis.padding else None
         width = pooled.width * len(across) * axis.kept
         if words < FEW_WORDS:
             kept_words = Array(Signal(width, name=f"kept_{k}") for k in range(words))
@@ -267,20 +269,39 @@ class PoolUnit(wiring.Component):
 
     def _reduced(self, values: Sequence[Value]) -> Value:
         """The maximum or the sum of some values, by a tree."""
-        return self._reducer(values)(0, len(values))
+        if len(values) == 1:
+            return values[0]
+        half = 1 << (len(values) - 1).bit_length() - 1
+        return self._joined(self._reduced(values[:half]), self._reduced(values[half:]))
 
-    def _reducer(self, values: Sequence[Value]) -> Callable[[int, int], Value]:
-        """The same of any neighbouring ones: from the first of them, so many. Trees share what they have in common."""
+    def _joined(self, a: Value, b: Value) -> Value:
+        return a + b if self._plan.layer.sums else Mux(a > b, a, b)
+
+    def _trees(self, m: Module, pixels: Sequence[Value], stages: int) -> Callable[[int, int], Value]:
+        """Reduces so many pixels from one on. Each stage but the last ends in registers; trees share what they can."""
 
         @cache
-        def reduced(first: int, count: int) -> Value:
-            if count == 1:
-                return values[first]
-            half = 1 << (count - 1).bit_length() - 1
-            a, b = reduced(first, half), reduced(first + half, count - half)
-            return a + b if self._plan.layer.sums else Mux(a > b, a, b)
+        def registered(first: int, count: int, stage: int) -> Value:
+            if stage == 0:
+                return pixels[first]
+            result = Signal(self._plan.pooled, name=f"stage_{stage}_{first}_{count}", reset_less=True)
+            m.d.sync += result.eq(tree(first, count, stage))
+            return result
 
-        return reduced
+        @cache
+        def tree(first: int, count: int, stage: int) -> Value:
+            size = FAN_IN ** (stage - 1)  # pixels in a value that the stage before gives
+            if count <= size:
+                return registered(first, count, stage - 1)
+            half = size << (-(-count // size) - 1).bit_length() - 1
+            return self._joined(tree(first, half, stage), tree(first + half, count - half, stage))
+
+        return lambda first, count: tree(first, count, stages)
+
+
+def latency_of(across: Axis) -> int:
+    """Cycles from a slot that completes results to the register that they are in."""
+    return HOLD + across.stages + GROW
 
 
 def _cast(bits: Value, shape: Shape) -> Value:

@@ -8,6 +8,9 @@ from math import prod
 
 from sterna.hw.graph.stream import StreamType
 
+#: Values that are reduced in one cycle.
+FAN_IN = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
@@ -102,6 +105,16 @@ class Axis:
     def apart(self) -> bool:
         """Whether each place lies in one window at most, and each window has beats of its own, or lies in one."""
         return not self.padding and self.kernel <= self.step
+
+    @property
+    def gathers(self) -> bool:
+        """Whether windows lie apart and have several beats each: these are reduced as they come."""
+        return self.apart and self.span > 1
+
+    @property
+    def stages(self) -> int:
+        """Cycles in which a window is reduced, from the beat that completes it on: ``FAN_IN`` values in each."""
+        return 1 if self.gathers else max(-(-(self.kernel - 1).bit_length() // (FAN_IN - 1).bit_length()), 1)
 
     @property
     def taps(self) -> int:

@@ -16,7 +16,7 @@ from sterna.hw.parts.codes import select
 from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables, shape_of
 from sterna.hw.units.memories import outlet_memories
-from sterna.hw.units.pool.component import PIPELINE, PoolUnit
+from sterna.hw.units.pool.component import PoolUnit, latency_of
 from sterna.hw.units.pool.geometry import Windows
 from sterna.hw.units.pool.layer import PoolLayer
 from sterna.hw.units.pool.timing import PoolClockwork
@@ -82,7 +82,7 @@ class PoolPlan:
             tables=self.tables,
             elements=across.results,
             beats=across.outputs,
-            pipeline=PIPELINE,
+            pipeline=latency_of(across),
         )
 
     @property

@@ -83,13 +83,20 @@ def test_without_overlap_and_padding_no_slot_is_added() -> None:
     for axis in ACROSS:
         if axis.apart:
             assert axis.slots == axis.inputs
-            if axis.span == 1:
-                assert axis.before == 0
+            assert axis.gathers == (axis.span > 1)
+            assert axis.gathers or axis.before == 0
+
+
+def test_four_values_are_reduced_in_a_cycle() -> None:
+    for kernel in range(1, 130):
+        overlap = Axis(size=130, kernel=kernel, stride=1, padding=0)
+        assert 4 ** (overlap.stages - 1) < max(kernel, 2) <= 4**overlap.stages
+        assert Axis(size=2 * kernel, kernel=kernel, stride=kernel, padding=0).stages == 1
 
 
 def test_parts_are_the_pixels_of_a_window() -> None:
     for axis in ACROSS:
-        if not axis.apart or axis.span == 1:
+        if not axis.gathers:
             continue
         elements = axis.elements
         inside = [len(set(range(axis.kernel)) & set(range(k * elements, (k + 1) * elements))) for k in range(8)]
