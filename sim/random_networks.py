@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def random_map_network(rng: np.random.Generator, *, most_nodes: int = 8) -> Netw
     """A chain of convolutions and pools over maps of up to 12 x 12, and most often dense layers behind them.
 
     Kernels of 1 to 5, strides, paddings, groups (depthwise too), requantizations and types are drawn; half of the
-    convolutions have a channel without weights. Pools do not overlap and have no padding.
+    convolutions have a channel without weights. About half of the pools overlap or have padding.
 
     Parameters
     ----------
@@ -146,17 +147,23 @@ def _random_pool(
 ) -> tuple[MaxPool2d | SumPool2d, ActivationType]:
     """A pool that a map of some shape can go through, and the type of its output."""
     channels, *size = shape
-    kernel = [int(rng.integers(1, min(3, side) + 1)) for side in size]
-    if rng.random() < 0.2:
-        kernel = size
-    windows = (kernel[0], kernel[1])
-    steps = (kernel[0] + int(rng.integers(2)), kernel[1] + int(rng.integers(2)))
+    kernel, steps, padding = np.transpose([_random_windows(rng, side) for side in size]).tolist()
+    window: dict[str, Any] = {"kernel": tuple(kernel), "stride": tuple(steps), "padding": tuple(padding)}
     if rng.integers(2):
-        return MaxPool2d(name=name, kernel=windows, stride=steps), input_type
+        return MaxPool2d(name=name, **window), input_type
     output = _random_type(rng)
     ones = np.ones((channels, kernel[0] * kernel[1]), np.int8)
     requantize = _requantize(rng, (Thresholds, ShiftRound)[int(rng.integers(2))], ones, None, input_type, output)
-    return SumPool2d(name=name, kernel=windows, stride=steps, requantize=requantize), output
+    return SumPool2d(name=name, **window, requantize=requantize), output
+
+
+def _random_windows(rng: np.random.Generator, side: int) -> tuple[int, int, int]:
+    """Kernel, stride and padding along one axis of a map; half of them overlap or have padding."""
+    if rng.integers(2):
+        kernel = side if rng.random() < 0.2 else int(rng.integers(1, min(3, side) + 1))
+        return kernel, kernel + int(rng.integers(2)), 0
+    kernel = int(rng.integers(1, min(5, side + 1) + 1))
+    return kernel, int(rng.integers(1, kernel + 1)), int(rng.integers(int(kernel > side), kernel // 2 + 1))
 
 
 def random_weights(rng: np.random.Generator, *, rows: int, columns: int, zeros: float) -> np.ndarray:

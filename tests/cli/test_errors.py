@@ -236,13 +236,13 @@ def test_missing_package_of_no_extra_is_a_defect() -> None:
 
 
 def test_network_without_hardware(tmp_path: Path, sterna: Callable) -> None:
-    from sterna.net import MaxPool2d
+    from sterna.net import MaxPool2d, SumPool2d
 
     network = Network(
         input_shape=(1, 4, 4),
         input_type=ActivationType(width=2, signed=False),
         input_scale=1.0,
-        nodes=[MaxPool2d(name="c", kernel=3, stride=1)],
+        nodes=[SumPool2d(name="b", kernel=2), MaxPool2d(name="c", kernel=2)],
     )
     save(network, tmp_path / "pool.safetensors")
     error = sterna("generate", tmp_path / "pool.safetensors", "-o", tmp_path / "out").error

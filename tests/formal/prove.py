@@ -10,9 +10,10 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, Module, Signal, Value, ValueLike
+from amaranth.hdl import Assert, ClockDomain, Module, Signal, Value, ValueLike
 
 from sterna.flow.toolchain import Tool, find_tool
 
@@ -40,6 +41,14 @@ def past(m: Module, value: ValueLike, cycles: int = 1) -> Value:
         m.d.sync += later.eq(value)
         value = later
     return value
+
+
+def stays(m: Module, stream: Any, ready: Value) -> None:
+    """What is offered and not taken is offered again."""
+    waits = past(m, stream.valid & ~ready)
+    payload = past(m, stream.payload)
+    with m.If(waits):
+        m.d.comb += Assert(stream.valid & (Value.cast(stream.payload) == payload))
 
 
 def prove_always(spec: Module, inputs: list[Signal]) -> None:

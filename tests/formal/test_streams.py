@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Array, Assert, Assume, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.memory import Memory
-from prove import RefutedError, clocked, past, prove_bounded, prove_inductive
+from prove import RefutedError, clocked, past, prove_bounded, prove_inductive, stays
 
 from sterna.hw.graph.lower import lower
 from sterna.hw.index.columns import Window
@@ -22,14 +22,6 @@ from sterna.hw.units.dense.loader import Loader
 from sterna.hw.units.dense.pipeline import LOAD_LATENCY, Stage
 from sterna.hw.units.dense.plan import plan_dense
 from sterna.net import ActivationType, Linear, Network, ShiftRound
-
-
-def stays(m: Module, stream: Any, ready: Value) -> None:
-    """What is offered and not taken is offered again."""
-    waits = past(m, stream.valid & ~ready)
-    payload = past(m, stream.payload)
-    with m.If(waits):
-        m.d.comb += Assert(stream.valid & (Value.cast(stream.payload) == payload))
 
 
 def argmax_spec(count: int, *, lossy: bool = False, ties_to_last: bool = False) -> tuple[Module, list[Signal]]:

@@ -9,6 +9,7 @@ import numpy as np
 from amaranth.hdl import ClockDomain, Value
 from bench import Port, Record, drive, elaborated, run
 
+from sterna.hw.graph.events import Channel, Kernel
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import transfer_times
 from sterna.net import ActivationType, Requantization, ShiftRound, Thresholds
@@ -82,7 +83,7 @@ def check_maps(
     output_stall: float | Callable[[int], bool] = 0.0,
     seed: int = 0,
 ) -> Record:
-    """Every result of every frame; the FIFO holds what comes; with no stalls, every transfer's cycle."""
+    """Every result of every frame, and the cycle of every transfer; the FIFO holds what comes."""
     unit = plan.component(framed=False)
     fifo = elaborated(unit).submodules.fifo
     record = drive(
@@ -97,11 +98,28 @@ def check_maps(
     )
     np.testing.assert_array_equal(map_results(record.results, plan.output), expected_maps(reference, plan.output))
     assert max(level for (level,) in record.probes) <= plan.fifo_depth, "the FIFO overflows"
-    if input_stall == 0.0 and output_stall == 0.0:
-        inputs, outputs = transfer_times([plan], [[-1]], len(frames))
-        assert record.sent == inputs[: len(record.sent)]
-        assert record.received == outputs
+    # what is offered, and taken, as soon as can be, but for the stalls that there were
+    offered = record.sent if input_stall else [0] * len(record.sent)
+    ready = record.received if output_stall else [0] * len(record.received)
+    assert transfers(plan, offered, ready) == (record.sent, record.received)
     return record
+
+
+def transfers(plan: Any, offered: Sequence[int], ready: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The cycles of all transfers that a unit's timing computes, beats and the sink being there from given ones on."""
+    sent: list[int] = []
+    received: list[int] = []
+    beats, results, kernel = Channel(log=sent), Channel(log=received), Kernel()
+    work = plan.clockwork([beats], results)
+    kernel.watch([beats, results, *work.marks])
+    for process in work.processes():
+        kernel.start(process)
+    for time in ready:
+        results.ready(time)
+    for time in offered:
+        beats.offer(time)
+        kernel.run()
+    return sent, received
 
 
 async def exchange(

@@ -1,1 +1,1 @@
-"""The pooling unit: windows that do not overlap, as beats come."""
+"""The pooling unit: maxima and sums of windows, as beats come."""

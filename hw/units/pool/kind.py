@@ -13,19 +13,16 @@ from sterna.net import ActivationType, MaxPool2d, Network, Node, SumPool2d
 
 
 class Pool:
-    """Plans MaxPool2d and SumPool2d nodes whose windows do not overlap."""
+    """Plans MaxPool2d and SumPool2d nodes."""
 
     name = "pool"
-    makes = ("MaxPool2d", "SumPool2d (without overlap and padding)")
+    makes = ("MaxPool2d", "SumPool2d")
 
     def lower(self, network: Network, node: Node) -> PoolLowering | None:
-        if not isinstance(node, (MaxPool2d, SumPool2d)):
-            return None
         input_type = network.types[node.inputs[0]]
-        apart = all(step >= size for step, size in zip(node.steps, node.kernel, strict=True))
-        if not apart or any(node.padding) or not isinstance(input_type, ActivationType):
+        if not isinstance(node, (MaxPool2d, SumPool2d)) or not isinstance(input_type, ActivationType):
             return None
-        return PoolLowering(node, input_type, network.shapes[node.inputs[0]][0])
+        return PoolLowering(node, input_type, network.shapes[node.name])
 
     def plan(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import select
+from sterna.hw.units.pool.geometry import Windows
 from sterna.net import ActivationType, MaxPool2d, Requantization, SumPool2d
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PoolLayer:
-    """A pool whose windows do not overlap.
+    """A pool.
 
     Attributes
     ----------
@@ -28,7 +29,9 @@ class PoolLayer:
         What it reads.
     sums : bool
         Sums; else maxima.
-    kernel, stride : (vertical, horizontal)
+    kernel, stride, padding : (vertical, horizontal)
+    width : int
+        Columns of the output map.
     total : int
         Channels of the network's node.
     channels : int64, (channels,)
@@ -43,6 +46,8 @@ class PoolLayer:
     sums: bool
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    padding: tuple[int, int]
+    width: int
     total: int
     channels: np.ndarray
     requantize: Requantization | None
@@ -60,12 +65,16 @@ class PoolLayer:
 
     @property
     def together(self) -> int:
-        """Pixels from a window to the next."""
-        return self.stride[1]
+        """Pixels from a window to the next; any beats go into a single one."""
+        return self.stride[1] if self.width > 1 else 1
+
+    def windows(self, stream: StreamType) -> Windows:
+        """Over a stream."""
+        return Windows(stream=stream, kernel=self.kernel, stride=self.stride, padding=self.padding)
 
     def least_interval(self, inputs: Sequence[StreamType]) -> int:
-        """It keeps up with any stream."""
-        return max([1, *(stream.beats for stream in inputs)])
+        """It keeps up with any stream, but for the padding."""
+        return max([1, *(self.windows(stream).slots for stream in inputs)])
 
     def least_lanes(self, cycles: int) -> int:
         """None."""
@@ -78,10 +87,10 @@ class PoolLowering:
     A constant channel stays: the pool's reader might see it beside padding.
     """
 
-    def __init__(self, node: MaxPool2d | SumPool2d, input_type: ActivationType, channels: int) -> None:
+    def __init__(self, node: MaxPool2d | SumPool2d, input_type: ActivationType, output_shape: Sequence[int]) -> None:
         self.node = node
         self._input_type = input_type
-        self._channels = channels
+        self._channels, _, self._width = output_shape
 
     @property
     def channels(self) -> int:
@@ -120,6 +129,8 @@ class PoolLowering:
             sums=isinstance(self.node, SumPool2d),
             kernel=self.node.kernel,
             stride=self.node.steps,
+            padding=self.node.padding,
+            width=self._width,
             total=self._channels,
             channels=inputs,
             requantize=select(requantize, inputs),

@@ -16,7 +16,7 @@ from sterna.hw.parts.codes import select
 from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables, shape_of
 from sterna.hw.units.memories import outlet_memories
-from sterna.hw.units.pool.component import PIPELINE, PoolUnit
+from sterna.hw.units.pool.component import PoolUnit, latency_of
 from sterna.hw.units.pool.geometry import Windows
 from sterna.hw.units.pool.layer import PoolLayer
 from sterna.hw.units.pool.timing import PoolClockwork
@@ -64,25 +64,25 @@ class PoolPlan:
     def output(self) -> StreamType:
         return StreamType(
             element=self.outlet.element,
-            shape=(self.layer.total, self.windows.rows, self.windows.columns),
+            shape=(self.layer.total, self.windows.down.windows, self.windows.across.windows),
             order=self.stream.order,
-            elements=self.windows.elements,
+            elements=self.windows.across.results,
         )
 
     @property
     def work(self) -> Work:
-        return Work(steps=self.stream.beats, beats=self.stream.beats, results=self.output.beats)
+        return Work(steps=self.windows.slots, beats=self.stream.beats, results=self.output.beats)
 
     @property
     def outlet(self) -> Outlet:
         """Behind the windows."""
-        windows = self.windows
+        across = self.windows.across
         return Outlet(
             shape=self.pooled,
             tables=self.tables,
-            elements=windows.elements,
-            beats=windows.beats,
-            pipeline=PIPELINE,
+            elements=across.results,
+            beats=across.outputs,
+            pipeline=latency_of(across),
         )
 
     @property
@@ -93,13 +93,13 @@ class PoolPlan:
     @property
     def words(self) -> int:
         """Words of the memory for rows that are not complete."""
-        return len(self.stream.order) * self.windows.beats if self.layer.kernel[0] > 1 else 0
+        return len(self.stream.order) * self.windows.across.outputs if self.windows.down.kept else 0
 
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
-        windows, element = self.windows, self.outlet.element
-        rows = MemoryUse(name="rows", depth=self.words, width=windows.elements * self.pooled.width, writable=True)
-        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=windows.elements * element.width)
+        results, kept, element = self.windows.across.results, self.windows.down.kept, self.outlet.element
+        rows = MemoryUse(name="rows", depth=self.words, width=results * kept * self.pooled.width, writable=True)
+        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=results * element.width)
         return (*([rows] if self.words else []), *outlet)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> PoolClockwork:
@@ -116,6 +116,7 @@ class PoolPlan:
             "pool": "sum" if self.layer.sums else "max",
             "kernel": list(self.layer.kernel),
             "stride": list(self.layer.stride),
+            "padding": list(self.layer.padding),
             "table_bits": 0 if self.tables is None else self.tables.bits,
             "fifo_depth": self.fifo_depth,
             "constant_channels": {},
@@ -131,8 +132,8 @@ def plan_pool(layer: PoolLayer, *, stream: StreamType) -> PoolPlan:
     ValueError
         If its windows and the stream's beats do not go into each other.
     """
-    windows = Windows(stream=stream, kernel=layer.kernel, stride=layer.stride)
-    if not windows.fit:
+    windows = layer.windows(stream)
+    if not windows.across.fit:
         raise InvalidValueError(
             f"layer '{layer.name}' pools with a horizontal stride of {layer.stride[1]}, and its input comes "
             f"{stream.elements} pixels a beat: one has to divide the other; give elements_per_beat=1"
@@ -140,8 +141,8 @@ def plan_pool(layer: PoolLayer, *, stream: StreamType) -> PoolPlan:
     code = code_shape(layer.input_type)
     if not layer.sums:
         return PoolPlan(layer=layer, stream=stream, windows=windows, pooled=code, tables=None)
-    size = layer.kernel[0] * layer.kernel[1]
-    low, high = layer.input_type.min * size, layer.input_type.max * size
+    # every type has the code 0, so that the same bounds hold where windows have fewer pixels
+    low, high = layer.input_type.min * windows.taps, layer.input_type.max * windows.taps
     place = {int(channel): k for k, channel in enumerate(layer.channels)}
     order = np.array([place[channel] for channel in stream.order])
     every = np.ones(len(order), np.int64)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, kw_only=True)
 class PoolClockwork:
-    """Every beat is taken at once, but one that completes results waits until so many have left that they fit."""
+    """A slot a cycle: with the first beat that comes, or at once; but one that completes results waits for a place."""
 
     plan: PoolPlan
     beats: Channel
@@ -23,6 +23,7 @@ class PoolClockwork:
     marks: Sequence[Marks] = ()
     waited: bool = True
     departures: Departures = field(init=False)
+    _last: int = -1  # when the last slot was
 
     def __post_init__(self) -> None:
         self.departures = Departures(outlet=self.plan.outlet, results=self.results)
@@ -31,28 +32,32 @@ class PoolClockwork:
         return [self._pool()]
 
     def state(self) -> tuple[int, ...]:
-        return self.departures.state(self.beats.last)
+        return (self._last, *self.departures.state(self._last))
 
     def shift(self, cycles: int) -> None:
+        self._last += cycles
         self.departures.shift(cycles)
 
     def _pool(self) -> Process:
-        plan, windows = self.plan, self.plan.windows
-        completes = [windows.completes(beat) for beat in range(windows.input_beats)]
-        channels, rows = len(plan.stream.order), plan.stream.shape[1]
+        across, down = self.plan.windows.across, self.plan.windows.down
+        completes = [across.completes(slot) for slot in range(across.slots)]
+        channels = len(self.plan.stream.order)
         taken = 0
         while True:
-            for row in range(rows):
-                gives = windows.gives(row)
+            for row in range(down.slots):
+                gives = down.completes(row)
                 for _ in range(channels):
-                    for complete in completes:
+                    for slot, complete in enumerate(completes):
                         results = gives and complete
-                        free = self.beats.last + 1
+                        free = self._last + 1
                         if results:
                             free = max(self.departures.place(), free)
-                        self.beats.ready(free)
-                        taken += 1
-                        yield self.beats, taken
-                        self.waited = True
+                        if row < down.inputs and slot < across.inputs:
+                            self.beats.ready(free)
+                            taken += 1
+                            yield self.beats, taken
+                            self.waited = True
+                            free = self.beats.last
+                        self._last = free
                         if results:
-                            yield from self.departures.leave(self.beats.last)
+                            yield from self.departures.leave(self._last)

@@ -16,7 +16,7 @@ from bench import S4, U4, random_weights
 
 from sterna.hw import AcceleratorConfig, UnsupportedError, generate, plan_accelerator
 from sterna.hw.graph.timing import compute_timing
-from sterna.net import Add, Linear, MaxPool2d, Network, ShiftRound, Thresholds, entropy, save
+from sterna.net import Add, Linear, MaxPool2d, Network, ShiftRound, SumPool2d, Thresholds, entropy, save
 
 CONFIG = AcceleratorConfig(lanes=[4, 2], elements_per_beat=2)
 
@@ -200,7 +200,7 @@ def test_nothing_is_made_for_what_cannot_be(network: Network, tmp_path: Path) ->
         input_shape=(1, 3, 3),
         input_type=U4,
         input_scale=1.0,
-        nodes=[MaxPool2d(name="pool", kernel=2, stride=1)],
+        nodes=[SumPool2d(name="sum", kernel=2), MaxPool2d(name="max", kernel=1)],
     )
     with pytest.raises(UnsupportedError):
         generate(image, tmp_path / "made")

@@ -62,15 +62,15 @@ def convolved(layer: ConvLayer, values: Maps) -> Maps:
 
 
 def pooled(layer: PoolLayer, values: Maps) -> Maps:
-    """Windows that do not overlap, one by one."""
+    """Windows one by one, each cut at the map's edges."""
     results = {}
     for row, channel in enumerate(layer.channels):
-        rows, columns = values[int(channel)].shape
-        tops = range(0, rows - layer.kernel[0] + 1, layer.stride[0])
-        lefts = range(0, columns - layer.kernel[1] + 1, layer.stride[1])
-        windows = [
-            [values[int(channel)][y : y + layer.kernel[0], x : x + layer.kernel[1]] for x in lefts] for y in tops
+        sizes = values[int(channel)].shape
+        spans = [
+            [slice(max(k, 0), k + kernel) for k in range(-padding, size + padding - kernel + 1, stride)]
+            for size, kernel, stride, padding in zip(sizes, layer.kernel, layer.stride, layer.padding, strict=True)
         ]
+        windows = [[values[int(channel)][y, x] for x in spans[1]] for y in spans[0]]
         reduced = np.array([[window.sum() if layer.sums else window.max() for window in line] for line in windows])
         results[int(channel)] = requantized(layer.requantize, row, reduced) if layer.sums else reduced
     return results
@@ -132,11 +132,15 @@ def draw_conv(data: st.DataObject, rng: np.random.Generator, name: str, channels
 
 
 def draw_pool(data: st.DataObject, rng: np.random.Generator, name: str, channels: int, size: tuple[int, int]) -> Node:
-    kernel = tuple(data.draw(st.integers(1, min(2, s))) for s in size)
-    stride = tuple(k + data.draw(st.integers(0, 1)) for k in kernel)
+    kernel = tuple(data.draw(st.integers(1, min(3, s + 1))) for s in size)
+    window = {
+        "kernel": kernel,
+        "stride": tuple(data.draw(st.integers(1, k + 1)) for k in kernel),
+        "padding": tuple(data.draw(st.integers(int(k > s), k // 2)) for k, s in zip(kernel, size, strict=True)),
+    }
     if data.draw(st.booleans()):
-        return MaxPool2d(name=name, kernel=kernel, stride=stride)
-    return SumPool2d(name=name, kernel=kernel, stride=stride, requantize=draw_requantize(data, rng, channels))
+        return MaxPool2d(name=name, **window)
+    return SumPool2d(name=name, **window, requantize=draw_requantize(data, rng, channels))
 
 
 @settings(deadline=None, derandomize=True, max_examples=150)

@@ -41,6 +41,18 @@ def test_pools_can_take_the_beats_before_them(pools: tuple[int, ...], lanes: tup
         assert stream.elements % stride == 0 or stride % stream.elements == 0
 
 
+@pytest.mark.parametrize("stride", [1, 9, 18])
+def test_any_beats_go_into_a_single_window(stride: int) -> None:
+    """They need not have a multiple of its stride."""
+    nodes = list(network(9).nodes)
+    nodes[1] = MaxPool2d(name="pool0", kernel=18, stride=stride)
+    nodes[-1] = Linear(name="fc", weights=np.ones((3, 8), np.int8))
+    single = Network(input_shape=(1, 18, 18), input_type=U4, input_scale=1.0, nodes=nodes)
+    conv, pool, _ = plan_accelerator(single, AcceleratorConfig(fps=1e6, clock_hz=1e6 * 8 * 18 * 4)).units
+    assert conv.output.elements == 8
+    assert pool.output.elements == 1
+
+
 def test_lanes_are_given_for_layers_that_have_them() -> None:
     plan = plan_accelerator(network(2), AcceleratorConfig(lanes=(36, 2)))
     assert [unit.lanes for unit in plan.units] == [36, 0, 2]

@@ -47,7 +47,7 @@ def test_random_networks(seed: int) -> None:
     check(random_plan(seed))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5, 6, 12, 15])
+@pytest.mark.parametrize("seed", [0, 1, 3, 5, 7, 12, 21, 35])
 def test_random_networks_of_maps(seed: int) -> None:
     check(random_map_plan(seed), frames=4)
 
