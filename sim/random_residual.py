@@ -18,9 +18,10 @@ from sterna.net import (
     Node,
     Requantization,
     ShiftRound,
+    SumPool2d,
     Thresholds,
 )
-from sterna.net.nodes import INPUT
+from sterna.net.nodes import INPUT, SumNode
 from sterna.sim.random_networks import random_weights
 
 Maps = tuple[int, int, int]
@@ -118,9 +119,8 @@ class _Drawing:
         if self.left > 3 and drawn < 0.5:
             between = self.codes(value, (int(rng.integers(1, 7)), *shape[1:]))
             return self._sums(between, shape, requantized=bool(rng.integers(2)))
-        if drawn < 0.6 and len(shape) == 3 and shape == self._shapes[value]:
-            pool = MaxPool2d(name=f"pool{len(self._nodes)}", inputs=(value,), kernel=(1, 1))
-            return self._add(pool, *self._moments[value])
+        if drawn < 0.65 and len(shape) == 3 and shape[0] == self._shapes[value][0]:
+            return self._pool(value, shape)
         return self._sums(value, shape, requantized=bool(rng.integers(2)))
 
     def _sums(self, value: str, shape: tuple[int, ...], *, requantized: bool) -> str:
@@ -152,11 +152,25 @@ class _Drawing:
             requantized=requantized,
         )
 
+    def _pool(self, value: str, shape: tuple[int, ...]) -> str:
+        """A pool to maps of a shape: windows of 1 or 3, which overlap or not, and padding that fits them."""
+        before, (mean, deviation) = self._shapes[value], self._moments[value]
+        half = [int(self._rng.integers(0, 2)) for _ in before[1:]]
+        stride = [1 if after == side else 2 for side, after in zip(before[1:], shape[1:], strict=True)]
+        window, padding, steps = (2 * half[0] + 1, 2 * half[1] + 1), (half[0], half[1]), (stride[0], stride[1])
+        name = f"pool{len(self._nodes)}"
+        if self._rng.integers(2):
+            node = MaxPool2d(name=name, inputs=(value,), kernel=window, stride=steps, padding=padding)
+            return self._add(node, mean, deviation)
+        taps = window[0] * window[1]
+        sums = SumPool2d(name=name, inputs=(value,), kernel=window, stride=steps, padding=padding)
+        return self._add(sums, taps * mean, np.sqrt(taps) * deviation, requantized=bool(self._rng.integers(2)))
+
     def _add(self, node: Node, mean: np.ndarray, deviation: np.ndarray, *, requantized: bool = False) -> str:
         """One more node, whose values have these moments before they are requantized."""
         self._shapes[node.name] = shape = node.output_shape([self._shapes[name] for name in node.inputs])
         self._moments[node.name] = mean, deviation
-        if requantized and isinstance(node, Linear | Conv2d | Add):
+        if requantized and isinstance(node, SumNode):
             requantize = self._requantize(mean, deviation)
             node = replace(node, requantize=requantize)
             self._moments[node.name] = _moments(requantize.output, shape[0])
