@@ -57,7 +57,7 @@ class PoolUnit(wiring.Component):
 
     Throughput: a slot a cycle, which takes a beat, or stands for padding at the right or below (:class:`Axis`). A slot
     that completes results begins once the output FIFO has a place for them; all others at once. Channels keep their
-    order.
+    order. Latency: ``latency_of(across)`` cycles, and those of the outlet.
 
     Padding is no code: where it would be, rows and pixels have the value that changes no result.
 
