@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Cycles from a beat to the register that holds it, and from windows along the row to the register of results.
 HOLD, GROW = 1, 3
 #: Words below which a memory would be read again before it is written: registers take its place.
-FEW_WORDS = 3
+FEW_WORDS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class PoolUnit(wiring.Component):
 
     Throughput: a slot a cycle, which takes a beat, or stands for padding at the right or below (:class:`Axis`). A slot
     that completes results begins once the output FIFO has a place for them; all others at once. Channels keep their
-    order.
+    order. Latency: ``latency_of(across)`` cycles, and those of the outlet.
 
     Padding is no code: where it would be, rows and pixels have the value that changes no result.
 
@@ -232,7 +232,7 @@ class PoolUnit(wiring.Component):
             m.d.comb += read.addr.eq(word)
             kept = Signal(width, reset_less=True)
             m.d.sync += kept.eq(read.data)
-        columns: list[list[Value]] = []  # of each result of a beat, the windows, the one that began last first
+        columns: list[list[Signal]] = []  # of each result of a beat, the windows, the one that began last first
         for k, value in enumerate(across):
             new = delay(m, value, late, f"across_{k}")
             places = range(k * axis.kept * pooled.width, (k + 1) * axis.kept * pooled.width, pooled.width)
@@ -241,13 +241,17 @@ class PoolUnit(wiring.Component):
             for age in range(axis.oldest + 1):
                 columns[k].append(Signal(pooled, name=f"down_{k}" + f"_{age}" * bool(age)))
                 m.d.comb += columns[k][age].eq(self._grown(new, old, age, first, top))
-        joined = Cat(column[: axis.kept] for column in columns)
+        grown = [[delay(m, window, 1, window.name) for window in column] for column in columns]
         if words < FEW_WORDS:
             with m.If(writes):
-                m.d.sync += kept_words[place].eq(joined)
+                m.d.sync += kept_words[place].eq(Cat(column[: axis.kept] for column in columns))
         else:
-            m.d.comb += [write.en.eq(writes), write.addr.eq(place), write.data.eq(joined)]
-        return [delay(m, column[-1], 1, f"down_{k}") for k, column in enumerate(columns)]
+            m.d.comb += [
+                write.en.eq(delay(m, writes, 1, "late_valid")),
+                write.addr.eq(delay(m, place, 1, "late_word")),
+                write.data.eq(Cat(column[: axis.kept] for column in grown)),
+            ]
+        return [column[-1] for column in grown]
 
     def _grown(self, new: Value, old: Sequence[Value], age: int, first: Value, top: Value | None) -> Value:
         """A window with one more row, of whose age so many others have begun since; ``old`` are those that were kept.
