@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.graph.plan import AcceleratorPlan
+from sterna.hw.parts.load_port import LOAD_WIDTH, LoadPort
 
 
 def byte_width(width: int) -> int:
     """Bits of the whole bytes that hold ``width`` bits."""
     return -(-width // 8) * 8
+
+
+_LOAD_MEMBERS = {
+    "load_axis_tdata": In(LOAD_WIDTH),
+    "load_axis_tvalid": In(1),
+    "load_axis_tready": Out(1),
+    "load_axis_tlast": In(1),
+    "loaded": Out(1),
+    "load_error": Out(1),
+}
 
 
 class Accelerator(wiring.Component):
@@ -37,6 +48,11 @@ class Accelerator(wiring.Component):
         Scores, one a beat (several, where the last unit is a pool whose input has several), or the class.
     frame_error : ``Out(1)``
         An input frame was dropped.
+    load_axis_tdata, load_axis_tvalid, load_axis_tready, load_axis_tlast :
+        The words that are loaded, where the plan has some: a byte a beat, see :class:`LoadPort`. Until all are there,
+        no frame is taken, and the units are held in reset.
+    loaded, load_error : ``Out(1)``
+        All words are there; a load had a wrong length.
     """
 
     s_axis_tdata: Signal
@@ -48,6 +64,12 @@ class Accelerator(wiring.Component):
     m_axis_tready: Signal
     m_axis_tlast: Signal
     frame_error: Signal
+    load_axis_tdata: Signal
+    load_axis_tvalid: Signal
+    load_axis_tready: Signal
+    load_axis_tlast: Signal
+    loaded: Signal
+    load_error: Signal
 
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
@@ -64,6 +86,7 @@ class Accelerator(wiring.Component):
                 "m_axis_tready": In(1),
                 "m_axis_tlast": Out(1),
                 "frame_error": Out(1),
+                **(_LOAD_MEMBERS if plan.images else {}),
             }
         )
 
@@ -73,13 +96,15 @@ class Accelerator(wiring.Component):
         parts: list[Any] = []
         for name, unit, sources in zip(plan.unit_names, plan.units, plan.sources, strict=True):
             part: Any = unit.component(framed=-1 in sources)
-            m.submodules[name] = part
+            m.submodules[name] = ResetInserter(~self.loaded)(part) if plan.images else part
             for port, source in zip(input_ports(part, len(sources)), sources, strict=True):
                 if source < 0:
                     self._connect_input(m, part, port)
                 else:
                     _connect(m, parts[source].o, port)
             parts.append(part)
+        if plan.images:
+            self._load(m, [parts[number] for number in plan.images])
         last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
@@ -92,12 +117,29 @@ class Accelerator(wiring.Component):
     def _connect_input(self, m: Module, unit: Any, port: stream.Interface) -> None:
         element = self._plan.input.element.width
         codes = [self.s_axis_tdata.word_select(k, self._input_lane)[:element] for k in range(self._plan.input.elements)]
+        valid, ready = self.s_axis_tvalid, port.ready
+        if self._plan.images:
+            valid, ready = valid & self.loaded, ready & self.loaded
         m.d.comb += [
-            port.valid.eq(self.s_axis_tvalid),
+            port.valid.eq(valid),
             Value.cast(port.payload).eq(Cat(*codes)),
             unit.i_last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(port.ready),
+            self.s_axis_tready.eq(ready),
             self.frame_error.eq(unit.error),
+        ]
+
+    def _load(self, m: Module, units: list[Any]) -> None:
+        """Fills the memories of some units, in their order."""
+        m.submodules.load_port = port = LoadPort(images=list(self._plan.images.values()))
+        for number, unit in enumerate(units):
+            wiring.connect(m, port.memory(number), unit.load)
+        m.d.comb += [
+            port.i.valid.eq(self.load_axis_tvalid),
+            port.i.payload.eq(self.load_axis_tdata),
+            port.i_last.eq(self.load_axis_tlast),
+            self.load_axis_tready.eq(port.i.ready),
+            self.loaded.eq(port.loaded),
+            self.load_error.eq(port.error),
         ]
 
     def _output(self, payload: Any) -> Value:
@@ -112,6 +154,9 @@ class Accelerator(wiring.Component):
         m.d.comb += self.m_axis_tlast.eq(beat == beats - 1)
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
             m.d.sync += beat.eq(Mux(self.m_axis_tlast, 0, beat + 1))
+        if self._plan.images:
+            with m.If(~self.loaded):
+                m.d.sync += beat.eq(0)
 
 
 def _connect(m: Module, output: stream.Interface, port: stream.Interface) -> None:

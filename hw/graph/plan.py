@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
-from sterna.hw.config import AcceleratorConfig, identifier
+from sterna.hw.config import ALL, AcceleratorConfig, identifier
 from sterna.hw.graph.lanes import Target, derive_unit, find_target
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.names import instance_names, module_name
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.graph.timing import find_steady
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units import classifier
 from sterna.hw.units.protocol import Layer, Unit
@@ -65,6 +67,12 @@ class AcceleratorPlan:
         """What leaves."""
         return self.units[-1].output
 
+    @cached_property
+    def images(self) -> dict[int, MemoryImage]:
+        """What is loaded before the first frame, by the number of its unit."""
+        memories = ((k, memory) for k, unit in enumerate(self.units) for memory in unit.memories)
+        return {k: memory.image for k, memory in memories if memory.image is not None}
+
     def channel_order(self, index: int) -> list[int]:
         """Network channel of each result of a unit, in the order in which they leave."""
         return list(self.units[index].output.order)
@@ -81,6 +89,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
         If the configuration does not fit it.
     """
     layers = lower(network)
+    _check_load(config, layers)
     stream = _input_stream(network, config)
     name = module_name(
         config.name or identifier(str(network.metadata.get("name", "accelerator"))), given=config.name is not None
@@ -107,7 +116,6 @@ def _plan_units(
 ) -> tuple[list[Unit], list[tuple[int, ...]]]:
     """The units in topological order, and what each one reads."""
     lanes = _given_lanes(config, layers)
-    options = config.schedule_options()
     streams, numbers = {INPUT: stream}, {INPUT: -1}
     units: list[Unit] = []
     sources: list[tuple[int, ...]] = []
@@ -116,6 +124,7 @@ def _plan_units(
         behind = list(itertools.takewhile(lambda later: not later.lane_grain, layers[k + 1 :]))
         natural = len(behind) == len(layers) - k - 1  # what has no lanes keeps the order
         together = prod(later.together for later in behind)
+        options = config.unit_options(layer.name)
         if lanes is None:
             unit = derive_unit(layer, inputs=inputs, natural=natural, together=together, options=options, target=target)
         else:
@@ -142,6 +151,16 @@ def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
             "holds neighbouring pixels of one channel"
         )
     return stream
+
+
+def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
+    """Only layers with lanes have index words."""
+    have = [layer.name for layer in layers if layer.lane_grain]
+    for name in config.load if tuple(config.load) != (ALL,) else ():
+        if name not in have:
+            raise InvalidValueError(
+                f"load must be {ALL!r} or name layers with index words ({', '.join(have)}), not {name!r}"
+            )
 
 
 def _given_lanes(config: AcceleratorConfig, layers: Sequence[Layer]) -> Sequence[int] | None:

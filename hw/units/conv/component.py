@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.index.escapes import hand_out
+from sterna.hw.index.memory import fetch_words
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
+from sterna.hw.parts.loadable import load_members
 from sterna.hw.parts.pipeline import stages
 from sterna.hw.parts.requantize import elements, requantizer, several
 from sterna.hw.parts.rom import delay
@@ -46,6 +47,8 @@ class ConvCore(wiring.Component):
         See :class:`RowLoader`.
     stall : ``In(1)``
         No step is issued in this cycle.
+    load : ``In(LoadSignature)``
+        Fills the index memory, where the plan has it loaded.
     o_valid : ``Out(1)``; o_sums : ``Out(elements * width)``
         Sums of neighbouring pixels of one channel.
     """
@@ -54,6 +57,7 @@ class ConvCore(wiring.Component):
     i_last: Signal
     error: Signal
     stall: Signal
+    load: Any  # the members of LoadSignature
     o_valid: Signal
     o_sums: Signal
 
@@ -67,6 +71,7 @@ class ConvCore(wiring.Component):
                 "i_last": In(1),
                 "error": Out(1),
                 "stall": In(1),
+                **load_members(plan.image),
                 "o_valid": Out(1),
                 "o_sums": Out(plan.elements * self._acc_width),
             }
@@ -80,10 +85,8 @@ class ConvCore(wiring.Component):
         m.submodules.control = control = RowControl(geometry=geometry, slots=slots)
         m.submodules.place = place = RowPlace(geometry=geometry, slots=slots)
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
-        index: Memory = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
-        m.submodules.index = index
-        fetch = index.read_port()
-        word = Signal(fmt.width, reset_less=True)
+        load = self.load if plan.image is not None else None
+        word = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load)
         wiring.connect(m, wiring.flipped(self.i), loader.i)
         m.d.comb += [
             loader.i_last.eq(self.i_last),
@@ -93,9 +96,7 @@ class ConvCore(wiring.Component):
             sequencer.waiting.eq(control.waiting),
             sequencer.stall.eq(self.stall),
             control.begun.eq(sequencer.issue & sequencer.last),
-            fetch.addr.eq(sequencer.step),
         ]
-        m.d.sync += word.eq(fetch.data)
 
         valid, last = stages(m, Stage, valid=sequencer.issue, last=sequencer.last & sequencer.issue)
         entering = delay(m, sequencer.entering, Stage.MOVE, "entering")
@@ -183,6 +184,8 @@ class ConvUnit(wiring.Component):
         Neighbouring pixels of one channel.
     i_last, error : ``In(1)``, ``Out(1)``
         See :class:`RowLoader`.
+    load : ``In(LoadSignature)``
+        Fills the index memory, where the plan has it loaded.
     o : ``Out(stream.Signature(...))``
         Neighbouring results of one channel, one or an array.
     """
@@ -190,6 +193,7 @@ class ConvUnit(wiring.Component):
     i: stream.Interface
     i_last: Signal
     error: Signal
+    load: Any  # the members of LoadSignature
     o: stream.Interface
 
     def __init__(self, plan: ConvPlan, *, framed: bool = False) -> None:
@@ -200,6 +204,7 @@ class ConvUnit(wiring.Component):
                 "i": In(plan.stream.signature),
                 "i_last": In(1),
                 "error": Out(1),
+                **load_members(plan.image),
                 "o": Out(stream.Signature(several(plan.tables.output_shape, plan.elements))),
             }
         )
@@ -212,6 +217,8 @@ class ConvUnit(wiring.Component):
         shape = data.ArrayLayout(tables.output_shape, plan.elements)
         m.submodules.fifo = fifo = ResultFifo(shape=unsigned(shape.size), depth=plan.fifo_depth)
         wiring.connect(m, wiring.flipped(self.i), core.i)
+        if plan.image is not None:
+            wiring.connect(m, wiring.flipped(self.load), core.load)
         transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
         sums = elements(codes.i_sum, tables.sum_shape, plan.elements)
         m.d.comb += [

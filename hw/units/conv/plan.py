@@ -13,9 +13,11 @@ from amaranth.lib import wiring
 from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType
+from sterna.hw.index.memory import image_of
 from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.hw.parts.codes import select
 from sterna.hw.parts.fifo import fifo_depth
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.conv.component import ConvUnit
 from sterna.hw.units.conv.layer import ConvLayer
@@ -47,6 +49,8 @@ class ConvPlan:
         Results in a beat.
     tables : Tables
         What the requantizers store.
+    loaded : bool
+        The index words are loaded: the bitstream does not have them.
     """
 
     layer: ConvLayer
@@ -55,6 +59,7 @@ class ConvPlan:
     schedule: Schedule
     elements: int
     tables: Tables
+    loaded: bool = False
 
     @property
     def name(self) -> str:
@@ -100,6 +105,11 @@ class ConvPlan:
         )
 
     @cached_property
+    def image(self) -> MemoryImage | None:
+        """What the index memory is loaded with; None where the bitstream fills it."""
+        return image_of(self.schedule) if self.loaded else None
+
+    @cached_property
     def in_flight(self) -> int:
         """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
         return self.schedule.in_flight(ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1)
@@ -129,7 +139,9 @@ class ConvPlan:
             for k, table in enumerate(self.tables.tables)
             if not table.constant
         ]
-        index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
+        index = MemoryUse(
+            name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
+        )
         code = self.elements * self.tables.output_shape.width
         fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=code, writable=True)
         return (index, *escapes, *buffers, *tables, fifo)
@@ -174,6 +186,7 @@ def plan_conv(
     natural: bool = False,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
+    loaded: bool = False,
     cycles: int | None = None,
     together: int = 1,
 ) -> ConvPlan:
@@ -191,6 +204,8 @@ def plan_conv(
     slack : float
     escape_price : int
         As in :func:`compile_schedule`.
+    loaded : bool
+        The index words are loaded, and have no escapes: these would be a second memory.
     cycles : int, optional
         Of a frame, that are enough; without them, requantizers cost no more than ``WAITS`` of the steps.
     together : int
@@ -220,6 +235,7 @@ def plan_conv(
             natural=natural,
             slack=slack,
             escape_price=escape_price,
+            escapes=not loaded,
             fixed=True,
             hold=-(-columns // elements),
         )
@@ -234,7 +250,9 @@ def plan_conv(
     order = np.array(schedule.order)
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
-    return ConvPlan(layer=layer, stream=stream, taps=taps, schedule=schedule, elements=elements, tables=tables)
+    return ConvPlan(
+        layer=layer, stream=stream, taps=taps, schedule=schedule, elements=elements, tables=tables, loaded=loaded
+    )
 
 
 def _permuted(layer: ConvLayer, stream: StreamType) -> ConvLayer:
