@@ -64,8 +64,8 @@ def generate(
     load: Annotated[
         str | None,
         typer.Option(
-            help="Layers whose index words a host loads when the accelerator starts, as in conv2,fc1, or all: NAME.load.bin "
-            "holds them, and the large single-port RAM of an iCE40 UP5K takes them.",
+            help="Layers whose index words a host loads when the accelerator starts, as in conv2,fc1, or all: "
+            "NAME.load.bin holds them, and the large single-port RAM of an iCE40 UP5K takes them.",
             show_default=False,
         ),
     ] = None,

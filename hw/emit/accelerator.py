@@ -117,7 +117,8 @@ class Accelerator(wiring.Component):
     def _connect_input(self, m: Module, unit: Any, port: stream.Interface) -> None:
         element = self._plan.input.element.width
         codes = [self.s_axis_tdata.word_select(k, self._input_lane)[:element] for k in range(self._plan.input.elements)]
-        valid, ready = self.s_axis_tvalid, port.ready
+        valid: Value = self.s_axis_tvalid
+        ready: Value = port.ready
         if self._plan.images:
             valid, ready = valid & self.loaded, ready & self.loaded
         m.d.comb += [
