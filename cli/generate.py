@@ -69,6 +69,10 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="Convolutions with fewer logic cells of an iCE40, at a lower clock."),
+    ] = False,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the top module and the files.", show_default="the network file's"),
@@ -90,6 +94,7 @@ def generate(
         argmax=argmax,
         slack=slack,
         escape_price=escape_price,
+        compact=compact,
         load=None if load is None else tuple(part.strip() for part in load.split(",")),
         name=name,
     )

@@ -45,6 +45,9 @@ class AcceleratorConfig:
     load : sequence of str
         Nodes whose index words are loaded when the accelerator starts, and are not in the bitstream (docs/hardware.md,
         "Loaded words"); ``("all",)`` for all that have some.
+    compact : bool
+        Build convolutions for logic cells that give out either their table or the register behind it (iCE40): fewer of
+        them, at a lower clock. On an ECP5 they are larger.
     name : str, optional
         Name of the top module and of the files; a Verilog identifier.
 
@@ -62,6 +65,7 @@ class AcceleratorConfig:
     slack: float = SLACK
     escape_price: int = ESCAPE_PRICE
     load: Sequence[str] = ()
+    compact: bool = False
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -102,7 +106,12 @@ class AcceleratorConfig:
     def unit_options(self, node: str) -> dict[str, Any]:
         """What a kind of unit takes of it for a node."""
         loaded = node in self.load or tuple(self.load) == (ALL,)
-        return {"slack": self.slack, "escape_price": self.escape_price, "loaded": loaded}
+        return {
+            "slack": self.slack,
+            "escape_price": self.escape_price,
+            "loaded": loaded,
+            "compact": self.compact,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, for a file."""
@@ -116,6 +125,7 @@ class AcceleratorConfig:
             "slack": self.slack,
             "escape_price": self.escape_price,
             "load": list(self.load),
+            "compact": self.compact,
         }
 
 

@@ -81,12 +81,13 @@ class ConvCore(wiring.Component):
         m = Module()
         plan, schedule = self._plan, self._plan.schedule
         geometry, slots, fmt = plan.layer.geometry, plan.slots, schedule.format
-        m.submodules.loader = loader = RowLoader(stream=plan.stream, slots=slots, framed=self._framed)
+        word = plan.row_word
+        m.submodules.loader = loader = RowLoader(stream=plan.stream, slots=slots, word=word, framed=self._framed)
         m.submodules.control = control = RowControl(geometry=geometry, slots=slots)
         m.submodules.place = place = RowPlace(geometry=geometry, slots=slots)
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
         load = self.load if plan.image is not None else None
-        word = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load)
+        words = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load)
         wiring.connect(m, wiring.flipped(self.i), loader.i)
         m.d.comb += [
             loader.i_last.eq(self.i_last),
@@ -110,18 +111,20 @@ class ConvCore(wiring.Component):
                 taps=plan.taps,
                 geometry=geometry,
                 slots=slots,
+                row_word=plan.row_word,
                 activation=plan.layer.input_type,
                 acc_width=self._acc_width,
                 elements=plan.elements,
+                compact=plan.compact,
             )
             m.submodules[f"group_{k}"] = group
             groups.append(group)
             m.d.comb += [
-                group.word.eq(word.word_select(k, fmt.lane_width)),
+                group.word.eq(words.word_select(k, fmt.lane_width)),
                 group.control.position.eq(valid[Stage.MOVE]),
                 group.control.entering.eq(entering),
-                group.control.activation.eq(valid[Stage.HOLD]),
-                group.control.finish.eq(last[Stage.ADD]),
+                group.control.activation.eq(valid[Stage.READ if plan.compact else Stage.HOLD]),
+                group.control.finish.eq(last[Stage.CHOOSE if plan.compact else Stage.ADD]),
                 group.control.base.eq(place.base),
                 group.control.valid.eq(place.valid),
                 group.control.write.eq(loader.write),
@@ -150,16 +153,24 @@ class ConvCore(wiring.Component):
         with m.If(whole & (row == rows - 1)):
             m.d.sync += [row.eq(0), turn.eq(1)]
         # a register that is cleared costs no logic: the sums are selected by clearing all others, and joined by an OR
-        selected = []
+        selected: list[Value] = []
+        missing: list[Value] = []
         for k, group in enumerate(groups):
             m.d.comb += group.shift.eq(take & turn[k])
-            selected.append(Signal.like(group.sums, name=f"selected_{k}"))
-            m.d.sync += selected[k].eq(group.sums)
+            found = Signal(len(group.sums) + 1, name=f"selected_{k}")
+            m.d.sync += found.eq(Cat(group.sums, group.short))
             with m.If(~turn[k]):
-                m.d.sync += selected[k].eq(0)
+                m.d.sync += found.eq(0)
+            selected.append(found[:-1])
+            missing.append(found[-1])
+        sums, short = reduce(or_, selected), reduce(or_, missing)
+        width = self._acc_width
         m.d.sync += [
             self.o_valid.eq(delay(m, take, TAKE_TO_SUM - 1, "taken")),
-            self.o_sums.eq(reduce(or_, selected)),
+            *(
+                self.o_sums.word_select(k, width).eq(sums.word_select(k, width) + short)
+                for k in range(self._plan.elements)
+            ),
         ]
 
 

@@ -22,6 +22,7 @@ from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.conv.component import ConvUnit
 from sterna.hw.units.conv.layer import ConvLayer
 from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
+from sterna.hw.units.conv.rows import RowWord
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
 from sterna.hw.units.protocol import MemoryUse, Work
@@ -51,6 +52,8 @@ class ConvPlan:
         What the requantizers store.
     loaded : bool
         The index words are loaded: the bitstream does not have them.
+    compact : bool
+        See :class:`~sterna.hw.units.conv.group.Group`.
     """
 
     layer: ConvLayer
@@ -60,6 +63,7 @@ class ConvPlan:
     elements: int
     tables: Tables
     loaded: bool = False
+    compact: bool = False
 
     @property
     def name(self) -> str:
@@ -92,6 +96,11 @@ class ConvPlan:
     def channels(self) -> int:
         """Output channels that are computed."""
         return len(self.layer.weights)
+
+    @property
+    def row_word(self) -> RowWord:
+        """The ring's words."""
+        return RowWord.of(self.stream, compact=self.compact)
 
     @property
     def slots(self) -> int:
@@ -127,7 +136,7 @@ class ConvPlan:
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         schedule = self.schedule
-        depth, word = self.slots * self.taps.channels, self.stream.run * self.layer.input_type.width
+        depth, word = self.slots * self.taps.channels, self.row_word.width
         buffers = [MemoryUse(name=f"group_{k}", depth=depth, width=word, writable=True) for k in range(schedule.lanes)]
         escapes = [
             MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
@@ -187,6 +196,7 @@ def plan_conv(
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
     loaded: bool = False,
+    compact: bool = False,
     cycles: int | None = None,
     together: int = 1,
 ) -> ConvPlan:
@@ -206,6 +216,8 @@ def plan_conv(
         As in :func:`compile_schedule`.
     loaded : bool
         The index words are loaded, and have no escapes: these would be a second memory.
+    compact : bool
+        See :class:`~sterna.hw.units.conv.group.Group`.
     cycles : int, optional
         Of a frame, that are enough; without them, requantizers cost no more than ``WAITS`` of the steps.
     together : int
@@ -251,7 +263,14 @@ def plan_conv(
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
     return ConvPlan(
-        layer=layer, stream=stream, taps=taps, schedule=schedule, elements=elements, tables=tables, loaded=loaded
+        layer=layer,
+        stream=stream,
+        taps=taps,
+        schedule=schedule,
+        elements=elements,
+        tables=tables,
+        loaded=loaded,
+        compact=compact,
     )
 
 

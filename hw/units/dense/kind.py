@@ -36,7 +36,8 @@ class Dense:
         together: int = 1,
     ) -> DensePlan:
         (stream,) = inputs
-        return plan_dense(layer, lanes=lanes, stream=stream, natural=natural, **options)
+        mine = {name: option for name, option in options.items() if name != "compact"}
+        return plan_dense(layer, lanes=lanes, stream=stream, natural=natural, **mine)
 
 
 DENSE = Dense()

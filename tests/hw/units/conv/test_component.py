@@ -49,6 +49,7 @@ class Case:
     elements: int = 1
     streams: int = 1
     natural: bool = False
+    compact: bool = False
     empty: tuple[int, ...] = ()
 
 
