@@ -126,12 +126,12 @@ class RowLoader(wiring.Component):
             m.d.sync += chain.eq(Cat(chain, late)[len(late) :])
         missing = (self._word.parts * self._word.part_beats - beats) * len(late)  # of the last part
         m.d.comb += self.word.eq(Cat(chain.replicate(self._word.parts - 1), chain[missing:]))
-        m.d.comb += self.write.eq(self._parts(m, moves, ending, ended) if self._word.parts > 1 else ended)
+        m.d.comb += self.write.eq(self._parts(m, moves, ending) if self._word.parts > 1 else ended)
         with m.If(ended):
             m.d.sync += self.address.eq(Mux(self.address == self._words - 1, 0, self.address + 1))
         return m
 
-    def _parts(self, m: Module, moves: Value, ending: Value, ended: Value) -> Value:
+    def _parts(self, m: Module, moves: Value, ending: Value) -> Value:
         """Which part of the row is complete; the last one wherever the row is."""
         count = self._word.part_beats
         place, inside, full = Signal(self._word.parts, init=1), Signal(range(count)), Signal()
@@ -141,7 +141,7 @@ class RowLoader(wiring.Component):
             m.d.sync += inside.eq(Mux(whole, 0, inside + 1))
         m.d.sync += full.eq(whole)
         with m.If(full):
-            m.d.sync += place.eq(Mux(ended, 1, place.rotate_left(1)))
+            m.d.sync += place.eq(place.rotate_left(1))
         return place & full.replicate(len(place))
 
 
