@@ -267,6 +267,7 @@ SECTIONS = {
     "mnist_rtl": rtl,
     "mnist_route": route,
     "conv_route": conv_page.route,
+    "lenet_up5k": conv_page.up5k,
     "conv_rtl": conv_page.rtl,
     "dense_unit": dense,
     "index_words": index_page.words,

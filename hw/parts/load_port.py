@@ -28,8 +28,8 @@ class LoadPort(wiring.Component):
     The first byte of a load ends ``loaded``. A reset does not, unless it cuts a load short: the words are still there.
 
     Latency: a word is written in the cycle after its last byte; ``loaded`` rises ``SETTLED`` cycles after the writing
-    of the last one. Throughput: a byte a cycle, without backpressure. Cost: the widest word in registers, two counters,
-    a comparison for each memory.
+    of the last one. Throughput: a byte every other cycle. Cost: the widest word in registers, two counters, two
+    comparisons for each memory.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class LoadPort(wiring.Component):
 
     Members
     -------
-    i : ``In(stream.Signature(8, always_ready=True))``; i_last : ``In(1)``
+    i : ``In(stream.Signature(8))``; i_last : ``In(1)``
     load_0, load_1, … : ``Out(LoadSignature)``
         To each memory.
     loaded : ``Out(1)``
@@ -56,7 +56,7 @@ class LoadPort(wiring.Component):
         self._images = tuple(images)
         super().__init__(
             {
-                "i": In(stream.Signature(LOAD_WIDTH, always_ready=True)),
+                "i": In(stream.Signature(LOAD_WIDTH)),
                 "i_last": In(1),
                 **{f"load_{k}": Out(LoadSignature(image)) for k, image in enumerate(self._images)},
                 "loaded": Out(1),
@@ -70,32 +70,38 @@ class LoadPort(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        images = self._images
-        skipping, taken, done = Signal(), Signal(), Signal()
-        word_ends, memory_ends = Signal(), Signal()
-        turn = Signal(len(images), init=1)
-        byte = Signal(range(max(image.word_bytes for image in images)))
-        word = Signal(range(max(len(image.words) for image in images)))
+        sizes = [image.word_bytes for image in self._images]
+        depths = [len(image.words) for image in self._images]
+        busy, skipping, taken, done = Signal(), Signal(), Signal(), Signal()
+        turn = Signal(len(sizes), init=1)
+        byte, word = Signal(range(max(sizes))), Signal(range(max(depths)))
+        # seen in the cycle between two bytes, so that no comparison stands before a counter
+        word_ends, memory_ends = Signal(init=sizes[0] == 1), Signal(init=depths[0] == 1)
         complete, settled = Signal(reset_less=True), Signal(SETTLED, reset_less=True)
         m.d.comb += [
-            taken.eq(self.i.valid & ~skipping),
-            word_ends.eq(self._at_end(byte, turn, [image.word_bytes for image in images])),
-            memory_ends.eq(word_ends & self._at_end(word, turn, [len(image.words) for image in images])),
-            done.eq(memory_ends & turn[-1]),
+            self.i.ready.eq(~busy),
+            taken.eq(self.i.valid & ~busy & ~skipping),
+            done.eq(word_ends & memory_ends & turn[-1]),
             self.loaded.eq(settled[-1]),
         ]
-        m.d.sync += [self.error.eq(taken & (self.i_last ^ done)), settled.eq(Cat(complete, settled))]
-        with m.If(self.i.valid):
+        m.d.sync += [
+            busy.eq(self.i.valid & ~busy),
+            word_ends.eq(self._at_end(byte, turn, sizes)),
+            memory_ends.eq(self._at_end(word, turn, depths)),
+            self.error.eq(taken & (self.i_last ^ done)),
+            settled.eq(Cat(complete, settled)),
+        ]
+        with m.If(self.i.valid & ~busy):
             m.d.sync += skipping.eq(~self.i_last & (skipping | done))
         with m.If(taken):
             m.d.sync += [complete.eq(done & self.i_last), settled.eq(0), byte.eq(Mux(word_ends, 0, byte + 1))]
             with m.If(word_ends):
                 m.d.sync += word.eq(Mux(memory_ends, 0, word + 1))
-            with m.If(memory_ends):
+            with m.If(word_ends & memory_ends):
                 m.d.sync += turn.eq(turn.rotate_left(1))
             with m.If(self.i_last):
                 m.d.sync += [byte.eq(0), word.eq(0), turn.eq(1)]
-        self._write(m, taken & word_ends, turn, word)
+        self._write(m, taken, taken & word_ends, turn, word)
         return m
 
     def _at_end(self, count: Signal, turn: Signal, sizes: Sequence[int]) -> Value:
@@ -103,12 +109,12 @@ class LoadPort(wiring.Component):
         ends = {size: Cat(*(turn[k] for k, other in enumerate(sizes) if other == size)).any() for size in sizes}
         return Cat(*(turns & (count == size - 1) for size, turns in ends.items())).any()
 
-    def _write(self, m: Module, whole: Value, turn: Signal, word: Signal) -> None:
+    def _write(self, m: Module, taken: Value, whole: Value, turn: Signal, word: Signal) -> None:
         """Collects bytes, the last one at the top, and gives each whole word to its memory a cycle later."""
         most = max(image.word_bytes for image in self._images)
         data, address = Signal(LOAD_WIDTH * most, reset_less=True), Signal.like(word, reset_less=True)
         m.d.sync += address.eq(word)
-        with m.If(self.i.valid):
+        with m.If(taken):
             m.d.sync += data.eq(Cat(data, self.i.payload)[LOAD_WIDTH:])
         for k, image in enumerate(self._images):
             memory, write = self.memory(k), Signal(name=f"write_{k}")

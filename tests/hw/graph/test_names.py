@@ -15,7 +15,6 @@ from sterna.hw.graph.names import KEYWORDS, OWN
 from sterna.net import Linear, Network, ShiftRound
 from sterna.sim.compare import compare
 
-
 CONFIG = AcceleratorConfig(lanes=1, argmax=True, load=("all",), name="top")
 
 
