@@ -117,12 +117,11 @@ class Accelerator(wiring.Component):
     def _connect_input(self, m: Module, unit: Any, port: stream.Interface) -> None:
         element = self._plan.input.element.width
         codes = [self.s_axis_tdata.word_select(k, self._input_lane)[:element] for k in range(self._plan.input.elements)]
-        valid: Value = self.s_axis_tvalid
         ready: Value = port.ready
-        if self._plan.images:
-            valid, ready = valid & self.loaded, ready & self.loaded
+        if self._plan.images:  # until then, the unit is in reset, and takes nothing, whatever it sees
+            ready = ready & self.loaded
         m.d.comb += [
-            port.valid.eq(valid),
+            port.valid.eq(self.s_axis_tvalid),
             Value.cast(port.payload).eq(Cat(*codes)),
             unit.i_last.eq(self.s_axis_tlast),
             self.s_axis_tready.eq(ready),
