@@ -44,6 +44,38 @@ def route(result: dict[str, Any]) -> str:
     return text
 
 
+def up5k(result: dict[str, Any]) -> str:
+    """LeNet-5 on an iCE40 UP5K."""
+    rows = []
+    for row in result["rows"]:
+        used, clock = row["utilization"], row["clock"]
+        rows.append(
+            [
+                f"**{row['images_per_second']:,.0f}**",
+                "800 / 3,000",
+                f"{clock['median_hz'] / 1e6:.1f} ({clock['min_hz'] / 1e6:.1f} to {clock['max_hz'] / 1e6:.1f})",
+                f"{row['timing']['interval_cycles']:,} / {row['timing']['latency_cycles']:,}",
+                *(_used(used[what]) for what in ("slots", "ram_blocks", "spram_blocks")),
+                f"{row['total']['dsps']} / {sum(row['multipliers'].values())} / {sum(row['latches'].values())}",
+                f"{row['images']} {'equal' if row['equal'] else '**NOT EQUAL**'}",
+            ]
+        )
+    header = "images/s, must / aim, clock in MHz, interval / latency, logic cells, RAM blocks, SPRAM blocks"
+    columns = [*header.split(", "), "DSP / multiplications / latches", "images simulated"]
+    text = "## LeNet-5 on an iCE40 UP5K\n\n" + table(columns, rows)
+    text += "\nImages/s is clock / interval, without pins. The clock is the median of "
+    text += ", ".join(f"{len(row['clock']['by_seed'])} seeds" for row in result["rows"]) + ". "
+    for row in result["rows"]:
+        loaded = ", ".join(memory["unit"] for memory in row["load"]["memories"])
+        text += (
+            f"{percent(row['test_accuracy'])} of the test images are right. A host loads {row['load']['bytes']:,} "
+            f"bytes at start, the index words of {loaded}. Convolutions are compact; lanes are derived for "
+            f"{row['fps']:,} images/s at {row['clock_hz'] / 1e6:.0f} MHz:\n\n"
+        )
+        text += _layers(row)
+    return text
+
+
 def _used(used: dict[str, Any]) -> str:
     return f"{used['used']:,} of {used['available']:,} ({percent(used['share'], 0)})"
 

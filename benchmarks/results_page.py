@@ -267,6 +267,7 @@ SECTIONS = {
     "mnist_rtl": rtl,
     "mnist_route": route,
     "conv_route": conv_page.route,
+    "lenet_up5k": conv_page.up5k,
     "conv_rtl": conv_page.rtl,
     "dense_unit": dense,
     "index_words": index_page.words,
@@ -302,7 +303,7 @@ def _routed(row: dict[str, Any]) -> str:
 
 def highlights(results: Path) -> str:
     """The README's table, from the same results."""
-    names = ("committed", "conv_route", "mnist_rtl", "mnist_route", "dense_unit")
+    names = ("committed", "conv_route", "lenet_up5k", "mnist_rtl", "mnist_route", "dense_unit")
     found = {name: results / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
     rows: list[list[object]] = []
@@ -312,6 +313,9 @@ def highlights(results: Path) -> str:
         rows[-1].append(f"{percent(made['test_accuracy'])} of {made['test_images']:,} test images")
     for row in read.get("conv_route", {}).get("rows", []):
         rows.append([f"`{row['model']}` on {NAMES[row['device']]}, placed and routed"])
+        rows[-1].append(_routed(row))
+    for row in read.get("lenet_up5k", {}).get("rows", []):
+        rows.append([f"`{row['model']}` on {NAMES['up5k']}, most index words loaded at start"])
         rows[-1].append(_routed(row))
     for row in (row for row in read.get("mnist_route", {}).get("rows", []) if row["escapes"]):
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])

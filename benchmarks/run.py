@@ -31,6 +31,7 @@ BENCHMARKS = (
     "mnist_rtl",
     "mnist_route",
     "conv_route",
+    "lenet_up5k",
     "conv_rtl",
     "dense_unit",
     "index_words",

@@ -61,6 +61,18 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    load: Annotated[
+        str | None,
+        typer.Option(
+            help="Layers whose index words a host loads when the accelerator starts, as in conv2,fc1, or all: "
+            "NAME.load.bin holds them, and the large single-port RAM of an iCE40 UP5K takes them.",
+            show_default=False,
+        ),
+    ] = None,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="Convolutions with fewer logic cells of an iCE40, at a lower clock."),
+    ] = False,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the top module and the files.", show_default="the network file's"),
@@ -69,6 +81,7 @@ def generate(
 ) -> None:
     """Make an accelerator: NAME.v, and NAME.json that describes its ports, units and timing.
 
+    With --load, also NAME.load.bin, whose bytes the accelerator needs before the first frame.
     The folder also gets a copy of the network, for `sterna simulate` to compare with. The same network and options give
     the same bytes. A folder has one accelerator: made again, it is replaced, and what was simulated and synthesized of
     the old one counts no more.
@@ -81,6 +94,8 @@ def generate(
         argmax=argmax,
         slack=slack,
         escape_price=escape_price,
+        compact=compact,
+        load=None if load is None else tuple(part.strip() for part in load.split(",")),
         name=name,
     )
     with steps() as progress:
@@ -96,7 +111,11 @@ def generate(
 
 
 def _configure(
-    *, lanes: str | None, fps: float | None, clock_mhz: float | None, **options: int | float | str | None
+    *,
+    lanes: str | None,
+    fps: float | None,
+    clock_mhz: float | None,
+    **options: int | float | str | tuple[str, ...] | None,
 ) -> AcceleratorConfig:
     """The configuration that the options ask for; those that are ``None`` are left at their defaults."""
     from sterna.hw import AcceleratorConfig
@@ -137,6 +156,9 @@ def show(manifest: Manifest, description: dict[str, Any]) -> None:
         "interval": interval(description["timing"]),
         "index bits": f"{weights['index_bits']} for {weights['count']} weights, {weights['nonzeros']} not zero",
     }
+    if manifest.load_port is not None:
+        units = ", ".join(memory["unit"] for memory in description["load"]["memories"])
+        rows["to be loaded"] = f"{manifest.load_file}: {manifest.load_port.size:,} bytes, words of {units}"
     if weights["bits_over_entropy"] is not None:
         rows["bits / entropy"] = f"{weights['bits_over_entropy']:.3f}"
     table = Table(

@@ -119,11 +119,11 @@ def show(report: SynthesisReport, timing: Mapping[str, Any]) -> None:
             rows[resource.value] = f"{used} of {available} ({100 * used / available:.1f} %)"
     rows["multiplications"] = sum(report.multipliers.values())
     rows["tools"] = ", ".join(report.tools.values())
-    table = Table("unit", "LUT4", "carry", "slots", "flip-flops", "RAM blocks", "distributed RAM", "DSP")
+    table = Table("unit", "LUT4", "carry", "slots", "flip-flops", "RAM blocks", "SPRAM", "distributed RAM", "DSP")
     for name, r in [*report.units.items(), ("total", report.total)]:
         if name == "total":
             table.add_section()
-        cells = (r.lut4, r.carry, r.slots, r.flip_flops, r.ram_blocks, r.distributed_ram, r.dsps)
+        cells = (r.lut4, r.carry, r.slots, r.flip_flops, r.ram_blocks, r.spram_blocks, r.distributed_ram, r.dsps)
         table.add_row(name, *map(str, cells))
     out = console()
     out.print(facts(rows))

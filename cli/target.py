@@ -105,7 +105,7 @@ def _check_place(folder: Path, name: str, model: Path) -> dict[str, Any] | None:
             )
     if found:
         return read_json(found[0])
-    for suffix in (".v", ".json", ".safetensors"):
+    for suffix in (".v", ".json", ".load.bin", ".safetensors"):
         path = folder / f"{name}{suffix}"
         if path.exists() and not _is_same(path, model) and not _is_made(path):
             raise InvalidValueError(

@@ -23,6 +23,7 @@ class Resource(enum.Enum):
     SLOTS = "logic slots"
     FLIP_FLOPS = "flip-flops"
     RAM_BLOCKS = "RAM blocks"
+    SPRAM_BLOCKS = "SPRAM blocks"
     DSPS = "DSP blocks"
 
 
@@ -45,7 +46,8 @@ class Device:
         Speed grade; ``None`` where the part has only one.
     slots : int
         Places for one 4-input table: logic cells (iCE40), COMB (ECP5).
-    flip_flops, ram_blocks, dsps : int
+    flip_flops, ram_blocks, spram_blocks, dsps : int
+        SPRAM: large blocks of RAM with one port, which no bitstream fills.
     ram_block_bits : int
         Bits in one block of RAM.
     target_hz : float
@@ -61,6 +63,7 @@ class Device:
     slots: int
     flip_flops: int
     ram_blocks: int
+    spram_blocks: int
     dsps: int
     ram_block_bits: int
     target_hz: float
@@ -72,6 +75,7 @@ class Device:
             Resource.SLOTS: self.slots,
             Resource.FLIP_FLOPS: self.flip_flops,
             Resource.RAM_BLOCKS: self.ram_blocks,
+            Resource.SPRAM_BLOCKS: self.spram_blocks,
             Resource.DSPS: self.dsps,
         }
 
@@ -79,7 +83,9 @@ class Device:
         return self.part if self.speed is None else f"{self.part} speed {self.speed}"
 
 
-def _ice40(name: str, part: str, package: str, slots: int, rams: int, dsps: int, target_hz: float) -> list[Device]:
+def _ice40(
+    name: str, part: str, package: str, slots: int, rams: int, sprams: int, dsps: int, target_hz: float
+) -> list[Device]:
     return [
         Device(
             name=name,
@@ -91,6 +97,7 @@ def _ice40(name: str, part: str, package: str, slots: int, rams: int, dsps: int,
             slots=slots,
             flip_flops=slots,
             ram_blocks=rams,
+            spram_blocks=sprams,
             dsps=dsps,
             ram_block_bits=4096,
             target_hz=target_hz,
@@ -110,6 +117,7 @@ def _ecp5(name: str, option: str, slots: int, rams: int, dsps: int) -> list[Devi
             slots=slots,
             flip_flops=slots,
             ram_blocks=rams,
+            spram_blocks=0,
             dsps=dsps,
             ram_block_bits=18432,
             target_hz=250e6,
@@ -120,8 +128,8 @@ def _ecp5(name: str, option: str, slots: int, rams: int, dsps: int) -> list[Devi
 
 #: Every device by name, its speed grades from slow to fast.
 DEVICES: dict[str, list[Device]] = {
-    "up5k": _ice40("up5k", "iCE40UP5K", "sg48", 5280, 30, 8, 100e6),
-    "hx8k": _ice40("hx8k", "iCE40HX8K", "ct256", 7680, 32, 0, 250e6),
+    "up5k": _ice40("up5k", "iCE40UP5K", "sg48", 5280, 30, 4, 8, 100e6),
+    "hx8k": _ice40("hx8k", "iCE40HX8K", "ct256", 7680, 32, 0, 0, 250e6),
     "25f": _ecp5("25f", "--25k", 24288, 56, 28),
     "45f": _ecp5("45f", "--45k", 43848, 108, 72),
     "85f": _ecp5("85f", "--85k", 83640, 208, 156),

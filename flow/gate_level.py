@@ -14,15 +14,19 @@ from sterna.net.container import replacing
 
 __all__ = ["write_gates"]
 
-# What Yosys knows about the behavior of each family's cells.
-_CELLS = {Family.ICE40: "+/ice40/cells_sim.v", Family.ECP5: "+/ecp5/cells_sim.v"}
+# What Yosys knows about the behavior of each family's cells. It would unroll a loop over all words of the SPRAM, which
+# with EQUIV is left out.
+_CELLS = {
+    Family.ICE40: ["read_verilog -overwrite -D EQUIV +/ice40/cells_sim.v", "blackbox SB_SPRAM256KA"],
+    Family.ECP5: ["read_verilog -overwrite +/ecp5/cells_sim.v"],
+}
 
 
 def write_gates(netlist: Path, verilog: Path, *, top: str, family: Family) -> None:
     """Write a mapped netlist as Verilog, with the behavior of its cells.
 
-    Cells behave as Yosys describes them, but for ECP5's block RAM, of which Yosys knows the pins only: it takes
-    another file with a module ``DP16KD``.
+    Cells behave as Yosys describes them, but for ECP5's block RAM and iCE40's SPRAM: they take other files, with the
+    modules ``DP16KD`` and ``SB_SPRAM256KA``.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ def write_gates(netlist: Path, verilog: Path, *, top: str, family: Family) -> No
     """
     script = [
         "read_json mapped.json",
-        f"read_verilog -overwrite {_CELLS[family]}",
+        *_CELLS[family],
         f"hierarchy -check -top {top}",
         "proc",
         "write_verilog -noattr gates.v",

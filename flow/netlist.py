@@ -34,7 +34,8 @@ TOP = "(top)"
 _LUT4 = ("SB_LUT4", "LUT4")
 _CARRY = ("SB_CARRY", "CCU2C")
 _FLIP_FLOP = ("SB_DFF", "TRELLIS_FF")
-_RAM_BLOCK = ("SB_RAM40_4K", "SB_SPRAM256KA", "DP16KD", "PDPW16KD")
+_RAM_BLOCK = ("SB_RAM40_4K", "DP16KD", "PDPW16KD")
+_SPRAM_BLOCK = ("SB_SPRAM256KA",)
 _DISTRIBUTED_RAM = ("TRELLIS_DPR16X4",)
 _DSP = ("SB_MAC16", "MULT18X18D", "MULT9X9D", "ALU54B", "ALU24B")
 
@@ -51,7 +52,7 @@ class Resources:
         Carry cells: SB_CARRY (one bit) or CCU2C (two bits).
     slots : int
         Places for a table: packed logic cells (iCE40); LUT4 + 2 CCU2C + 4 for each distributed RAM (ECP5).
-    flip_flops, ram_blocks, dsps : int
+    flip_flops, ram_blocks, spram_blocks, dsps : int
     distributed_ram : int
         16 × 4-bit memories made of tables (ECP5).
     """
@@ -61,6 +62,7 @@ class Resources:
     slots: int
     flip_flops: int
     ram_blocks: int
+    spram_blocks: int
     distributed_ram: int
     dsps: int
 
@@ -117,6 +119,7 @@ def count_resources(family: Family, mapped: Counter[str], packed: Counter[str]) 
         slots=packed["ICESTORM_LC"] if family is Family.ICE40 else lut4 + 2 * carry + 4 * distributed_ram,
         flip_flops=_count(mapped, _FLIP_FLOP),
         ram_blocks=_count(mapped, _RAM_BLOCK),
+        spram_blocks=_count(mapped, _SPRAM_BLOCK),
         distributed_ram=distributed_ram,
         dsps=_count(mapped, _DSP),
     )

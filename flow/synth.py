@@ -53,6 +53,7 @@ _BUDGETS = {
     Family.ICE40: {
         Resource.SLOTS: "ICESTORM_LC",
         Resource.RAM_BLOCKS: "ICESTORM_RAM",
+        Resource.SPRAM_BLOCKS: "ICESTORM_SPRAM",
         Resource.DSPS: "ICESTORM_DSP",
     },
     Family.ECP5: {
@@ -304,10 +305,13 @@ def _yosys_script(top: str, device: Device) -> str:
     mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5 -nowidelut"
     if device.family is Family.ICE40 and device.dsps:
         mapping += " -dsp"  # else a stray multiplication would hide in tables; synth_ecp5 uses DSP blocks by itself
+    # Yosys's own price of an SPRAM block is that of 32 RAM blocks; a UP5K has 30.
+    spram = ['setattr -set ram_style "huge" a:single_port'] if device.spram_blocks else []
     return "\n".join(
         [
             "read_verilog design.v",
             f"hierarchy -check -top {top}",
+            *spram,
             # What is counted here changes nothing in what is mapped.
             "design -save read",
             "proc",

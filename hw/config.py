@@ -12,6 +12,8 @@ from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 MAX_ELEMENTS_PER_BEAT = 64
+#: Stands for all nodes in ``AcceleratorConfig.load``.
+ALL = "all"
 #: Share of a layer's steps that may be given for fewer index bits.
 SLACK = 0.005
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
@@ -40,6 +42,12 @@ class AcceleratorConfig:
         Share of a layer's steps that the schedule may give for fewer index bits.
     escape_price : int
         Bits of index memory that a stream of escapes has to save to be worth its logic (docs/hardware.md, Format).
+    load : sequence of str
+        Nodes whose index words are loaded when the accelerator starts, and are not in the bitstream (docs/hardware.md,
+        "Loaded words"); ``("all",)`` for all that have some.
+    compact : bool
+        Build convolutions for logic cells that give out either their table or the register behind it (iCE40): fewer of
+        them, at a lower clock. On an ECP5 they are larger.
     name : str, optional
         Name of the top module and of the files; a Verilog identifier.
 
@@ -56,6 +64,8 @@ class AcceleratorConfig:
     clock_hz: float | None = None
     slack: float = SLACK
     escape_price: int = ESCAPE_PRICE
+    load: Sequence[str] = ()
+    compact: bool = False
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -87,12 +97,21 @@ class AcceleratorConfig:
         if not 0 <= self.slack <= 1:
             raise InvalidValueError(f"slack must be from 0 to 1, not {self.slack}")
         object.__setattr__(self, "escape_price", check_integer(self.escape_price, "escape_price", low=0))
+        if isinstance(self.load, str) or not all(isinstance(name, str) for name in self.load):
+            raise InvalidTypeError(f"load must be a sequence of names of nodes, not {self.load!r}")
+        object.__setattr__(self, "load", tuple(self.load))
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise InvalidValueError(f"name must be a Verilog identifier, not {self.name!r}")
 
-    def schedule_options(self) -> dict[str, Any]:
-        """What :func:`~sterna.hw.index.schedule.compile_schedule` takes of it."""
-        return {"slack": self.slack, "escape_price": self.escape_price}
+    def unit_options(self, node: str) -> dict[str, Any]:
+        """What a kind of unit takes of it for a node."""
+        loaded = node in self.load or tuple(self.load) == (ALL,)
+        return {
+            "slack": self.slack,
+            "escape_price": self.escape_price,
+            "loaded": loaded,
+            "compact": self.compact,
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, for a file."""
@@ -103,7 +122,10 @@ class AcceleratorConfig:
             "argmax": self.argmax,
             "fps": self.fps,
             "clock_hz": self.clock_hz,
-            **self.schedule_options(),
+            "slack": self.slack,
+            "escape_price": self.escape_price,
+            "load": list(self.load),
+            "compact": self.compact,
         }
 
 

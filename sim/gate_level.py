@@ -11,7 +11,7 @@ from sterna.sim.rtl import RtlModel
 
 __all__ = ["GateLevelModel"]
 
-_PRIMITIVES = ("dp16kd.v",)
+_PRIMITIVES = ("dp16kd.v", "sb_spram256ka.v")
 
 
 class GateLevelModel(RtlModel):
@@ -22,7 +22,8 @@ class GateLevelModel(RtlModel):
     directory : path
         As for :class:`~sterna.sim.rtl.RtlModel`: what the streams carry.
     gates : path
-        The netlist as Verilog, with its cells but for ECP5's block RAM (:func:`sterna.flow.gate_level.write_gates`).
+        The netlist as Verilog, with its cells but for ECP5's block RAM and iCE40's SPRAM
+        (:func:`sterna.flow.gate_level.write_gates`).
     **options
         As for :class:`~sterna.sim.rtl.RtlModel`, but for ``trace``: a netlist has no units.
 

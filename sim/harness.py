@@ -5,6 +5,7 @@ is done and judges. The text is Verilog-2005 and runs in Icarus and Verilator al
 
 ==================  ===========================================================================
 ``input.txt``       one line a beat: tdata in hexadecimal, tlast
+``load.txt``        likewise, of the load port, where there is one; stalls with the input, and is sent once
 ``*_stall.txt``     one bit a line, :data:`STALL_CYCLES` of them, repeated; read with ``+*_stall``
 ``output.txt``      tdata of every output transfer
 ``starts.txt``      cycle of each frame's first input transfer
@@ -36,6 +37,8 @@ class Fault(IntEnum):
     TLAST = 4
     EXTRA = 5
     FRAME_ERROR = 6
+    LOAD_ERROR = 7
+    LOADED = 8
 
     @property
     def meaning(self) -> str:
@@ -51,6 +54,8 @@ _MEANING = {
     Fault.TLAST: "tlast of the output is in the wrong place",
     Fault.EXTRA: "more beats left than belong to the frames that were sent",
     Fault.FRAME_ERROR: "frame_error was raised, though tlast was in its place",
+    Fault.LOAD_ERROR: "load_error was raised, though all words were sent",
+    Fault.LOADED: "a frame was taken before all words were loaded",
 }
 
 
@@ -107,7 +112,12 @@ class Harness:
     def _fill(self, trace: bool, waves: str | None) -> str:
         manifest = self._manifest
         text = _TEMPLATE
+        load = manifest.load_port
         for key, value in {
+            "@LOAD_PORTS@": _LOAD_PORTS if load else "",
+            "@LOAD_SOURCE@": _LOAD_SOURCE if load else _NO_LOAD,
+            "@L@": load.prefix if load else "",
+            "@L_MSB@": str(load.tdata_width - 1 if load else 0),
             "@TOP@": self._top,
             "@DUT@": f"\\{self._dut} ",
             "@CLK@": manifest.clock,
@@ -161,6 +171,39 @@ def _trace(manifest: Manifest, k: int) -> str:
 """
 
 
+#: Ports of the accelerator that loads words.
+_LOAD_PORTS = """,
+    .@L@_tdata(l_tdata), .@L@_tvalid(l_tvalid), .@L@_tready(l_tready), .@L@_tlast(l_tlast),
+    .loaded(loaded), .load_error(load_error)"""
+
+#: Where there are none.
+_NO_LOAD = "wire loading = 0, loaded = 1, load_error = 0;"
+
+_LOAD_SOURCE = """
+  // the host, which loads all words once
+  reg [@L_MSB@:0] l_tdata = 0;
+  reg l_tvalid = 0;
+  reg l_tlast = 0;
+  wire l_tready, loaded, load_error;
+  wire loading = l_tvalid && l_tready;
+  integer load_fd;
+  initial load_fd = $fopen("load.txt", "r");
+  reg [@L_MSB@:0] load_data;
+  reg [0:0] load_last;
+  reg load_exhausted = 0;
+  always @(posedge clk)
+    if (!rst && !done && (!l_tvalid || l_tready)) begin
+      l_tvalid <= 0;
+      if (!load_exhausted && !input_stall) begin
+        if ($fscanf(load_fd, "%h %b", load_data, load_last) == 2) begin
+          l_tdata <= load_data;
+          l_tlast <= load_last;
+          l_tvalid <= 1;
+        end else load_exhausted <= 1;
+      end
+    end
+"""
+
 _TEMPLATE = """\
 `timescale 1ns / 1ps
 module @TOP@;
@@ -209,8 +252,9 @@ module @TOP@;
     .@CLK@(clk), .@RST@(rst),
     .@S@_tdata(s_tdata), .@S@_tvalid(s_tvalid), .@S@_tready(s_tready), .@S@_tlast(s_tlast),
     .@M@_tdata(m_tdata), .@M@_tvalid(m_tvalid), .@M@_tready(m_tready), .@M@_tlast(m_tlast),
-    .frame_error(frame_error)
+    .frame_error(frame_error)@LOAD_PORTS@
   );
+  @LOAD_SOURCE@
 
   // source: offers the next beat of the file, and holds it until it is taken
   reg [@S_MSB@:0] next_data;
@@ -239,7 +283,8 @@ module @TOP@;
   reg [31:0] ended /* verilator public_flat_rw */ = 0;
   reg [31:0] idle = 0;
   reg [31:0] tail = 0;
-  wire unknown = (^{s_tready, m_tvalid, frame_error} === 1'bx) || (m_tvalid === 1'b1 && ^{m_tdata, m_tlast} === 1'bx);
+  wire unknown = (^{s_tready, m_tvalid, frame_error, loaded, load_error} === 1'bx) ||
+    (m_tvalid === 1'b1 && ^{m_tdata, m_tlast} === 1'bx);
   reg [7:0] found;
   always @(posedge clk) begin
     cycle <= cycle + 1;
@@ -269,6 +314,9 @@ module @TOP@;
       waiting_last <= m_tlast;
       if (waiting && (!m_tvalid || m_tdata != waiting_data || m_tlast != waiting_last)) found = @RETRACTED@;
       if (frame_error) found = @FRAME_ERROR@;
+      if (loading) idle <= 0;
+      if (load_error) found = @LOAD_ERROR@;
+      if (!loaded && (s_tready || m_tvalid)) found = @LOADED@;
       if (ended != frames && idle == patience) found = @HANG@;
       if (unknown) found = @UNKNOWN@;
       if (ended == frames) tail <= tail + 1;

@@ -64,6 +64,28 @@ class StreamPort:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoadPort:
+    """The AXI4-Stream port that fills memories before the first frame, from ``NAME.load.bin``.
+
+    Parameters
+    ----------
+    prefix : :class:`str`
+        As a :class:`StreamPort`'s.
+    tdata_width : :class:`int`
+        Bits of ``tdata``, whole bytes; the file's bytes follow each other from the low ones up.
+    size : :class:`int`
+        Bytes of the file.
+    sha256 : :class:`str`
+        Its hash.
+    """
+
+    prefix: str
+    tdata_width: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unit:
     """One unit of the pipeline, and where its output stream is found in simulation.
 
@@ -124,6 +146,8 @@ class Manifest:
         Most cycles between the last output transfers of two successive frames, in the steady state.
     verilog_sha256 : :class:`str`
         Hash of the Verilog file.
+    load_port : :class:`LoadPort` or ``None``
+        Where words are loaded; ``None`` where none are.
     """
 
     path: Path
@@ -140,11 +164,22 @@ class Manifest:
     settled_frames: int
     largest_gap_cycles: int
     verilog_sha256: str
+    load_port: LoadPort | None = None
 
     @property
     def verilog(self) -> Path:
         """The Verilog file."""
         return self.path.with_suffix(".v")
+
+    @property
+    def load_beats(self) -> int:
+        """Beats of the load port."""
+        return 0 if self.load_port is None else 8 * self.load_port.size // self.load_port.tdata_width
+
+    @property
+    def load_file(self) -> Path:
+        """What :attr:`load_port` is given, where there is one."""
+        return self.path.with_suffix(".load.bin")
 
     @property
     def interval(self) -> Fraction:
@@ -175,6 +210,26 @@ class Manifest:
         except UnicodeDecodeError as error:
             raise ManifestError(f"{self.verilog}: no UTF-8 text ({error}); generate the Verilog again") from None
 
+    def read_load(self) -> bytes:
+        """The bytes for the load port; none where there is none.
+
+        Raises
+        ------
+        :exc:`~sterna.sim.errors.ManifestError`
+            If the file is missing, or not the one that the JSON file was written for.
+        """
+        if self.load_port is None:
+            return b""
+        try:
+            content = self.load_file.read_bytes()
+        except FileNotFoundError:
+            raise ManifestError(f"{self.load_file} is missing; generate the Verilog again") from None
+        if hashlib.sha256(content).hexdigest() != self.load_port.sha256:
+            raise ManifestError(
+                f"{self.load_file}: not what {self.path.name} describes (load.sha256 differs); generate it again"
+            )
+        return content
+
     @classmethod
     def load(cls, directory: str | Path) -> Manifest:
         """Reads the one accelerator in a directory.
@@ -202,6 +257,7 @@ class Manifest:
                 output=_port(fields, "output"),
                 units=tuple(_unit(unit) for unit in fields["units"]),
                 verilog_sha256=str(fields["verilog_sha256"]),
+                load_port=_load_port(fields["load"]) if "load" in fields else None,
                 **_timing(fields["timing"]),
             )
         except KeyError as error:
@@ -211,6 +267,7 @@ class Manifest:
         if not manifest.verilog.is_file():
             raise ManifestError(f"{path}: {manifest.verilog.name} is missing beside it; generate the Verilog again")
         manifest.read_verilog()
+        manifest.read_load()
         return manifest
 
 
@@ -306,6 +363,23 @@ def _port(fields: Mapping[str, Any], name: str) -> StreamPort:
         raise InvalidValueError(
             f"the field '{name}.bytes_per_element' does not fit elements of {port.element_width} bits"
         )
+    return port
+
+
+def _load_port(values: Mapping[str, Any]) -> LoadPort:
+    port = LoadPort(
+        prefix=values["prefix"],
+        tdata_width=int(values["tdata_width"]),
+        size=int(values["bytes"]),
+        sha256=str(values["sha256"]),
+    )
+    if port.tdata_width < 8 or port.tdata_width % 8 or 8 * port.size % port.tdata_width:
+        raise InvalidValueError(
+            f"the field 'load.tdata_width' must be whole bytes that divide {port.size}, not {port.tdata_width} bits"
+        )
+    words = sum(int(memory["words"]) * int(memory["bytes_per_word"]) for memory in values["memories"])
+    if words != port.size:
+        raise InvalidValueError(f"the field 'load.bytes' must be {words}, those of its memories, not {port.size}")
     return port
 
 

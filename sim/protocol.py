@@ -62,6 +62,7 @@ class ProtocolBench:
         *,
         input_stall: Stall | None = None,
         output_stall: Stall | None = None,
+        loads: Sequence[bytes] = (),
     ) -> None:
         """Plays a scenario and checks every beat that leaves.
 
@@ -73,6 +74,8 @@ class ProtocolBench:
             The frames that events name.
         expected : integers, (frames, \\*output shape)
             The golden model's results.
+        loads : sequence of :class:`bytes`
+            What :class:`~sterna.sim.scenarios.Load` may load besides ``NAME.load.bin``, which is number 0.
 
         Raises
         ------
@@ -81,7 +84,7 @@ class ProtocolBench:
         :exc:`~sterna.sim.errors.SimulationError`
             If a beat is wrong, missing or extra, the protocol is broken, or nothing happens any more.
         """
-        self._run("sterna.sim.benches.protocol", "scenario", scenario, x, expected, input_stall, output_stall)
+        self._run("sterna.sim.benches.protocol", "scenario", scenario, x, expected, input_stall, output_stall, loads)
 
     def play_axi(
         self,
@@ -91,7 +94,7 @@ class ProtocolBench:
         input_stall: Stall | None = None,
         output_stall: Stall | None = None,
     ) -> None:
-        """Sends all frames with cocotbext-axi's source and sink, pausing as the stalls say.
+        """Sends all frames with cocotbext-axi's source and sink, pausing as the stalls say; before, words to be loaded.
 
         Parameters and errors as for :meth:`play`.
         """
@@ -107,6 +110,7 @@ class ProtocolBench:
         expected: npt.ArrayLike,
         input_stall: Stall | None,
         output_stall: Stall | None,
+        loads: Sequence[bytes] = (),
     ) -> None:
         source, sink = self._manifest.input, self._manifest.output
         frames = check_input(x, source.shape, ActivationType(width=source.element_width, signed=source.signed))
@@ -125,7 +129,8 @@ class ProtocolBench:
         settings = {
             "manifest": str(manifest.path.absolute()),
             "scenario": to_json(scenario),
-            "timeout_cycles": int((len(scenario) + 4) * (4 * cycles + 256) / free) + waits,
+            "timeout_cycles": int((len(scenario) + 4) * (4 * cycles + 256 + 2 * manifest.load_beats) / free) + waits,
+            "loads": [words.hex() for words in loads],
         }
         with self._simulation.new_run() as run:
             for name, array in {"x": frames, "expected": results, **patterns}.items():

@@ -26,7 +26,8 @@ from sterna.sim.timing import MeasuredTiming, frames_needed
 class RtlModel:
     """What an accelerator's Verilog computes, simulated with cocotb on Icarus or Verilator.
 
-    The first :meth:`predict` builds the simulation, later ones take the build that is kept. Input frames follow each
+    The first :meth:`predict` builds the simulation, later ones take the build that is kept. An accelerator that loads
+    words gets them through its load port, as from a host, each time. Input frames follow each
     other without a gap and the output is always taken, unless stalls say otherwise. An X at the output, a broken stream
     protocol, a missing or an extra beat is an error, never a result.
 
@@ -37,7 +38,7 @@ class RtlModel:
     simulator : ``"verilator"`` or ``"icarus"``
         Verilator builds for some seconds and then runs fast; Icarus starts at once and knows X.
     input_stall, output_stall : :class:`~sterna.sim.stalls.Stall` or ``None``
-        When the source offers nothing and when the sink is not ready.
+        When the source offers nothing, neither frames nor words to be loaded, and when the sink is not ready.
     seed : :class:`int`
         Seeds both patterns, and Verilator's values of what nobody initialized.
     waves : :class:`bool`
@@ -176,6 +177,8 @@ class RtlModel:
         simulation = self._simulation = self._simulation or self._build()
         with simulation.new_run() as run:
             (run / "input.txt").write_bytes(streams.to_text(streams.pack(frames, source)))
+            if self._manifest.load_port is not None:
+                (run / "load.txt").write_bytes(streams.to_text(streams.load_beats(self._manifest)))
             try:
                 self._run(simulation, run, len(frames))
             except SimulationError as error:
@@ -256,7 +259,7 @@ class RtlModel:
             f"+frames={frames}",
             f"+patience={4 * cycles + 4096}",
             f"+drain={manifest.latency_cycles + 64}",
-            f"+timeout={int((frames + 16) * (16 * cycles + 4096) / free)}",
+            f"+timeout={int(((frames + 16) * (16 * cycles + 4096) + manifest.load_beats) / free)}",
         ]
         bench = "sterna.sim.benches.harness"
         simulation.run(bench, test="stream", folder=run, plusargs=plusargs, seed=self._seed, what=manifest.name)

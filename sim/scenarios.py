@@ -62,8 +62,19 @@ class Drain:
     """Waits until every result so far has left, and every bad frame so far was reported."""
 
 
-Event = Send | Early | Late | Partial | Reset | Wait | Drain
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Send, Early, Late, Partial, Reset, Wait, Drain)}
+@dataclass(frozen=True)
+class Load:
+    """Words are loaded, those of ``NAME.load.bin`` or others of their size; all frames so far must have left.
+
+    With ``beats``, tlast comes after so many of them, too early or too late, and nothing is loaded.
+    """
+
+    words: int = 0
+    beats: int | None = None
+
+
+Event = Send | Early | Late | Partial | Reset | Wait | Drain | Load
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Send, Early, Late, Partial, Reset, Wait, Drain, Load)}
 
 
 def validate(scenario: Sequence[Event], *, frames: int, beats: int) -> None:

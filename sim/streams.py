@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sterna.sim.errors import SimulationError
-from sterna.sim.manifest import StreamPort
+from sterna.sim.manifest import Manifest, StreamPort
 
 _DIGITS = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), dtype=np.uint8).reshape(256, 2)
 _VALUES = np.full(256, 255, dtype=np.uint8)
@@ -38,6 +38,11 @@ def pack(frames: np.ndarray, port: StreamPort) -> np.ndarray:
     runs = np.pad(runs, ((0, 0), (0, 0), (0, padding)))
     octets = np.ascontiguousarray(runs, dtype="<i8").view(np.uint8).reshape(-1, 8)[:, : port.bytes_per_element]
     return np.ascontiguousarray(octets).reshape(count, port.beats, port.beat_bytes)
+
+
+def load_beats(manifest: Manifest) -> np.ndarray:
+    """What the load port is given, as one frame: uint8, (1, beats, bytes of tdata), lowest byte first."""
+    return np.frombuffer(manifest.read_load(), np.uint8).reshape(1, manifest.load_beats, -1)
 
 
 def unpack(beats: np.ndarray, port: StreamPort) -> np.ndarray:

@@ -5,18 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.graph.plan import AcceleratorPlan
 from sterna.hw.parts.fork import Fork
 from sterna.hw.parts.framing import FrameGuard
+from sterna.hw.parts.load_port import LOAD_WIDTH, LoadPort
 
 
 def byte_width(width: int) -> int:
     """Bits of the whole bytes that hold ``width`` bits."""
     return -(-width // 8) * 8
+
+
+_LOAD_MEMBERS = {
+    "load_axis_tdata": In(LOAD_WIDTH),
+    "load_axis_tvalid": In(1),
+    "load_axis_tready": Out(1),
+    "load_axis_tlast": In(1),
+    "loaded": Out(1),
+    "load_error": Out(1),
+}
 
 
 class Accelerator(wiring.Component):
@@ -40,6 +51,11 @@ class Accelerator(wiring.Component):
         Scores, one a beat (several, where the last unit is a pool whose input has several), or the class.
     frame_error : ``Out(1)``
         An input frame was dropped.
+    load_axis_tdata, load_axis_tvalid, load_axis_tready, load_axis_tlast :
+        The words that are loaded, where the plan has some: a byte a beat, see :class:`LoadPort`. Until all are there,
+        no frame is taken, and the units are held in reset.
+    loaded, load_error : ``Out(1)``
+        All words are there; a load had a wrong length.
     """
 
     s_axis_tdata: Signal
@@ -51,6 +67,12 @@ class Accelerator(wiring.Component):
     m_axis_tready: Signal
     m_axis_tlast: Signal
     frame_error: Signal
+    load_axis_tdata: Signal
+    load_axis_tvalid: Signal
+    load_axis_tready: Signal
+    load_axis_tlast: Signal
+    loaded: Signal
+    load_error: Signal
 
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
@@ -67,6 +89,7 @@ class Accelerator(wiring.Component):
                 "m_axis_tready": In(1),
                 "m_axis_tlast": Out(1),
                 "frame_error": Out(1),
+                **(_LOAD_MEMBERS if plan.images else {}),
             }
         )
 
@@ -78,18 +101,21 @@ class Accelerator(wiring.Component):
         parts: list[Any] = []
         for name, unit, sources in zip(plan.unit_names, plan.units, plan.sources, strict=True):
             part = unit.component(framed=-1 in sources and not guards)
-            m.submodules[name] = part
+            m.submodules[name] = self._held(part)
             parts.append(part)
         if guards:
             codes = Value.cast(plan.input.signature.create().payload)
-            m.submodules.s_axis__guard = guard = FrameGuard(shape=codes.shape(), beats=plan.input.beats)
+            guard = FrameGuard(shape=codes.shape(), beats=plan.input.beats)
+            m.submodules.s_axis__guard = self._held(guard)
             self._connect_input(m, guard, guard.i)
         else:
             ((first, _),) = readers.pop(-1)
             self._connect_input(m, parts[first], parts[first].i)
         for number, ports in readers.items():
             name, output = ("s_axis", guard.o) if number < 0 else (plan.unit_names[number], parts[number].o)
-            _connect(m, name, output, [input_ports(parts[k], len(plan.sources[k]))[port] for k, port in ports])
+            self._connect(m, name, output, [input_ports(parts[k], len(plan.sources[k]))[port] for k, port in ports])
+        if plan.images:
+            self._load(m, [parts[number] for number in plan.images])
         last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
@@ -116,12 +142,44 @@ class Accelerator(wiring.Component):
     def _connect_input(self, m: Module, unit: Any, port: stream.Interface) -> None:
         element = self._plan.input.element.width
         codes = [self.s_axis_tdata.word_select(k, self._input_lane)[:element] for k in range(self._plan.input.elements)]
+        ready: Value = port.ready
+        if self._plan.images:  # until then, the unit is in reset, and takes nothing, whatever it sees
+            ready = ready & self.loaded
         m.d.comb += [
             port.valid.eq(self.s_axis_tvalid),
             Value.cast(port.payload).eq(Cat(*codes)),
             unit.i_last.eq(self.s_axis_tlast),
-            self.s_axis_tready.eq(port.ready),
+            self.s_axis_tready.eq(ready),
             self.frame_error.eq(unit.error),
+        ]
+
+    def _connect(self, m: Module, name: str, output: Any, ports: Sequence[Any]) -> None:
+        """One unit's output to the inputs that read it."""
+        outputs = [output]
+        if len(ports) > 1:
+            fork = Fork(shape=Value.cast(output.payload).shape(), count=len(ports))
+            m.submodules[f"{name}__fork"] = self._held(fork)
+            _pass_on(m, output, fork.i)
+            outputs = [getattr(fork, f"o_{k}") for k in range(len(ports))]
+        for each, port in zip(outputs, ports, strict=True):
+            _pass_on(m, each, port)
+
+    def _held(self, component: Any) -> Any:
+        """A component that is in reset until all words are loaded, if some are."""
+        return ResetInserter(~self.loaded)(component) if self._plan.images else component
+
+    def _load(self, m: Module, units: list[Any]) -> None:
+        """Fills the memories of some units, in their order."""
+        m.submodules.load_port = port = LoadPort(images=list(self._plan.images.values()))
+        for number, unit in enumerate(units):
+            wiring.connect(m, port.memory(number), unit.load)
+        m.d.comb += [
+            port.i.valid.eq(self.load_axis_tvalid),
+            port.i.payload.eq(self.load_axis_tdata),
+            port.i_last.eq(self.load_axis_tlast),
+            self.load_axis_tready.eq(port.i.ready),
+            self.loaded.eq(port.loaded),
+            self.load_error.eq(port.error),
         ]
 
     def _output(self, payload: Any) -> Value:
@@ -136,20 +194,13 @@ class Accelerator(wiring.Component):
         m.d.comb += self.m_axis_tlast.eq(beat == beats - 1)
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
             m.d.sync += beat.eq(Mux(self.m_axis_tlast, 0, beat + 1))
-
-
-def _connect(m: Module, name: str, output: Any, ports: Sequence[Any]) -> None:
-    """One unit's output to the inputs that read it; a stream of single elements may be one of arrays to its reader."""
-    outputs = [output]
-    if len(ports) > 1:
-        m.submodules[f"{name}__fork"] = fork = Fork(shape=Value.cast(output.payload).shape(), count=len(ports))
-        _pass_on(m, output, fork.i)
-        outputs = [getattr(fork, f"o_{k}") for k in range(len(ports))]
-    for each, port in zip(outputs, ports, strict=True):
-        _pass_on(m, each, port)
+        if self._plan.images:
+            with m.If(~self.loaded):
+                m.d.sync += beat.eq(0)
 
 
 def _pass_on(m: Module, output: Any, port: Any) -> None:
+    """A stream to its reader; one of single elements may be one of arrays to it."""
     if output.signature == port.signature.flip():
         wiring.connect(m, output, port)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 from fractions import Fraction
 from typing import Any
@@ -12,12 +13,13 @@ from sterna.hw.emit.accelerator import byte_width
 from sterna.hw.graph.plan import AcceleratorPlan
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import Timing, compute_timing
+from sterna.hw.parts.load_port import LOAD_WIDTH
 from sterna.net import WeightNode, entropy
 
 SCHEMA = "sterna-accelerator-3"
 
 
-def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:
+def describe(plan: AcceleratorPlan, *, verilog_sha256: str, load: bytes = b"") -> dict[str, Any]:
     """What NAME.json says (docs/hardware.md).
 
     Parameters
@@ -25,6 +27,8 @@ def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:
     plan : AcceleratorPlan
     verilog_sha256 : str
         Of the Verilog's UTF-8 text, in hexadecimal: readers refuse a pair of files that do not belong together.
+    load : bytes
+        What is loaded: of the file beside it, likewise.
     """
     timing = compute_timing(plan)
     return {
@@ -42,6 +46,7 @@ def describe(plan: AcceleratorPlan, *, verilog_sha256: str) -> dict[str, Any]:
             **_describe_port(plan.output, (1,) if plan.config.argmax else plan.network.output_shape),
             "argmax": plan.config.argmax,
         },
+        **({"load": _describe_load(plan, load)} if plan.images else {}),
         "units": [_describe_unit(plan, k, timing) for k, unit in enumerate(plan.units) if unit.nodes],
         "buffers": [_describe_buffer(plan, k) for k, unit in enumerate(plan.units) if plan.is_buffer(k)],
         "timing": {
@@ -66,6 +71,25 @@ def _describe_port(stream: StreamType, shape: tuple[int, ...]) -> dict[str, Any]
         "elements_per_beat": stream.elements,
         "beats": stream.beats,
         "tdata_width": lane * stream.elements,
+    }
+
+
+def _describe_load(plan: AcceleratorPlan, load: bytes) -> dict[str, Any]:
+    """The load port, and where the words of each memory lie in the stream."""
+    return {
+        "prefix": "load_axis",
+        "tdata_width": LOAD_WIDTH,
+        "bytes": len(load),
+        "sha256": hashlib.sha256(load).hexdigest(),
+        "memories": [
+            {
+                "unit": plan.unit_names[number],
+                "words": len(image.words),
+                "width": image.width,
+                "bytes_per_word": image.word_bytes,
+            }
+            for number, image in plan.images.items()
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""Writes an accelerator as NAME.v, and what others must know about it as NAME.json."""
+"""Writes an accelerator as NAME.v, what others must know about it as NAME.json, and what it loads as NAME.load.bin."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.accelerator import Accelerator
 from sterna.hw.emit.describe import describe
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
+from sterna.hw.parts.loadable import SINGLE_PORT
 from sterna.net import Network
-from sterna.net.container import write_text
+from sterna.net.container import replacing, write_text
 from sterna.net.errors import ToolError
 
 
 def generate(network: Network, directory: str | os.PathLike[str], *, config: AcceleratorConfig | None = None) -> Path:
     """Emits an accelerator.
 
-    The same network and configuration give the same bytes, from any folder. Both files are written beside their
-    places and renamed, so that a failure leaves nothing half-written.
+    The same network and configuration give the same bytes, from any folder. All files are written beside their places
+    and renamed, so that a failure leaves nothing half-written.
 
     Parameters
     ----------
@@ -36,7 +37,8 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     Returns
     -------
     Path
-        The description, ``directory/NAME.json``; the Verilog is beside it.
+        The description, ``directory/NAME.json``; beside it are the Verilog and, where words are loaded, their bytes in
+        the order of the load port (``NAME.load.bin``).
 
     Raises
     ------
@@ -49,11 +51,17 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     """
     plan = plan_accelerator(network, config or AcceleratorConfig())
     text = emit_verilog(plan)
-    description = describe(plan, verilog_sha256=hashlib.sha256(text.encode()).hexdigest())
+    load = b"".join(image.to_bytes() for image in plan.images.values())
+    description = describe(plan, verilog_sha256=hashlib.sha256(text.encode()).hexdigest(), load=load)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / f"{plan.name}.v", text)
-    path = folder / f"{plan.name}.json"
+    words, path = folder / f"{plan.name}.load.bin", folder / f"{plan.name}.json"
+    if load:
+        with replacing(words) as beside:
+            beside.write_bytes(load)
+    else:
+        words.unlink(missing_ok=True)
     write_text(path, json.dumps(description, indent=1) + "\n")
     return path
 
@@ -68,8 +76,20 @@ def emit_verilog(plan: AcceleratorPlan) -> str:
     for name in plan.unit_names:
         if not re.search(rf"^ *\\{re.escape(plan.name)}\.{name} +{name} \(", text, re.M):
             raise RuntimeError(f"unit {name} has another name in the Verilog")  # NAME.json would be wrong
+    text = _without_initial_words(text, len(plan.images))
     header = (
         f"// {plan.name}: made by `sterna generate` {importlib.metadata.version('sterna')} from the network\n"
         f"// {plan.network.digest}\n"
     )
     return header + text
+
+
+def _without_initial_words(text: str, count: int) -> str:
+    """The Verilog without initial values of the memories that are loaded: Amaranth gives some to every memory."""
+    (mark,) = SINGLE_PORT
+    memory = rf"(  \(\* {mark} = 32'd1 \*\)\n  reg \[\d+:0\] \S+ \[\d+:0\];\n)"
+    values = r"  initial begin\n(?: +\S+\[\d+\] = \S+;\n)+  end\n"
+    text, found = re.subn(memory + values, r"\1", text)
+    if found != count:
+        raise RuntimeError(f"{found} of {count} loaded memories were found in the Verilog")
+    return text

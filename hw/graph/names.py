@@ -9,9 +9,10 @@ from sterna.hw.config import identifier
 from sterna.hw.units.protocol import Unit
 from sterna.net.errors import InvalidValueError
 
-#: Names of the top module itself: its ports, the counter of output beats, and wires of the first unit.
+#: Names of the top module itself: its ports, what loads words, the counter of output beats, wires of the first unit.
 _OWN = """
     clk rst frame_error beat error i_last
+    load_axis_tdata load_axis_tvalid load_axis_tready load_axis_tlast loaded load_error load_port
     s_axis_tdata s_axis_tvalid s_axis_tready s_axis_tlast m_axis_tdata m_axis_tvalid m_axis_tready m_axis_tlast
 """
 

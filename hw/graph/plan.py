@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from sterna.hw.config import AcceleratorConfig, identifier
+from sterna.hw.config import ALL, AcceleratorConfig, identifier
 from sterna.hw.graph.joins import with_buffers
 from sterna.hw.graph.lanes import Target, derive_unit, find_target
 from sterna.hw.graph.lower import lower
@@ -13,6 +14,7 @@ from sterna.hw.graph.names import instance_names, module_name
 from sterna.hw.graph.orders import Orders
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.graph.timing import find_steady
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units import classifier
 from sterna.hw.units.protocol import Layer, Unit
@@ -61,6 +63,12 @@ class AcceleratorPlan:
         """Whether a unit computes nothing and stands between others."""
         return not self.units[index].nodes and any(index in before for before in self.sources)
 
+    @cached_property
+    def images(self) -> dict[int, MemoryImage]:
+        """What is loaded before the first frame, by the number of its unit."""
+        memories = ((k, memory) for k, unit in enumerate(self.units) for memory in unit.memories)
+        return {k: memory.image for k, memory in memories if memory.image is not None}
+
     def channel_order(self, index: int) -> list[int]:
         """Network channel of each result of a unit, in the order in which they leave."""
         return list(self.units[index].output.order)
@@ -77,6 +85,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
         If the configuration does not fit it.
     """
     layers = lower(network)
+    _check_load(config, layers)
     stream = _input_stream(network, config)
     name = module_name(
         config.name or identifier(str(network.metadata.get("name", "accelerator"))), given=config.name is not None
@@ -104,14 +113,13 @@ def _plan_units(
 ) -> tuple[list[Unit], list[tuple[int, ...]]]:
     """The units in topological order, and what each one reads."""
     lanes = _given_lanes(config, layers)
-    options = config.schedule_options()
     orders = Orders(network, layers, stream)
     streams, numbers = {INPUT: stream}, {INPUT: -1}
     units: list[Unit] = []
     sources: list[tuple[int, ...]] = []
     for k, layer in enumerate(layers):
         inputs = [streams[name] for name in layer.sources]
-        delivery = orders.delivery(layer)
+        delivery, options = orders.delivery(layer), config.unit_options(layer.name)
         if lanes is None:
             unit = derive_unit(layer, inputs=inputs, delivery=delivery, options=options, target=target)
         else:
@@ -137,6 +145,16 @@ def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
             "holds neighbouring pixels of one channel"
         )
     return stream
+
+
+def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
+    """Only layers with lanes have index words."""
+    have = [layer.name for layer in layers if layer.lane_grain]
+    for name in config.load if tuple(config.load) != (ALL,) else ():
+        if name not in have:
+            raise InvalidValueError(
+                f"load must be {ALL!r} or name layers with index words ({', '.join(have)}), not {name!r}"
+            )
 
 
 def _given_lanes(config: AcceleratorConfig, layers: Sequence[Layer]) -> Sequence[int] | None:

@@ -289,6 +289,7 @@ def formats(
     elements: int,
     slack: float,
     escape_price: int = ESCAPE_PRICE,
+    escapes: bool = True,
     fixed: bool = False,
     hold: int = 1,
 ) -> list[tuple[WordFormat, Window]]:
@@ -304,7 +305,7 @@ def formats(
         windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
     for run_width, window in zip(run_widths, windows, strict=True):
         gaps = walk_gaps(used, window)
-        for escape_width in (0, *ESCAPE_WIDTHS):
+        for escape_width in (0, *ESCAPE_WIDTHS) if escapes else (0,):
             tried = [
                 WordFormat(lanes=lanes, run_width=run_width, escape_width=escape_width, groups=1 << k)
                 for k in range(lanes.bit_length() if escape_width else 1)
@@ -331,6 +332,7 @@ def compile_schedule(
     choices: int = CHOICES,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
+    escapes: bool = True,
     fixed: bool = False,
     hold: int = 1,
 ) -> Schedule:
@@ -354,6 +356,8 @@ def compile_schedule(
         Share of the steps that may be given for fewer bits.
     escape_price : int
         Bits that a stream of escapes has to save to be worth its logic.
+    escapes : bool
+        Whether there may be any.
     fixed : bool
         Columns keep their order and their places: they are the window's last positions (:func:`fixed_window`). Then
         every row has a weight.
@@ -367,7 +371,16 @@ def compile_schedule(
     """
     _check_lanes(weights, lanes)
     compiler = _Compiler(weights, natural=natural, choices=choices, hold=hold)
-    cases = formats(lanes, weights, elements=elements, slack=slack, escape_price=escape_price, fixed=fixed, hold=hold)
+    cases = formats(
+        lanes,
+        weights,
+        elements=elements,
+        slack=slack,
+        escape_price=escape_price,
+        escapes=escapes,
+        fixed=fixed,
+        hold=hold,
+    )
     tried: dict[int, Schedule] = {}
     fewest = sys.maxsize
     # whatever is surely not near the fewest steps is left out, which changes nothing

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from sterna.hw.parts.rom import ROM_LATENCY, Rom, delay
+from sterna.hw.parts.rom import BLOCK_DEPTH, ROM_LATENCY, Rom, delay
 from sterna.hw.parts.tables import LevelTables, LineTables, ScoreTables, ShiftTables, Table, Tables
 from sterna.net import ActivationType
 
@@ -85,7 +85,10 @@ class Requantizer(wiring.Component, Generic[T]):
         return row
 
     def _rom(self, m: Module, name: str, table: Table, address: Value) -> Value:
-        m.submodules[name] = rom = Rom(shape=table.shape, init=table.entries)
+        return self._words(m, name, table.shape, table.entries, address)
+
+    def _words(self, m: Module, name: str, shape: Shape, entries: Sequence[int], address: Value) -> Value:
+        m.submodules[name] = rom = Rom(shape=shape, init=entries)
         m.d.comb += rom.address.eq(address)
         return rom.data
 
@@ -157,8 +160,7 @@ class LineThresholds(Requantizer[LineTables]):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         tables = self._tables
-        row = self._row(m)
-        bias, step = self._rom(m, "bias", tables.bias, row), self._rom(m, "step", tables.step, row)
+        bias, step = self._line(m)
         steps = [delay(m, step, 1, "step")]
         for bit in reversed(range(1, tables.output.width)):
             steps.append(delay(m, steps[-1], 1, f"step_{bit}"))
@@ -166,6 +168,17 @@ class LineThresholds(Requantizer[LineTables]):
             m.d.comb += result.eq(self._divided(m, k, sums, bias, steps))
         m.d.comb += self.o_valid.eq(delay(m, self.i_valid, tables.latency, "valid"))
         return m
+
+    def _line(self, m: Module) -> tuple[Value, Value]:
+        """A row's bias, and the complement of its step; where both take block RAM, they share it."""
+        bias, step = self._tables.bias, self._tables.step
+        row, width, above = self._row(m), step.shape.width, bias.shape.width
+        complements = [~entry & ((1 << width) - 1) for entry in step.entries]
+        if bias.constant or step.constant or len(step.entries) <= BLOCK_DEPTH:
+            return self._rom(m, "bias", bias, row), self._words(m, "step", unsigned(width), complements, row)
+        joined = [b & ((1 << above) - 1) | s << above for b, s in zip(bias.entries, complements, strict=True)]
+        both = self._words(m, "line", unsigned(above + width), joined, row)
+        return both[:above].as_signed() if bias.shape.signed else both[:above], both[above:]
 
     def _divided(self, m: Module, k: int, each: Value, bias: Value, steps: Sequence[Value]) -> Value:
         """The code of one sum of a beat."""
@@ -175,7 +188,7 @@ class LineThresholds(Requantizer[LineTables]):
         m.d.sync += rest.eq(sums + bias)
         count: Value = Signal(0)
         for bit, step in zip(reversed(range(tables.output.width)), steps, strict=True):
-            left = (rest - (step << bit)).as_signed()
+            left = _reduced(rest, step, bit)
             enough = Signal(name=_name(f"enough_{bit}", k))
             m.d.comb += enough.eq(~left[-1])
             count = delay(m, Cat(enough, count), 1, _name(f"count_{bit}", k))
@@ -183,6 +196,15 @@ class LineThresholds(Requantizer[LineTables]):
             m.d.sync += next_rest.eq(Mux(enough, left, rest))
             rest = next_rest
         return _code(count, tables.output)
+
+
+def _reduced(rest: Value, complement: Value, bit: int) -> Value:
+    """``rest - (step << bit)`` from the complement of the step: an adder whose second operand needs no inverters."""
+    width = max(len(rest) - bit, len(complement) + 1) + 1
+    high, step = (
+        Cat(value, sign.replicate(width))[:width] for value, sign in ((rest[bit:], rest[-1]), (complement, Const(1, 1)))
+    )
+    return Cat(rest[:bit], (Cat(1, high) + Cat(1, step))[1 : width + 1]).as_signed()
 
 
 class TableThresholds(Requantizer[LevelTables]):

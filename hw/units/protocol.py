@@ -16,6 +16,7 @@ from amaranth.lib import wiring
 
 from sterna.hw.graph.events import Channel, Marks, Process
 from sterna.hw.graph.stream import StreamType
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.net import Network, Node
 
 
@@ -29,12 +30,15 @@ class MemoryUse:
         Words, and bits of a word.
     writable : bool
         Written while the unit works; otherwise a table.
+    image : MemoryImage, optional
+        What the table is loaded with, where the bitstream does not fill it. One memory of a unit at most has it.
     """
 
     name: str
     depth: int
     width: int
     writable: bool
+    image: MemoryImage | None = None
 
     @property
     def bits(self) -> int:
@@ -249,7 +253,7 @@ class Unit(Protocol):
         """The hardware.
 
         Its streams are ``i`` (``i_0``, ``i_1``, … if there are several) and ``o``. With ``framed`` it also looks at
-        ``i_last``, and tells a dropped frame by ``error``.
+        ``i_last``, and tells a dropped frame by ``error``. Where a memory is loaded, ``load`` fills it.
         """
         ...
 

@@ -31,6 +31,10 @@ async def frames(dut: Any) -> None:
     sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, manifest.output.prefix), clock, reset)
     source.set_pause_generator(stall_bits("input_stall"))
     sink.set_pause_generator(stall_bits("output_stall"))
+    if manifest.load_port is not None:
+        host = AxiStreamSource(AxiStreamBus.from_prefix(dut, manifest.load_port.prefix), clock, reset)
+        host.set_pause_generator(stall_bits("input_stall"))
+        host.send_nowait(AxiStreamFrame(manifest.read_load()))
     await ClockCycles(clock, 4)
     reset.value = 0
     await ClockCycles(clock, 2)

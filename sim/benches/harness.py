@@ -17,7 +17,8 @@ async def stream(dut: Any) -> None:
     """Clocks the harness until ``done``; ``+timeout=CYCLES`` bounds it."""
     limit = int(cocotb.plusargs["timeout"])
     # "gpi": the clock is made outside Python, which then sleeps until done rises.
-    Clock(dut.clk, CLOCK_NS, "ns", impl="gpi").start()
+    # It starts low: an edge at time 0 would come before what a netlist's registers hold at power-up.
+    Clock(dut.clk, CLOCK_NS, "ns", impl="gpi").start(start_high=False)
     await within(limit, RisingEdge(dut.done), lambda: f"{dut.ended.value.to_unsigned()} output frames")
     fault = Fault(dut.fault.value.to_unsigned())
     frame, cycle = dut.fault_frame.value.to_unsigned(), dut.fault_cycle.value.to_unsigned()

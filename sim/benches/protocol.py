@@ -10,11 +10,12 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from sterna.sim.benches.checker import Checker
 from sterna.sim.benches.expect import CLOCK_NS, within
+from sterna.sim.benches.host import Host
 from sterna.sim.benches.monitor import Monitor
 from sterna.sim.benches.settings import Settings, stalled
 from sterna.sim.benches.sink import Sink
 from sterna.sim.benches.source import Source
-from sterna.sim.scenarios import Drain, Early, Late, Partial, Reset, Send, Wait
+from sterna.sim.scenarios import Drain, Early, Late, Load, Partial, Reset, Send, Wait
 
 
 class Bench:
@@ -38,6 +39,7 @@ class Bench:
         Clock(self._clock, CLOCK_NS, "ns").start()
         source, sink = manifest.input.prefix, manifest.output.prefix
         self._source = Source(dut, prefix=source, clock=self._clock, stalled=stalled("input_stall"))
+        self._host = Host(dut, settings, clock=self._clock)
         Sink(dut, prefix=sink, clock=self._clock, stalled=stalled("output_stall"))
         Monitor(
             dut,
@@ -60,6 +62,7 @@ class Bench:
         for event in self._settings.scenario:
             if isinstance(event, Reset):
                 self._source.clear()
+                self._host.clear()
                 await self._hold_reset(event.cycles)
                 self._checker.reset()
                 good = bad = 0
@@ -67,6 +70,9 @@ class Bench:
                 await ClockCycles(self._clock, event.cycles)
             elif isinstance(event, Drain):
                 await self._drain(good, bad)
+            elif isinstance(event, Load):
+                await self._drain(good, bad)
+                await self._host.load(event)
             else:
                 self._source.send(self._model.beats(event))
                 good += isinstance(event, Send)

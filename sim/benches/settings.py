@@ -30,6 +30,8 @@ class Settings:
         What happens.
     timeout_cycles : :class:`int`
         Bound of the whole test.
+    loads : list of :class:`bytes`
+        What the load port may be given.
     """
 
     manifest: Manifest
@@ -37,6 +39,7 @@ class Settings:
     outputs: np.ndarray
     scenario: list[Event]
     timeout_cycles: int
+    loads: list[bytes]
 
     @classmethod
     def load(cls) -> Settings:
@@ -49,6 +52,7 @@ class Settings:
             outputs=streams.pack(np.load("expected.npy"), manifest.output),
             scenario=from_json(fields["scenario"]),
             timeout_cycles=fields["timeout_cycles"],
+            loads=[manifest.read_load(), *map(bytes.fromhex, fields["loads"])],
         )
 
     @property

@@ -151,6 +151,25 @@ def test_generate_with_words_of_ones_own(model: Path, tmp_path: Path, sterna: Ca
     assert made == {**usual, "slack": 0.25, "escape_price": 7}
 
 
+def test_generate_with_loaded_words(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    folder = tmp_path / "loaded"
+    shown = sterna("generate", model, "--load", "all", "--compact", "--output", folder)
+    made = json.loads((folder / "small_net.json").read_text())
+    assert (made["config"]["load"], made["config"]["compact"]) == (["all"], True)
+    words = folder / "small_net.load.bin"
+    assert len(words.read_bytes()) == made["load"]["bytes"]
+    assert "to be loaded" in shown.out
+    names = [memory["unit"] for memory in made["load"]["memories"]]
+    assert sterna("simulate", folder, "--limit", 3, "--simulator", "icarus").status == 0
+    one = sterna("generate", model, "--load", f" {names[0]} ", "--output", folder, "--json")
+    assert [memory["unit"] for memory in json.loads(one.out)["load"]["memories"]] == names[:1]
+    assert "load" not in json.loads(sterna("generate", model, "--output", folder, "--json").out)
+    assert not words.exists()
+    refused = sterna("generate", model, "--load", "nothing", "--output", folder)
+    assert refused.status == 1
+    assert "load must be 'all' or name layers with index words" in refused.err
+
+
 def test_generate_is_deterministic(model: Path, tmp_path: Path, sterna: Callable) -> None:
     first = sterna("generate", model, "-o", tmp_path / "a", "--argmax", "--json")
     second = sterna("generate", model, "-o", tmp_path / "b", "--argmax", "--json")

@@ -42,6 +42,8 @@ from sterna.hw.config import MAX_ELEMENTS_PER_BEAT, AcceleratorConfig, identifie
         ({"escape_price": -1}, ValueError, r"^escape_price must be a non-negative integer, not -1$"),
         ({"escape_price": 1.5}, TypeError, r"^escape_price must be a non-negative integer, not 1\.5$"),
         ({"slack": 1.5}, ValueError, r"^slack must be from 0 to 1, not 1\.5$"),
+        ({"load": "fc1"}, TypeError, r"^load must be a sequence of names of nodes, not 'fc1'$"),
+        ({"load": [1]}, TypeError, r"^load must be a sequence of names of nodes, not \[1\]$"),
         ({"name": "2top"}, ValueError, r"^name must be a Verilog identifier, not '2top'$"),
         ({"name": "a-b"}, ValueError, r"^name must be a Verilog identifier, not 'a-b'$"),
         ({"name": ""}, ValueError, r"^name must be a Verilog identifier, not ''$"),
@@ -65,10 +67,21 @@ def test_what_is_taken() -> None:
 def test_json() -> None:
     assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
         "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "slack": 0.005,
-        "escape_price": 384,
+        "escape_price": 384, "load": [], "compact": False,
     }  # fmt: skip
     assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
     assert AcceleratorConfig(fps=10.0, clock_hz=1e6).as_json()["lanes"] is None
+    assert AcceleratorConfig(load=["fc1", "fc2"]).as_json()["load"] == ["fc1", "fc2"]
+
+
+def test_what_units_take_of_it() -> None:
+    assert AcceleratorConfig(slack=0.5, escape_price=3).unit_options("fc1") == {
+        "slack": 0.5, "escape_price": 3, "loaded": False, "compact": False,
+    }  # fmt: skip
+    chosen = AcceleratorConfig(load=("fc1",), compact=True)
+    assert [chosen.unit_options(name)["loaded"] for name in ("fc1", "fc2", "all")] == [True, False, False]
+    assert chosen.unit_options("fc1")["compact"]
+    assert AcceleratorConfig(load=("all",)).unit_options("fc1")["loaded"]
 
 
 @pytest.mark.parametrize(

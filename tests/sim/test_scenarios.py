@@ -6,9 +6,32 @@ import json
 
 import pytest
 
-from sterna.sim.scenarios import Drain, Early, Event, Late, Partial, Reset, Send, Wait, from_json, to_json, validate
+from sterna.sim.scenarios import (
+    Drain,
+    Early,
+    Event,
+    Late,
+    Load,
+    Partial,
+    Reset,
+    Send,
+    Wait,
+    from_json,
+    to_json,
+    validate,
+)
 
-GOOD: list[Event] = [Send(0), Early(1, 3), Late(2, 4), Wait(2), Partial(0, 1), Wait(1), Reset(3), Drain()]
+GOOD: list[Event] = [
+    Send(0),
+    Early(1, 3),
+    Late(2, 4),
+    Wait(2),
+    Partial(0, 1),
+    Wait(1),
+    Reset(3),
+    Drain(),
+    Load(beats=3),
+]
 
 
 def test_json() -> None:

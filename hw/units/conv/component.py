@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.index.escapes import hand_out
+from sterna.hw.index.memory import fetch_words
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
+from sterna.hw.parts.loadable import load_members
 from sterna.hw.parts.pipeline import stages
 from sterna.hw.parts.requantize import elements, requantizer, several
 from sterna.hw.parts.rom import delay
@@ -46,6 +47,8 @@ class ConvCore(wiring.Component):
         See :class:`RowLoader`.
     stall : ``In(1)``
         No step is issued in this cycle.
+    load : ``In(LoadSignature)``
+        Fills the index memory, where the plan has it loaded.
     o_valid : ``Out(1)``; o_sums : ``Out(elements * width)``
         Sums of neighbouring pixels of one channel.
     """
@@ -54,6 +57,7 @@ class ConvCore(wiring.Component):
     i_last: Signal
     error: Signal
     stall: Signal
+    load: Any  # the members of LoadSignature
     o_valid: Signal
     o_sums: Signal
 
@@ -67,6 +71,7 @@ class ConvCore(wiring.Component):
                 "i_last": In(1),
                 "error": Out(1),
                 "stall": In(1),
+                **load_members(plan.image),
                 "o_valid": Out(1),
                 "o_sums": Out(plan.elements * self._acc_width),
             }
@@ -76,14 +81,13 @@ class ConvCore(wiring.Component):
         m = Module()
         plan, schedule = self._plan, self._plan.schedule
         geometry, slots, fmt = plan.layer.geometry, plan.slots, schedule.format
-        m.submodules.loader = loader = RowLoader(stream=plan.stream, slots=slots, framed=self._framed)
+        word = plan.row_word
+        m.submodules.loader = loader = RowLoader(stream=plan.stream, slots=slots, word=word, framed=self._framed)
         m.submodules.control = control = RowControl(geometry=geometry, slots=slots)
         m.submodules.place = place = RowPlace(geometry=geometry, slots=slots)
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
-        index: Memory = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
-        m.submodules.index = index
-        fetch = index.read_port()
-        word = Signal(fmt.width, reset_less=True)
+        load = self.load if plan.image is not None else None
+        words = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load)
         wiring.connect(m, wiring.flipped(self.i), loader.i)
         m.d.comb += [
             loader.i_last.eq(self.i_last),
@@ -93,9 +97,7 @@ class ConvCore(wiring.Component):
             sequencer.waiting.eq(control.waiting),
             sequencer.stall.eq(self.stall),
             control.begun.eq(sequencer.issue & sequencer.last),
-            fetch.addr.eq(sequencer.step),
         ]
-        m.d.sync += word.eq(fetch.data)
 
         valid, last = stages(m, Stage, valid=sequencer.issue, last=sequencer.last & sequencer.issue)
         entering = delay(m, sequencer.entering, Stage.MOVE, "entering")
@@ -109,18 +111,20 @@ class ConvCore(wiring.Component):
                 taps=plan.taps,
                 geometry=geometry,
                 slots=slots,
+                row_word=plan.row_word,
                 activation=plan.layer.input_type,
                 acc_width=self._acc_width,
                 elements=plan.elements,
+                compact=plan.compact,
             )
             m.submodules[f"group_{k}"] = group
             groups.append(group)
             m.d.comb += [
-                group.word.eq(word.word_select(k, fmt.lane_width)),
+                group.word.eq(words.word_select(k, fmt.lane_width)),
                 group.control.position.eq(valid[Stage.MOVE]),
                 group.control.entering.eq(entering),
-                group.control.activation.eq(valid[Stage.HOLD]),
-                group.control.finish.eq(last[Stage.ADD]),
+                group.control.activation.eq(valid[Stage.READ if plan.compact else Stage.HOLD]),
+                group.control.finish.eq(last[Stage.CHOOSE if plan.compact else Stage.ADD]),
                 group.control.base.eq(place.base),
                 group.control.valid.eq(place.valid),
                 group.control.write.eq(loader.write),
@@ -149,16 +153,24 @@ class ConvCore(wiring.Component):
         with m.If(whole & (row == rows - 1)):
             m.d.sync += [row.eq(0), turn.eq(1)]
         # a register that is cleared costs no logic: the sums are selected by clearing all others, and joined by an OR
-        selected = []
+        selected: list[Value] = []
+        missing: list[Value] = []
         for k, group in enumerate(groups):
             m.d.comb += group.shift.eq(take & turn[k])
-            selected.append(Signal.like(group.sums, name=f"selected_{k}"))
-            m.d.sync += selected[k].eq(group.sums)
+            found = Signal(len(group.sums) + 1, name=f"selected_{k}")
+            m.d.sync += found.eq(Cat(group.sums, group.short))
             with m.If(~turn[k]):
-                m.d.sync += selected[k].eq(0)
+                m.d.sync += found.eq(0)
+            selected.append(found[:-1])
+            missing.append(found[-1])
+        sums, short = reduce(or_, selected), reduce(or_, missing)
+        width = self._acc_width
         m.d.sync += [
             self.o_valid.eq(delay(m, take, TAKE_TO_SUM - 1, "taken")),
-            self.o_sums.eq(reduce(or_, selected)),
+            *(
+                self.o_sums.word_select(k, width).eq(sums.word_select(k, width) + short)
+                for k in range(self._plan.elements)
+            ),
         ]
 
 
@@ -183,6 +195,8 @@ class ConvUnit(wiring.Component):
         Neighbouring pixels of one channel.
     i_last, error : ``In(1)``, ``Out(1)``
         See :class:`RowLoader`.
+    load : ``In(LoadSignature)``
+        Fills the index memory, where the plan has it loaded.
     o : ``Out(stream.Signature(...))``
         Neighbouring results of one channel, one or an array.
     """
@@ -190,6 +204,7 @@ class ConvUnit(wiring.Component):
     i: stream.Interface
     i_last: Signal
     error: Signal
+    load: Any  # the members of LoadSignature
     o: stream.Interface
 
     def __init__(self, plan: ConvPlan, *, framed: bool = False) -> None:
@@ -200,6 +215,7 @@ class ConvUnit(wiring.Component):
                 "i": In(plan.stream.signature),
                 "i_last": In(1),
                 "error": Out(1),
+                **load_members(plan.image),
                 "o": Out(stream.Signature(several(plan.tables.output_shape, plan.elements))),
             }
         )
@@ -212,6 +228,8 @@ class ConvUnit(wiring.Component):
         shape = data.ArrayLayout(tables.output_shape, plan.elements)
         m.submodules.fifo = fifo = ResultFifo(shape=unsigned(shape.size), depth=plan.fifo_depth)
         wiring.connect(m, wiring.flipped(self.i), core.i)
+        if plan.image is not None:
+            wiring.connect(m, wiring.flipped(self.load), core.load)
         transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
         sums = elements(codes.i_sum, tables.sum_shape, plan.elements)
         m.d.comb += [

@@ -13,13 +13,16 @@ from amaranth.lib import wiring
 from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType
+from sterna.hw.index.memory import image_of
 from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.hw.parts.codes import in_order, select
 from sterna.hw.parts.fifo import fifo_depth
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.conv.component import ConvUnit
 from sterna.hw.units.conv.layer import ConvLayer
 from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
+from sterna.hw.units.conv.rows import RowWord
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
 from sterna.hw.units.memories import outlet_memories
@@ -50,6 +53,10 @@ class ConvPlan:
         Results in a beat.
     tables : Tables
         What the requantizers store.
+    loaded : bool
+        The index words are loaded: the bitstream does not have them.
+    compact : bool
+        See :class:`~sterna.hw.units.conv.group.Group`.
     """
 
     layer: ConvLayer
@@ -58,6 +65,8 @@ class ConvPlan:
     schedule: Schedule
     elements: int
     tables: Tables
+    loaded: bool = False
+    compact: bool = False
 
     @property
     def name(self) -> str:
@@ -92,6 +101,11 @@ class ConvPlan:
         return len(self.layer.weights)
 
     @property
+    def row_word(self) -> RowWord:
+        """The ring's words."""
+        return RowWord.of(self.stream, compact=self.compact)
+
+    @property
     def slots(self) -> int:
         """Input rows that the ring holds."""
         return self.layer.geometry.slots
@@ -101,6 +115,11 @@ class ConvPlan:
         return Work(
             steps=self.schedule.steps * self.layer.geometry.rows, beats=self.stream.beats, results=self.output.beats
         )
+
+    @cached_property
+    def image(self) -> MemoryImage | None:
+        """What the index memory is loaded with; None where the bitstream fills it."""
+        return image_of(self.schedule) if self.loaded else None
 
     @cached_property
     def in_flight(self) -> int:
@@ -120,14 +139,16 @@ class ConvPlan:
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         schedule = self.schedule
-        depth, word = self.slots * self.taps.channels, self.stream.run * self.layer.input_type.width
+        depth, word = self.slots * self.taps.channels, self.row_word.width
         buffers = [MemoryUse(name=f"group_{k}", depth=depth, width=word, writable=True) for k in range(schedule.lanes)]
         escapes = [
             MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
             for k, group in enumerate(schedule.escapes)
             if schedule.format.escape_width
         ]
-        index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
+        index = MemoryUse(
+            name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
+        )
         code = self.elements * self.tables.output_shape.width
         return (index, *escapes, *buffers, *outlet_memories(self.tables, depth=self.fifo_depth, width=code))
 
@@ -171,6 +192,8 @@ def plan_conv(
     delivery: Delivery = ANY,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
+    loaded: bool = False,
+    compact: bool = False,
     cycles: int | None = None,
 ) -> ConvPlan:
     """Compiles a layer, with as few requantizers as keep the pace.
@@ -187,6 +210,10 @@ def plan_conv(
     slack : float
     escape_price : int
         As in :func:`compile_schedule`.
+    loaded : bool
+        The index words are loaded, and have no escapes: these would be a second memory.
+    compact : bool
+        See :class:`~sterna.hw.units.conv.group.Group`.
     cycles : int, optional
         Of a frame, that are enough; without them, requantizers cost no more than ``WAITS`` of the steps.
 
@@ -216,6 +243,7 @@ def plan_conv(
             natural=delivery.order is not None,
             slack=slack,
             escape_price=escape_price,
+            escapes=not loaded,
             fixed=True,
             hold=-(-columns // elements),
         )
@@ -231,7 +259,16 @@ def plan_conv(
     order = np.array(schedule.order)
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, order), offset=layer.offset[order], low=low[order], high=high[order])
-    return ConvPlan(layer=layer, stream=stream, taps=taps, schedule=schedule, elements=elements, tables=tables)
+    return ConvPlan(
+        layer=layer,
+        stream=stream,
+        taps=taps,
+        schedule=schedule,
+        elements=elements,
+        tables=tables,
+        loaded=loaded,
+        compact=compact,
+    )
 
 
 def _permuted(layer: ConvLayer, stream: StreamType) -> ConvLayer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,6 +13,36 @@ from sterna.hw.parts.framing import guarded
 from sterna.hw.parts.rom import delay
 from sterna.hw.units.conv.geometry import Geometry
 from sterna.hw.units.conv.pipeline import LOAD_LATENCY
+
+#: Bits of a part of a row's word, at most, where there are several: those of one block of an iCE40's RAM.
+PART_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowWord:
+    """A channel's row as a word of the ring, which is written at once or in parts.
+
+    Attributes
+    ----------
+    width : int
+        Bits.
+    parts, part_beats : int
+        Parts, and the beats that each of them has; the last one may have fewer.
+    """
+
+    width: int
+    parts: int = 1
+    part_beats: int
+
+    @classmethod
+    def of(cls, stream: StreamType, *, compact: bool) -> RowWord:
+        """For a stream of rows: compact in parts, each written as soon as its beats are there."""
+        beats, bits = -(-stream.run // stream.elements), stream.elements * stream.element.width
+        if not compact:
+            return cls(width=stream.run * stream.element.width, part_beats=beats)
+        part_beats = min(max(PART_BITS // bits, 1), beats)
+        parts = -(-beats // part_beats)
+        return cls(width=parts * part_beats * bits, parts=parts, part_beats=part_beats)
 
 
 class RowLoader(wiring.Component):
@@ -26,6 +58,7 @@ class RowLoader(wiring.Component):
         What comes in.
     slots : :class:`int`
         Rows that the ring holds.
+    word : :class:`RowWord`
     framed : :class:`bool`
         Whether ``i_last`` is looked at.
 
@@ -33,8 +66,8 @@ class RowLoader(wiring.Component):
     -------
     i : ``In(stream.Signature(ArrayLayout(code, elements)))``; i_last : ``In(1)``
         Neighbouring pixels of one channel.
-    write : ``Out(1)``; address : ``Out(...)``; word : ``Out(width * code)``
-        A channel's row, pixel 0 in the low bits.
+    write : ``Out(word.parts)``; address : ``Out(...)``; word : ``Out(word.width)``
+        Which parts of a channel's row are written; the row, pixel 0 in the low bits.
     complete : ``Out(1)``
         The last beat of a row is taken in this cycle.
     full : ``In(1)``
@@ -52,8 +85,9 @@ class RowLoader(wiring.Component):
     full: Signal
     error: Signal
 
-    def __init__(self, *, stream: StreamType, slots: int, framed: bool) -> None:
+    def __init__(self, *, stream: StreamType, slots: int, word: RowWord, framed: bool) -> None:
         self._stream = stream
+        self._word = word
         self._framed = framed
         self._channels = len(stream.order)
         self._words = slots * self._channels
@@ -61,9 +95,9 @@ class RowLoader(wiring.Component):
             {
                 "i": In(stream.signature),
                 "i_last": In(1),
-                "write": Out(1),
+                "write": Out(word.parts),
                 "address": Out(range(self._words)),
-                "word": Out(stream.run * stream.element.width),
+                "word": Out(word.width),
                 "complete": Out(1),
                 "full": In(1),
                 "error": Out(1),
@@ -85,14 +119,30 @@ class RowLoader(wiring.Component):
 
         # the beats wait, and not the words: they are narrower
         late = delay(m, payload, LOAD_LATENCY - 1, "payload")
-        moves, ended = delay(m, taken, LOAD_LATENCY - 1, "moves"), delay(m, ends, LOAD_LATENCY, "ended")
-        chain = Signal(beats * len(late), reset_less=True)
+        moves, ending = delay(m, taken, LOAD_LATENCY - 1, "moves"), delay(m, ends, LOAD_LATENCY - 1, "ended")
+        ended = delay(m, ending, 1, "ended_late")
+        chain = Signal(self._word.part_beats * len(late), reset_less=True)
         with m.If(moves):
             m.d.sync += chain.eq(Cat(chain, late)[len(late) :])
-        m.d.comb += [self.word.eq(chain), self.write.eq(ended)]
+        missing = (self._word.parts * self._word.part_beats - beats) * len(late)  # of the last part
+        m.d.comb += self.word.eq(Cat(chain.replicate(self._word.parts - 1), chain[missing:]))
+        m.d.comb += self.write.eq(self._parts(m, moves, ending) if self._word.parts > 1 else ended)
         with m.If(ended):
             m.d.sync += self.address.eq(Mux(self.address == self._words - 1, 0, self.address + 1))
         return m
+
+    def _parts(self, m: Module, moves: Value, ending: Value) -> Value:
+        """Which part of the row is complete; the last one wherever the row is."""
+        count = self._word.part_beats
+        place, inside, full = Signal(self._word.parts, init=1), Signal(range(count)), Signal()
+        whole = Signal()
+        m.d.comb += whole.eq(moves & ((inside == count - 1) | ending))
+        with m.If(moves):
+            m.d.sync += inside.eq(Mux(whole, 0, inside + 1))
+        m.d.sync += full.eq(whole)
+        with m.If(full):
+            m.d.sync += place.eq(place.rotate_left(1))
+        return place & full.replicate(len(place))
 
 
 class RowControl(wiring.Component):
@@ -209,9 +259,12 @@ class RowPlace(wiring.Component):
 
 def turned(m: Module, slot: Value, by: Value | int, slots: int, name: str) -> Value:
     """``(slot + by) % slots``, both being below ``slots``."""
-    moved = Signal(range(2 * slots), name=name)
+    moved, around = Signal(range(2 * slots), name=name), Signal(name=f"{name}_around")
     m.d.comb += moved.eq(slot + by)
-    return Mux(moved >= slots, moved - slots, moved)[: (slots - 1).bit_length()]
+    # a comparison would be a chain of carries
+    with m.Switch(moved), m.Case(*range(slots, 2 * slots)):
+        m.d.comb += around.eq(1)
+    return Mux(around, moved - slots, moved)[: (slots - 1).bit_length()]
 
 
 def _count(m: Module, moves: Value, count: int, name: str) -> Signal:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from sterna.hw.index.escapes import hand_out
+from sterna.hw.index.memory import fetch_words
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
+from sterna.hw.parts.loadable import load_members
 from sterna.hw.parts.pipeline import stages
 from sterna.hw.parts.requantize import requantizer
 from sterna.hw.parts.rom import delay
@@ -47,6 +48,8 @@ class DenseCore(wiring.Component):
         See :class:`Loader`.
     stall : ``In(1)``
         No step is issued in this cycle.
+    load : ``In(LoadSignature)``
+        Fills the index memory, where the plan has it loaded.
     o_valid : ``Out(1)``; o_sum : ``Out(signed(...))``
         A row's sum.
     """
@@ -55,6 +58,7 @@ class DenseCore(wiring.Component):
     i_last: Signal
     error: Signal
     stall: Signal
+    load: Any  # the members of LoadSignature
     o_valid: Signal
     o_sum: Signal
 
@@ -68,6 +72,7 @@ class DenseCore(wiring.Component):
                 "i_last": In(1),
                 "error": Out(1),
                 "stall": In(1),
+                **load_members(plan.image),
                 "o_valid": Out(1),
                 "o_sum": Out(self._acc_shape),
             }
@@ -80,10 +85,8 @@ class DenseCore(wiring.Component):
         m.submodules.loader = loader = Loader(window=window, framed=self._framed)
         written = delay(m, self.i.payload.as_value(), LOAD_LATENCY, "written")
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
-        index: Memory = Memory(shape=unsigned(fmt.width), depth=schedule.steps, init=schedule.packed())
-        m.submodules.index = index
-        fetch = index.read_port()
-        word = Signal(fmt.width, reset_less=True)
+        load = self.load if plan.image is not None else None
+        word = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load)
         m.d.comb += [
             loader.valid.eq(self.i.valid),
             loader.last.eq(self.i_last),
@@ -92,9 +95,7 @@ class DenseCore(wiring.Component):
             sequencer.waiting.eq(loader.waiting),
             sequencer.stall.eq(self.stall),
             loader.begun.eq(sequencer.issue & sequencer.last),
-            fetch.addr.eq(sequencer.step),
         ]
-        m.d.sync += word.eq(fetch.data)
 
         valid, last = stages(m, Stage, valid=sequencer.issue, last=sequencer.last & sequencer.issue)
         entering = delay(m, sequencer.entering, Stage.MOVE, "entering")
@@ -176,6 +177,8 @@ class DenseUnit(wiring.Component):
         A beat of neighbouring elements; a partial last beat is padded.
     i_last, error : ``In(1)``, ``Out(1)``
         See :class:`Loader`.
+    load : ``In(LoadSignature)``
+        Fills the index memory, where the plan has it loaded.
     o : ``Out(stream.Signature(result))``
         One result a beat.
     """
@@ -183,6 +186,7 @@ class DenseUnit(wiring.Component):
     i: stream.Interface
     i_last: Signal
     error: Signal
+    load: Any  # the members of LoadSignature
     o: stream.Interface
 
     def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
@@ -193,6 +197,7 @@ class DenseUnit(wiring.Component):
                 "i": In(plan.stream.signature),
                 "i_last": In(1),
                 "error": Out(1),
+                **load_members(plan.image),
                 "o": Out(stream.Signature(plan.tables.output_shape)),
             }
         )
@@ -203,6 +208,8 @@ class DenseUnit(wiring.Component):
         m.submodules.requantizer = codes = requantizer(self._plan.tables)
         m.submodules.fifo = fifo = ResultFifo(shape=self._plan.tables.output_shape, depth=self._plan.fifo_depth)
         wiring.connect(m, wiring.flipped(self.i), core.i)
+        if self._plan.image is not None:
+            wiring.connect(m, wiring.flipped(self.load), core.load)
         transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
         m.d.comb += [
             transfer.eq(self.o.valid & self.o.ready),

@@ -36,7 +36,8 @@ class Dense:
         cycles: int | None = None,
     ) -> DensePlan:
         (stream,) = inputs
-        return plan_dense(layer, lanes=lanes, stream=stream, order=delivery.order, **options)
+        mine = {name: option for name, option in options.items() if name != "compact"}
+        return plan_dense(layer, lanes=lanes, stream=stream, order=delivery.order, **mine)
 
 
 DENSE = Dense()

@@ -13,9 +13,11 @@ from amaranth.lib import wiring
 from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
+from sterna.hw.index.memory import image_of
 from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.hw.parts.codes import in_order, select
 from sterna.hw.parts.fifo import fifo_depth
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.layer import DenseLayer
@@ -39,12 +41,15 @@ class DensePlan:
     schedule : Schedule
     tables : Tables
         What the requantizer stores.
+    loaded : bool
+        The index words are loaded: the bitstream does not have them.
     """
 
     layer: DenseLayer
     stream: StreamType
     schedule: Schedule
     tables: Tables
+    loaded: bool = False
 
     @property
     def name(self) -> str:
@@ -93,6 +98,11 @@ class DensePlan:
         return Work(steps=self.schedule.steps, beats=self.beats, results=self.results)
 
     @cached_property
+    def image(self) -> MemoryImage | None:
+        """What the index memory is loaded with; None where the bitstream fills it."""
+        return image_of(self.schedule) if self.loaded else None
+
+    @cached_property
     def in_flight(self) -> int:
         """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
         return self.schedule.in_flight(ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1)
@@ -120,7 +130,9 @@ class DensePlan:
             for k, group in enumerate(schedule.escapes)
             if schedule.format.escape_width
         ]
-        index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
+        index = MemoryUse(
+            name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
+        )
         return (index, *escapes, *buffers, *outlet_memories(self.tables, depth=self.fifo_depth, width=code))
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> DenseClockwork:
@@ -162,6 +174,7 @@ def plan_dense(
     order: Sequence[int] | None = None,
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
+    loaded: bool = False,
 ) -> DensePlan:
     """Compiles a layer.
 
@@ -179,6 +192,8 @@ def plan_dense(
     slack : float
     escape_price : int
         As in :func:`compile_schedule`.
+    loaded : bool
+        The index words are loaded, and have no escapes: these would be a second memory.
 
     Raises
     ------
@@ -203,11 +218,12 @@ def plan_dense(
         natural=order is not None,
         slack=slack,
         escape_price=escape_price,
+        escapes=not loaded,
     )
     row = np.array(schedule.order)
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, row), offset=layer.offset[row], low=low[row], high=high[row])
-    return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables)
+    return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables, loaded=loaded)
 
 
 def _permuted(layer: DenseLayer, stream: StreamType) -> DenseLayer:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +184,29 @@ def test_description_of_branches(tmp_path: Path) -> None:
     total = found["units"][-1]
     assert (total["kind"], total["inputs"], total["shifts"]) == ("add", ["b", "a"], [0, 1])
     assert [unit["name"] for unit in found["units"]] == ["a", "b", "sum"]
+
+
+def test_loaded_words_are_in_their_file_and_not_in_the_verilog(network: Network, tmp_path: Path) -> None:
+    config = replace(CONFIG, load=("all",))
+    path = generate(network, tmp_path, config=config)
+    behind = re.findall(r"single_port = .*\n +reg .*\n(.*)\n", path.with_suffix(".v").read_text())
+    assert len(behind) == 2
+    assert all("initial" not in line for line in behind)
+    images = plan_accelerator(network, config).images
+    words = path.with_suffix(".load.bin").read_bytes()
+    assert words == b"".join(image.to_bytes() for image in images.values())
+    assert json.loads(path.read_text())["load"] == {
+        "prefix": "load_axis",
+        "tdata_width": 8,
+        "bytes": len(words),
+        "sha256": hashlib.sha256(words).hexdigest(),
+        "memories": [
+            {"unit": name, "words": len(image.words), "width": image.width, "bytes_per_word": -(-image.width // 8)}
+            for name, image in zip(("fc1", "fc2"), images.values(), strict=True)
+        ],
+    }
+    generate(network, tmp_path, config=CONFIG)
+    assert not path.with_suffix(".load.bin").exists()
 
 
 def test_networks_without_weights_have_no_entropy(tmp_path: Path) -> None:

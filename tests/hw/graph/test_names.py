@@ -15,6 +15,8 @@ from sterna.hw.graph.names import KEYWORDS, OWN
 from sterna.net import Linear, Network, ShiftRound
 from sterna.sim.compare import compare
 
+CONFIG = AcceleratorConfig(lanes=1, argmax=True, load=("all",), name="top")
+
 
 def network(*names: str) -> Network:
     """Dense layers of these names, of two rows each."""
@@ -35,10 +37,10 @@ def top_module(text: str, name: str) -> tuple[set[str], list[str]]:
 
 
 def own_names() -> list[str]:
-    """What the top module of a network declares by itself, but for what Amaranth numbers."""
-    plan = plan_accelerator(network("a", "b"), AcceleratorConfig(lanes=1, argmax=True, name="top"))
-    declared, _ = top_module(emit_verilog(plan), "top")
-    return sorted(name for name in declared if not name.startswith("\\"))
+    """What the top module of a network that loads words has by itself, but for what Amaranth numbers."""
+    plan = plan_accelerator(network("a", "b"), CONFIG)
+    declared, instances = top_module(emit_verilog(plan), "top")
+    return sorted(name for name in declared | {*instances} - {*plan.unit_names} if not name.startswith("\\"))
 
 
 def test_the_reserved_names_are_those_of_the_top_module() -> None:
@@ -55,9 +57,9 @@ def names_of(*nodes: str, **config: object) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("name", [*own_names(), "begin", "logic", "Module", "top", "TOP", "argmax", "a__b", "_"])
 def test_no_name_stands_for_two_things(name: str) -> None:
-    plan = plan_accelerator(network(name, "b"), AcceleratorConfig(lanes=1, argmax=True, name="top"))
+    plan = plan_accelerator(network(name, "b"), CONFIG)
     declared, instances = top_module(emit_verilog(plan), "top")
-    assert sorted(instances) == sorted(plan.unit_names)
+    assert sorted(instances) == sorted([*plan.unit_names, "load_port"])
     folded = [other.lower() for other in (*declared, *instances, "top")]
     assert len(set(folded)) == len(folded)
     assert not KEYWORDS & set(folded)

@@ -84,6 +84,20 @@ def test_derived_lanes_reach_the_rate_with_as_few_rows_and_requantizers_as_do() 
         plan_accelerator(network(2), AcceleratorConfig(fps=1e6, clock_hz=1e6 * cycles[0]))
 
 
+def test_layers_with_index_words_can_load_them() -> None:
+    for load, numbers in ((("fc",), [2]), (("fc", "conv"), [0, 2]), (("all",), [0, 2]), ((), [])):
+        plan = plan_accelerator(network(2), AcceleratorConfig(lanes=(18, 2), load=load))
+        assert list(plan.images) == numbers
+        for number, image in plan.images.items():
+            schedule = plan.units[number].schedule
+            assert image.words == tuple(schedule.packed())
+            assert schedule.format.escape_width == 0
+    for name in ("pool0", "fc1"):
+        message = rf"^load must be 'all' or name layers with index words \(conv, fc\), not '{name}'$"
+        with pytest.raises(ValueError, match=message):
+            plan_accelerator(network(2), AcceleratorConfig(lanes=(18, 2), load=("conv", name)))
+
+
 def test_a_last_pool_gives_channels_in_their_order() -> None:
     weights = np.random.default_rng(1).integers(-1, 2, (5, 1, 3, 3)).astype(np.int8)
     shift = ShiftRound(output=U4, bias=0, shift=1)
