@@ -120,7 +120,13 @@ def _plan_units(
             unit = derive_unit(layer, inputs=inputs, natural=natural, together=together, options=options, target=target)
         else:
             unit = layer.kind.plan(
-                layer, inputs=inputs, lanes=lanes[k], natural=natural, together=together, options=options
+                layer,
+                inputs=inputs,
+                lanes=lanes[k],
+                natural=natural,
+                together=together,
+                options=options,
+                cycles=config.cycles,
             )
         sources.append(tuple(numbers[name] for name in layer.sources))
         numbers[layer.name], streams[layer.name] = len(units), unit.output

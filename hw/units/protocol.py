@@ -29,12 +29,15 @@ class MemoryUse:
         Words, and bits of a word.
     writable : bool
         Written while the unit works; otherwise a table.
+    block : bool
+        In block RAM, however small.
     """
 
     name: str
     depth: int
     width: int
     writable: bool
+    block: bool = False
 
     @property
     def bits(self) -> int:
@@ -215,6 +218,11 @@ class Unit(Protocol):
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         """All memories."""
+        ...
+
+    @property
+    def logic(self) -> Mapping[str, int]:
+        """How often each part of its logic is there, memories left out (``hw/units/logic.py``)."""
         ...
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> Clockwork:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sterna.flow import synth
+from sterna.flow import pack, synth
 from sterna.flow.devices import Family, Resource
 from sterna.flow.netlist import TOP, Resources
 from sterna.flow.synth import DoesNotFit, SynthesisReport, check_no_multiplier, synthesize
@@ -185,7 +185,7 @@ def test_whatever_ends_it_nothing_is_left(
         (cwd / "mapped.json").write_text("{")
         raise error
 
-    monkeypatch.setattr(synth, "run_tool", stopped)
+    monkeypatch.setattr(pack, "run_tool", stopped)
     with pytest.raises(type(error)):
         run("two_units", "up5k", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

@@ -19,9 +19,11 @@ from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.conv.component import ConvUnit
 from sterna.hw.units.conv.layer import ConvLayer
+from sterna.hw.units.conv.logic import count_conv
 from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
+from sterna.hw.units.logic import Parts, escape_memories, table_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -119,20 +121,15 @@ class ConvPlan:
         schedule = self.schedule
         depth, word = self.slots * self.taps.channels, self.stream.run * self.layer.input_type.width
         buffers = [MemoryUse(name=f"group_{k}", depth=depth, width=word, writable=True) for k in range(schedule.lanes)]
-        escapes = [
-            MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
-            for k, group in enumerate(schedule.escapes)
-            if schedule.format.escape_width
-        ]
-        tables = [
-            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
-            for k, table in enumerate(self.tables.tables)
-            if not table.constant
-        ]
         index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
         code = self.elements * self.tables.output_shape.width
         fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=code, writable=True)
-        return (index, *escapes, *buffers, *tables, fifo)
+        tables = table_memories(self.tables, width=self.elements)
+        return (index, *escape_memories(schedule), *buffers, *tables, fifo)
+
+    @property
+    def logic(self) -> Parts:
+        return count_conv(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> ConvClockwork:
         (beats,) = inputs

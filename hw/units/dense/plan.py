@@ -16,11 +16,14 @@ from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.hw.parts.codes import select
 from sterna.hw.parts.fifo import fifo_depth
+from sterna.hw.parts.rom import BLOCK_DEPTH
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.layer import DenseLayer
+from sterna.hw.units.dense.logic import count_dense
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.dense.timing import DenseClockwork
+from sterna.hw.units.logic import Parts, escape_memories, table_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -114,19 +117,15 @@ class DensePlan:
             MemoryUse(name=f"lane_{k}", depth=2 * window.size // self.elements, width=word, writable=True)
             for k in range(self.lanes)
         ]
-        escapes = [
-            MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
-            for k, group in enumerate(schedule.escapes)
-            if schedule.format.escape_width
-        ]
-        tables = [
-            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
-            for k, table in enumerate(self.tables.tables)
-            if not table.constant
-        ]
         index = MemoryUse(name="index", depth=schedule.steps, width=schedule.format.width, writable=False)
         fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=code, writable=True)
-        return (index, *escapes, *buffers, *tables, fifo)
+        live = MemoryUse(name="live", depth=self.beats, width=1, writable=False, block=self.beats > BLOCK_DEPTH)
+        marks = [live] if window.map_bits else []
+        return (index, *escape_memories(schedule), *buffers, *marks, *table_memories(self.tables), fifo)
+
+    @property
+    def logic(self) -> Parts:
+        return count_dense(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> DenseClockwork:
         (beats,) = inputs

@@ -15,9 +15,11 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import select
 from sterna.hw.parts.fifo import FIFO_LATENCY
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables, shape_of
+from sterna.hw.units.logic import Parts, table_memories
 from sterna.hw.units.pool.component import PIPELINE, PoolUnit
 from sterna.hw.units.pool.geometry import Windows
 from sterna.hw.units.pool.layer import PoolLayer
+from sterna.hw.units.pool.logic import count_pool
 from sterna.hw.units.pool.timing import PoolClockwork
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
@@ -91,14 +93,14 @@ class PoolPlan:
     def memories(self) -> tuple[MemoryUse, ...]:
         windows = self.windows
         rows = MemoryUse(name="rows", depth=self.words, width=windows.elements * self.pooled.width, writable=True)
-        tables = [
-            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
-            for k, table in enumerate(self.tables.tables if self.tables is not None else ())
-            if not table.constant
-        ]
+        tables = [] if self.tables is None else table_memories(self.tables, width=windows.elements)
         width = windows.elements * self.output.element.width
         fifo = MemoryUse(name="fifo", depth=self.fifo_depth, width=width, writable=True)
         return (*([rows] if self.words else []), *tables, fifo)
+
+    @property
+    def logic(self) -> Parts:
+        return count_pool(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> PoolClockwork:
         (beats,) = inputs

@@ -1,0 +1,137 @@
+"""Where memories go, against what Yosys makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.back import verilog
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.flow.toolchain import Tool, run_tool
+from sterna.hw.fit.memories import MEMORIES
+from sterna.hw.parts.rom import NO_COLLISION
+from sterna.hw.units.protocol import MemoryUse
+
+SYNTHESIS = {"iCE40": "synth_ice40", "ECP5": "synth_ecp5 -nowidelut"}
+BLOCKS = ("SB_RAM40_4K", "DP16KD", "PDPW16KD")
+DISTRIBUTED = "TRELLIS_DPR16X4"
+FLIP_FLOPS = ("SB_DFF", "TRELLIS_FF")
+
+
+class Storage(wiring.Component):
+    """A memory as units have it: one read port, a register behind it, and perhaps a write port."""
+
+    def __init__(self, memory: MemoryUse, seed: int) -> None:
+        self._memory, self._seed = memory, seed
+        super().__init__(ports(memory))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        memory, rng = self._memory, np.random.default_rng(self._seed)
+        init = (
+            []
+            if memory.writable
+            else [int.from_bytes(rng.bytes(-(-memory.width // 8)), "little") for _ in range(memory.depth)]
+        )
+        mask = (1 << memory.width) - 1
+        attrs = NO_COLLISION if memory.writable else {"ram_style": "block"} if memory.block else {}
+        storage: Memory = Memory(
+            shape=unsigned(memory.width), depth=memory.depth, init=[word & mask for word in init], attrs=dict(attrs)
+        )
+        m.submodules.storage = storage
+        read, register = storage.read_port(), Signal(memory.width, reset_less=True)
+        m.d.comb += [read.addr.eq(self.read), self.output.eq(register)]
+        m.d.sync += register.eq(read.data)
+        if memory.writable:
+            write = storage.write_port()
+            m.d.comb += [write.en.eq(self.enable), write.addr.eq(self.write), write.data.eq(self.input)]
+        return m
+
+
+def ports(memory: MemoryUse) -> dict[str, Any]:
+    """Of a memory; of several, by their numbers."""
+    address = range(memory.depth)
+    return {
+        "read": In(address),
+        "write": In(address),
+        "enable": In(1),
+        "input": In(memory.width),
+        "output": Out(memory.width),
+    }
+
+
+class Several(wiring.Component):
+    """Memories beside each other."""
+
+    def __init__(self, memories: Sequence[MemoryUse]) -> None:
+        self._memories = memories
+        super().__init__(
+            {f"{name}_{k}": port for k, memory in enumerate(memories) for name, port in ports(memory).items()}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for k, memory in enumerate(self._memories):
+            m.submodules[f"memory_{k}"] = storage = Storage(memory, k)
+            for name, port in ports(memory).items():
+                inner, outer = getattr(storage, name), getattr(self, f"{name}_{k}")
+                m.d.comb += inner.eq(outer) if port.flow is In else outer.eq(inner)
+        return m
+
+
+def synthesized(memories: Sequence[MemoryUse], family: str, folder: Path) -> list[Counter[str]]:
+    """The cells that each memory becomes."""
+    text = verilog.convert(Several(memories), name="several", emit_src=False, strip_internal_attrs=True)
+    (folder / "several.v").write_text(text)
+    (folder / "synth.ys").write_text(
+        f"read_verilog several.v\n{SYNTHESIS[family]} -noflatten -top several\nwrite_json mapped.json\n"
+    )
+    run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=folder, log="yosys.log")
+    modules = json.loads((folder / "mapped.json").read_text())["modules"]
+    instances = modules["several"]["cells"]
+    return [cells_of(modules, instances[f"memory_{k}"]["type"]) for k in range(len(memories))]
+
+
+def cells_of(modules: dict[str, Any], name: str) -> Counter[str]:
+    cells: Counter[str] = Counter()
+    for cell in modules[name]["cells"].values():
+        kind = cell["type"]
+        if kind in modules and not {"blackbox", "whitebox"} & set(modules[kind]["attributes"]):
+            cells += cells_of(modules, kind)
+        else:
+            cells[kind] += 1
+    return cells
+
+
+def count(cells: Counter[str], prefixes: tuple[str, ...]) -> int:
+    return sum(number for kind, number in cells.items() if kind.startswith(prefixes))
+
+
+def drawn(seed: int, number: int) -> list[MemoryUse]:
+    """Memories as units have them: few words or many, narrow or as wide as a row."""
+    rng = np.random.default_rng(seed)
+    memories = []
+    for k in range(number):
+        writable = bool(rng.integers(2))
+        depth, width = (int(2 ** rng.uniform(1, top)) for top in (11, 7))
+        block = not writable and depth > 128 and bool(rng.integers(2))
+        memories.append(MemoryUse(name=str(k), depth=max(depth, 2), width=width, writable=writable, block=block))
+    return memories
+
+
+@pytest.mark.parametrize("family", list(MEMORIES))
+def test_memories_are_where_yosys_puts_them(family: str, tmp_path: Path) -> None:
+    memories = drawn(0, 40)
+    for memory, cells in zip(memories, synthesized(memories, family, tmp_path), strict=True):
+        storage = MEMORIES[family].place(memory)
+        found = count(cells, BLOCKS), cells[DISTRIBUTED]
+        assert (storage.ram_blocks, storage.parts.get("distributed", 0)) == found, (memory, cells)
