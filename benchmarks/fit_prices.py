@@ -33,7 +33,7 @@ from sterna.hw.units.protocol import MemoryUse
 #: The largest device of each family.
 DEVICES = {"iCE40": "hx8k", "ECP5": "85f"}
 #: Units of each kind.
-COUNTS = {"dense": 28, "conv": 20, "pool": 8, "argmax": 4}
+COUNTS = {"dense": 20, "conv": 19, "pool": 8, "argmax": 4}
 #: Every so many-th unit is held out.
 HELD_OUT = 4
 #: The names of what is priced.
@@ -76,10 +76,14 @@ def parts_of(row: dict[str, Any], family: str) -> tuple[Counter[str], int]:
     return parts, ram_blocks
 
 
-def fitted(rows: list[dict[str, Any]], family: str, resource: str) -> dict[str, float]:
+def names_of(rows: list[dict[str, Any]], family: str) -> list[str]:
+    """All parts that units have in a family."""
+    return sorted({name for row in rows for name in parts_of(row, family)[0]})
+
+
+def fitted(rows: list[dict[str, Any]], family: str, resource: str, names: list[str]) -> dict[str, float]:
     """The prices of a resource: least squares of relative errors, drawn to ``USUAL`` where units leave them open."""
     counted = [parts_of(row, family)[0] for row in rows]
-    names = sorted({name for parts in counted for name in parts})
     matrix = np.array([[parts[name] for name in names] for parts in counted], float)
     measured = np.array([row["used"][family][resource] for row in rows], float)
     pulls = np.diag([PULL if name.endswith("bit") else PULL / WHOLE for name in names])
@@ -169,7 +173,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     families: dict[str, Any] = {}
     for family in DEVICES:
         priced = [name for name in PRICED.values() if name in rows[0]["used"][family]]
-        prices[family] = {resource: fitted(taken, family, resource) for resource in priced}
+        names = names_of(rows, family)
+        prices[family] = {resource: fitted(taken, family, resource, names) for resource in priced}
         families[family] = {
             resource: {
                 "fitted": errors(taken, family, resource, prices[family][resource]),

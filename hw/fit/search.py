@@ -189,7 +189,7 @@ class _Search:
                 f"needs {self._budget.missing(candidate.use)}"
             )
         config = candidate.plan.config
-        if config.fps is None and config.lanes is None:
+        if config.fps is None:
             lanes = tuple(unit.lanes for unit in candidate.plan.units if unit.lanes)
             config = replace(config, lanes=lanes)
         return Fit(config=config, plan=candidate.plan, budget=self._budget, uses=candidate.uses, limit=limit)
