@@ -21,10 +21,10 @@ from sterna.hw.fit.memories import MEMORIES
 from sterna.hw.parts.rom import NO_COLLISION
 from sterna.hw.units.protocol import MemoryUse
 
+#: Up to the step in which memories find their places.
 SYNTHESIS = {"iCE40": "synth_ice40", "ECP5": "synth_ecp5 -nowidelut"}
 BLOCKS = ("SB_RAM40_4K", "DP16KD", "PDPW16KD")
 DISTRIBUTED = "TRELLIS_DPR16X4"
-FLIP_FLOPS = ("SB_DFF", "TRELLIS_FF")
 
 
 class Storage(wiring.Component):
@@ -93,22 +93,18 @@ def synthesized(memories: Sequence[MemoryUse], family: str, folder: Path) -> lis
     text = verilog.convert(Several(memories), name="several", emit_src=False, strip_internal_attrs=True)
     (folder / "several.v").write_text(text)
     (folder / "synth.ys").write_text(
-        f"read_verilog several.v\n{SYNTHESIS[family]} -noflatten -top several\nwrite_json mapped.json\n"
+        f"read_verilog several.v\n{SYNTHESIS[family]} -noflatten -run begin:map_ffram -top several\n"
+        "tee -q -o cells.json stat -json\n"
     )
     run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=folder, log="yosys.log")
-    modules = json.loads((folder / "mapped.json").read_text())["modules"]
-    instances = modules["several"]["cells"]
-    return [cells_of(modules, instances[f"memory_{k}"]["type"]) for k in range(len(memories))]
+    modules = json.loads((folder / "cells.json").read_text())["modules"]
+    return [cells_of(modules, f"several.memory_{k}") for k in range(len(memories))]
 
 
 def cells_of(modules: dict[str, Any], name: str) -> Counter[str]:
     cells: Counter[str] = Counter()
-    for cell in modules[name]["cells"].values():
-        kind = cell["type"]
-        if kind in modules and not {"blackbox", "whitebox"} & set(modules[kind]["attributes"]):
-            cells += cells_of(modules, kind)
-        else:
-            cells[kind] += 1
+    for kind, number in modules["\\" + name]["num_cells_by_type"].items():
+        cells += cells_of(modules, kind) if "\\" + kind in modules else Counter({kind: number})
     return cells
 
 
@@ -122,15 +118,16 @@ def drawn(seed: int, number: int) -> list[MemoryUse]:
     memories = []
     for k in range(number):
         writable = bool(rng.integers(2))
-        depth, width = (int(2 ** rng.uniform(1, top)) for top in (11, 7))
+        depth, width = (int(2 ** rng.uniform(1, top)) for top in (10, 6))
         block = not writable and depth > 128 and bool(rng.integers(2))
         memories.append(MemoryUse(name=str(k), depth=max(depth, 2), width=width, writable=writable, block=block))
     return memories
 
 
+@pytest.mark.parametrize("number", [12, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", list(MEMORIES))
-def test_memories_are_where_yosys_puts_them(family: str, tmp_path: Path) -> None:
-    memories = drawn(0, 40)
+def test_memories_are_where_yosys_puts_them(family: str, number: int, tmp_path: Path) -> None:
+    memories = drawn(number, number)
     for memory, cells in zip(memories, synthesized(memories, family, tmp_path), strict=True):
         storage = MEMORIES[family].place(memory)
         found = count(cells, BLOCKS), cells[DISTRIBUTED]
