@@ -8,6 +8,7 @@ from typing import Any
 
 import codes_page
 import conv_page
+import fit_page
 import index_page
 import training_page
 from tables import percent, table
@@ -268,6 +269,8 @@ SECTIONS = {
     "mnist_route": route,
     "conv_route": conv_page.route,
     "conv_rtl": conv_page.rtl,
+    "fit_route": fit_page.route,
+    "fit_prices": fit_page.prices,
     "dense_unit": dense,
     "index_words": index_page.words,
     "index_decoders": index_page.decoders,

@@ -32,6 +32,8 @@ BENCHMARKS = (
     "mnist_route",
     "conv_route",
     "conv_rtl",
+    "fit_prices",
+    "fit_route",
     "dense_unit",
     "index_words",
     "index_decoders",

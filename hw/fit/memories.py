@@ -20,7 +20,10 @@ CHOICE = 0.5
 
 @dataclass(frozen=True)
 class Storage:
-    """Where a memory is: in so many RAM blocks, and in so many parts of the logic."""
+    """Where a memory is: in so many RAM blocks, and in so many parts of the logic.
+
+    What is read goes through two registers. A block has one of them, or both; elsewhere they are logic.
+    """
 
     ram_blocks: int
     parts: Mapping[str, int]
@@ -83,13 +86,14 @@ class MemoryRules:
             return self._in_blocks(block, memory)
         for table in self.tables if memory.writable else ():
             if table.cost(memory) < min(cost, memory.bits * RAM_BIT):
-                return Storage(0, {"distributed": table.count(memory), "choice bit": table.choices(memory)})
+                parts = {"distributed": table.count(memory), "choice bit": table.choices(memory)}
+                return Storage(0, {**parts, "read bit": memory.width})
         if memory.bits * (RAM_BIT if memory.writable else ROM_BIT) <= cost:
-            return Storage(0, {"ram bit" if memory.writable else "rom bit": memory.bits})
+            return Storage(0, {"ram bit" if memory.writable else "rom bit": memory.bits, "read bit": memory.width})
         return self._in_blocks(block, memory)
 
     def _in_blocks(self, block: Block, memory: MemoryUse) -> Storage:
-        return Storage(block.count(memory), {"choice bit": block.choices(memory)})
+        return Storage(block.count(memory), {"choice bit": block.choices(memory), "block bit": memory.width})
 
 
 #: By the family's name.
