@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,43 @@ def test_memories_are_where_yosys_puts_them(family: str, number: int, tmp_path: 
         storage = MEMORIES[family].place(memory)
         found = count(cells, BLOCKS), cells[DISTRIBUTED]
         assert (storage.ram_blocks, storage.parts.get("distributed", 0)) == found, (memory, cells)
+
+
+@pytest.mark.parametrize(
+    ("family", "depth", "width", "writable", "blocks", "distributed"),
+    [
+        ("iCE40", 16, 4, True, 0, 0),  # as dear as a block: logic
+        ("iCE40", 19, 7, True, 1, 0),
+        ("iCE40", 428, 2, False, 0, 0),
+        ("iCE40", 525, 3, False, 1, 0),
+        ("iCE40", 707, 67, False, 13, 0),  # three cuts of 67 bits, side by side in words of 16
+        ("iCE40", 1199, 40, True, 13, 0),  # the same, whose cuts have write enables of their own
+        ("iCE40", 1908, 31, True, 16, 0),
+        ("iCE40", 2068, 4, True, 3, 0),  # words of 4 bits share a write enable: no cut shares a block
+        ("iCE40", 2396, 1, True, 1, 0),
+        ("iCE40", 4098, 13, False, 14, 0),
+        ("iCE40", 4786, 23, False, 29, 0),  # 28 in words of 16, but with more to choose from
+        ("iCE40", 5125, 14, False, 20, 0),
+        ("ECP5", 40, 5, True, 0, 6),
+        ("ECP5", 70, 25, True, 1, 0),
+        ("ECP5", 52, 53, False, 0, 0),
+        ("ECP5", 173, 18, False, 1, 0),
+        ("ECP5", 2839, 30, False, 5, 0),
+        ("ECP5", 3351, 9, True, 2, 0),
+        ("ECP5", 4321, 3, True, 2, 0),
+        ("ECP5", 5737, 20, False, 7, 0),
+    ],
+)
+def test_memories_that_were_synthesized(
+    family: str, depth: int, width: int, writable: bool, blocks: int, distributed: int
+) -> None:
+    """Yosys 0.70."""
+    storage = MEMORIES[family].place(MemoryUse(name="", depth=depth, width=width, writable=writable))
+    assert (storage.ram_blocks, storage.parts.get("distributed", 0)) == (blocks, distributed)
+
+
+def test_a_memory_that_must_be_in_a_block() -> None:
+    for rules in MEMORIES.values():
+        memory = MemoryUse(name="", depth=129, width=1, writable=False)
+        assert rules.place(memory).ram_blocks == 0
+        assert rules.place(replace(memory, block=True)).ram_blocks == 1
