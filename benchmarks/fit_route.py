@@ -2,7 +2,8 @@
 
 Each network is fitted to a device, and placed and routed there with one seed. The clock that is asked for is low, so
 that nextpnr is done once it has routed. Cases come from small to large, and the JSON file is written after each; a case
-whose Verilog is the same as in an earlier run is taken from there. The exit status is 1 where one does not route.
+that was routed in an earlier run, with the same Verilog, is taken from there. ``--pack-only`` packs the others without
+routing them. The exit status is 1 where one does not route.
 
 ``python benchmarks/fit_route.py --output benchmarks/results/fit_route.json``
 """
@@ -35,12 +36,11 @@ CLOCK_HZ = 20e6
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a device, and how many input elements come in a beat; or whether it is only packed."""
+    """A network, a device, and how many input elements come in a beat."""
 
     model: str
     device: str
     elements: int = 1
-    routed: bool = True
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ CASES = [
 ]
 
 
-def measure(case: Case, known: dict[str, Any]) -> dict[str, Any]:
+def measure(case: Case, known: dict[str, Any], *, routed: bool) -> dict[str, Any]:
     """One case: what was proposed, and what came of it."""
     network, device = load(MODELS / f"{case.model}.safetensors"), find_device(case.device)
     started = time.monotonic()
@@ -77,7 +77,7 @@ def measure(case: Case, known: dict[str, Any]) -> dict[str, Any]:
     proposed = {**proposal(case, fit), "verilog_sha256": sha256, "timing": json.loads(path.read_text())["timing"]}
     if known.get("verilog_sha256") == sha256 and known["routed"] is not None:
         return {**known, **proposed}
-    return {**proposed, "fitting_seconds": round(seconds, 1), **outcome(case, verilog)}
+    return {**proposed, "fitting_seconds": round(seconds, 1), **outcome(case, verilog, routed=routed)}
 
 
 def proposal(case: Case, fit: Fit) -> dict[str, Any]:
@@ -98,11 +98,11 @@ def proposal(case: Case, fit: Fit) -> dict[str, Any]:
     }
 
 
-def outcome(case: Case, verilog: Path) -> dict[str, Any]:
+def outcome(case: Case, verilog: Path, *, routed: bool) -> dict[str, Any]:
     """What Yosys and nextpnr make of it."""
     started = time.monotonic()
     try:
-        if case.routed:
+        if routed:
             report = synthesize(
                 verilog,
                 top=verilog.stem,
@@ -130,6 +130,7 @@ def main() -> int:
     """Fits and routes, prints a line a case, and writes JSON."""
     command = parser(__doc__)
     command.add_argument("--only", default="", help="cases whose name has this text")
+    command.add_argument("--pack-only", action="store_true", help="do not route what is not routed yet")
     arguments = command.parse_args()
     output: Path | None = arguments.output
     made: dict[str, dict[str, Any]] = {}
@@ -139,7 +140,7 @@ def main() -> int:
     for case in CASES:
         if arguments.only not in case.name:
             continue
-        made[case.name] = row = measure(case, made.get(case.name, {}))
+        made[case.name] = row = measure(case, made.get(case.name, {}), routed=not arguments.pack_only)
         print(f"{case.name}: {row['cycles']:,} cycles, {row['estimated']}, {row['used']}, {row['error'] or 'routed'}")
         sys.stdout.flush()
         if output is not None:

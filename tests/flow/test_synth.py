@@ -63,6 +63,16 @@ def test_clock(two_units: tuple[SynthesisReport, Path]) -> None:
     assert path.delay_ns * 1e-9 == pytest.approx(1 / report.clock.median_hz, rel=1e-3)
 
 
+def test_packing_counts_the_same(two_units: tuple[SynthesisReport, Path]) -> None:
+    report, _ = two_units
+    assert pack.pack(DESIGNS / "two_units.v", top="two_units", device=report.device) == report.utilization
+
+
+def test_packing_needs_no_room() -> None:
+    used = pack.pack(DESIGNS / "too_large.v", top="too_large", device="up5k")
+    assert any(number > available for number, available in used.values())
+
+
 def test_json_on_disk(two_units: tuple[SynthesisReport, Path]) -> None:
     report, out_dir = two_units
     written = json.loads((out_dir / "report.json").read_text())
