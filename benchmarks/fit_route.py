@@ -1,9 +1,9 @@
 """`--fit`: whether the designs that it proposes route at the first try, and how far its estimates are off.
 
 Each network is fitted to a device, and placed and routed there with one seed. The clock that is asked for is low, so
-that nextpnr is done once it has routed. Cases come from small to large, and the JSON file is written after each; a case
-that was routed in an earlier run, with the same Verilog, is taken from there. ``--pack-only`` packs the others without
-routing them. The exit status is 1 where one does not route.
+that nextpnr is done once it has routed. Cases come from small to large, and the JSON file is written after each. What
+an earlier run routed (or packed, where that is enough) is taken from there, if the Verilog is the same.
+``--pack-only`` packs what is not routed yet, and routes nothing. The exit status is 1 where a design does not route.
 
 ``python benchmarks/fit_route.py --output benchmarks/results/fit_route.json``
 """
@@ -75,7 +75,7 @@ def measure(case: Case, known: dict[str, Any], *, routed: bool) -> dict[str, Any
     verilog = path.with_suffix(".v")
     sha256 = hashlib.sha256(verilog.read_bytes()).hexdigest()
     proposed = {**proposal(case, fit), "verilog_sha256": sha256, "timing": json.loads(path.read_text())["timing"]}
-    if known.get("verilog_sha256") == sha256 and known["routed"] is not None:
+    if known.get("verilog_sha256") == sha256 and (known["routed"] is not None or not routed):
         return {**known, **proposed}
     return {**proposed, "fitting_seconds": round(seconds, 1), **outcome(case, verilog, routed=routed)}
 

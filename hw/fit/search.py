@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import exp, inf, log
 
 from sterna.hw.config import ESCAPE_PRICE, AcceleratorConfig
 from sterna.hw.fit.estimate import Budget, Use, estimate
@@ -22,8 +22,8 @@ from sterna.net.errors import InvalidValueError
 ESCAPE_PRICES = (ESCAPE_PRICE, 2048, 1 << 40)
 #: Ratio of cycles that fit to cycles that do not, at which the search ends; and cycles that are tried at most.
 PRECISION, MOST_TRIED = 1.01, 12
-#: Share of the budget that the next guess aims at.
-AIM = 0.98
+#: Share of the budget that the next guess aims at, and above which another price of escapes will not help.
+AIM, HOPELESS = 0.98, 1.3
 
 
 class DeviceTooSmall(InvalidValueError):
@@ -94,12 +94,12 @@ def fit_device(
         raise InvalidValueError("give lanes or a device to fit, not both")
     search = _Search(network, budget, config, escape_prices)
     if config.fps is not None:
-        return search.result(search.best(config), "the rate that is asked for")
+        return search.result(search.best(config, hopeless=inf), "the rate that is asked for")
     fastest = _cycles(plan_accelerator(network, config))
     best = search.best(replace(config, cycles=fastest))
     if best.fits:
         return search.result(best, "its results or its input beats")
-    return search.between(best, search.best(replace(config, lanes=1)))
+    return search.between(best, search.best(replace(config, lanes=1), hopeless=inf))
 
 
 def _cycles(plan: AcceleratorPlan) -> int:
@@ -133,13 +133,17 @@ class _Search:
         self._config = config
         self._prices = list(prices)
 
-    def best(self, config: AcceleratorConfig) -> _Candidate:
-        """The first that fits, by the price of escapes; if none does, the one that is nearest to it."""
+    def best(self, config: AcceleratorConfig, *, hopeless: float = HOPELESS) -> _Candidate:
+        """The first that fits, by the price of escapes; if none does, the one that is nearest to it.
+
+        A share above ``hopeless`` ends the search.
+        """
         tried = []
         for price in list(self._prices):
             tried.append(self._candidate(replace(config, escape_price=price)))
             if tried[-1].fits:
-                self._prices.sort(key=lambda other, price=price: other != price)  # type: ignore[misc]
+                self._prices = [price, *(other for other in self._prices if other != price)]
+            if tried[-1].fits or tried[-1].share > hopeless:
                 break
         return min(tried, key=lambda candidate: candidate.share)
 

@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 from bench import U4, random_weights
 
-from sterna.hw import AcceleratorConfig, Budget, DeviceTooSmall, Fit, fit_device, plan_accelerator
+from sterna.hw import (
+    AcceleratorConfig,
+    AcceleratorPlan,
+    Budget,
+    DeviceTooSmall,
+    Fit,
+    fit_device,
+    plan_accelerator,
+)
 from sterna.hw.emit.verilog import emit_verilog
+from sterna.hw.fit import search
 from sterna.hw.fit.estimate import MARGIN, Use, estimate_all
 from sterna.hw.fit.search import ESCAPE_PRICES, PRECISION
 from sterna.hw.fit.table import rows
@@ -175,3 +184,18 @@ def test_a_layer_that_cannot_use_more_lanes() -> None:
     )
     fit = fit_device(ones, budget(), AcceleratorConfig(elements_per_beat=64))
     assert [(row.lanes, row.limit) for row in rows(fit)] == [(2, "lanes")]
+
+
+def test_prices_are_tried_where_they_may_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[AcceleratorConfig] = []
+
+    def counted(network: Network, config: AcceleratorConfig) -> AcceleratorPlan:
+        tried.append(config)
+        return plan_accelerator(network, config)
+
+    monkeypatch.setattr(search, "plan_accelerator", counted)
+    with pytest.raises(DeviceTooSmall):
+        fit_device(NETWORKS["maps"], budget(ram_blocks=1))
+    prices = [config.escape_price for config in tried]
+    # cycles that nothing can beat; for these, far too much with one price; with the fewest lanes, all
+    assert prices == [ESCAPE_PRICES[0], ESCAPE_PRICES[0], *ESCAPE_PRICES]
