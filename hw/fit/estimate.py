@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from sterna.hw.fit.memories import MEMORIES
@@ -107,4 +107,9 @@ def estimate(unit: Unit, family: str) -> Use:
 
 def estimate_all(units: Sequence[Unit], family: str) -> Use:
     """What all units take up."""
-    return sum((estimate(unit, family) for unit in units), start=Use())
+    return together(estimate(unit, family) for unit in units)
+
+
+def together(uses: Iterable[Use]) -> Use:
+    """All of them."""
+    return sum(uses, start=Use())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import exp, inf, log
 
 from sterna.hw.config import ESCAPE_PRICE, AcceleratorConfig
-from sterna.hw.fit.estimate import Budget, Use, estimate
+from sterna.hw.fit.estimate import Budget, Use, estimate, together
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.net import Network
 from sterna.net.errors import InvalidValueError
@@ -56,7 +56,7 @@ class Fit:
     @property
     def use(self) -> Use:
         """What all units take up."""
-        return sum(self.uses, start=Use())
+        return together(self.uses)
 
     @property
     def cycles(self) -> int:
@@ -121,7 +121,7 @@ class _Candidate:
 
     @property
     def use(self) -> Use:
-        return sum(self.uses, start=Use())
+        return together(self.uses)
 
 
 class _Search:
@@ -150,7 +150,7 @@ class _Search:
     def _candidate(self, config: AcceleratorConfig) -> _Candidate:
         plan = plan_accelerator(self._network, config)
         uses = tuple(estimate(unit, self._budget.family) for unit in plan.units)
-        shares = self._budget.shares(sum(uses, start=Use()))
+        shares = self._budget.shares(together(uses))
         limit = max(shares, key=lambda what: shares[what])
         return _Candidate(plan, uses, shares[limit], limit)
 
