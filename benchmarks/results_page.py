@@ -8,6 +8,7 @@ from typing import Any
 
 import codes_page
 import conv_page
+import fit_page
 import index_page
 import training_page
 from tables import percent, table
@@ -269,6 +270,8 @@ SECTIONS = {
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
     "conv_rtl": conv_page.rtl,
+    "fit_route": fit_page.route,
+    "fit_prices": fit_page.prices,
     "dense_unit": dense,
     "index_words": index_page.words,
     "index_decoders": index_page.decoders,

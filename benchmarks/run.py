@@ -33,6 +33,8 @@ BENCHMARKS = (
     "conv_route",
     "lenet_up5k",
     "conv_rtl",
+    "fit_prices",
+    "fit_route",
     "dense_unit",
     "index_words",
     "index_decoders",

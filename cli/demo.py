@@ -10,6 +10,7 @@ import typer
 
 from sterna.cli import report as reports
 from sterna.cli.cache import writable_cache
+from sterna.cli.fit import budget_of
 from sterna.cli.frames import test_set
 from sterna.cli.options import MAX_SEEDS
 from sterna.cli.output import console, print_json, share, steps
@@ -18,9 +19,6 @@ from sterna.cli.synth import find, report_folder
 from sterna.cli.target import make
 
 __all__ = ["demo"]
-
-#: Lanes of each layer: so few that a UP5K has the RAM blocks for them.
-_LANES = 4
 
 
 def demo(
@@ -36,11 +34,12 @@ def demo(
 ) -> None:
     """Train, export, emit Verilog, simulate it on every test image, place and route it, and print one table.
 
-    It takes some minutes. The folder gets the training run (train) and the accelerator with its reports (accelerator).
+    Lanes are chosen so that the accelerator is as fast as the devices hold. It takes some minutes. The folder gets the
+    training run (train) and the accelerator with its reports (accelerator).
     """
     from sterna.flow.devices import Device
     from sterna.flow.synth import REPORT, check_no_multiplier, synthesize
-    from sterna.hw import AcceleratorConfig
+    from sterna.hw import fit_device
     from sterna.train import run
     from sterna.train.recipe import load_recipe
 
@@ -56,7 +55,9 @@ def demo(
     with steps() as progress, writable_cache():
         progress("generating Verilog")
         folder = output / "accelerator"
-        manifest, _ = make(model_path, folder, AcceleratorConfig(lanes=_LANES))
+        # one accelerator for all devices: as fast as the one that holds the least can be
+        fits = [fit_device(network, budget_of(device)) for device in found]
+        manifest, _ = make(model_path, folder, max(fits, key=lambda fit: fit.cycles).config)
         codes, labels = test_set(network, dataset)
         progress(f"simulating all {len(codes)} test images against the golden model")
         measure(network, manifest, codes, labels, dataset=dataset)["report"].check()

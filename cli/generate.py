@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from sterna.cli.fit import fit_model, show_fit
 from sterna.cli.options import naming, within
 from sterna.cli.output import console, facts, interval, print_json, read_json, steps
+from sterna.cli.synth import find
 from sterna.cli.target import ModelPath, OutputFolder, default_folder, make
 from sterna.net.errors import InvalidValueError
 
@@ -26,8 +28,16 @@ def generate(
     lanes: Annotated[
         str | None,
         typer.Option(
-            help="Lanes (adders working at once) of every layer, as in 8, or of each, as in 8,4,1. Without --lanes and "
-            "--fps, no layer is slower than the input takes to arrive.",
+            help="Lanes (adders working at once) of every layer, as in 8, or of each, as in 8,4,1. Without --lanes, "
+            "--fit and --fps, no layer is slower than the input takes to arrive.",
+            show_default=False,
+        ),
+    ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            help="Choose lanes, and index words with escapes or without, so that the accelerator is as fast as this "
+            "device holds: up5k, hx8k, 25f, 45f or 85f. With --fps, say whether it holds that rate.",
             show_default=False,
         ),
     ] = None,
@@ -86,6 +96,8 @@ def generate(
     the same bytes. A folder has one accelerator: made again, it is replaced, and what was simulated and synthesized of
     the old one counts no more.
     """
+    if fit is not None and lanes is not None:
+        raise InvalidValueError("give --lanes or --fit, not both")
     config = _configure(
         lanes=lanes,
         fps=fps,
@@ -99,6 +111,11 @@ def generate(
         name=name,
     )
     with steps() as progress:
+        fitted = None
+        if fit is not None:
+            progress(f"fitting {model} to {fit}")
+            fitted = fit_model(model, find(fit, option="--fit"), config, escape_price=escape_price)
+            config = fitted.config
         progress(f"generating Verilog of {model}")
         manifest, replaced = make(model, output or default_folder(model), config)
         if replaced:
@@ -108,6 +125,8 @@ def generate(
         print_json(description)
     else:
         show(manifest, description)
+        if fitted is not None:
+            show_fit(fitted)
 
 
 def _configure(

@@ -32,9 +32,10 @@ from sterna.flow.netlist import (
     read_netlist,
     unit_of,
 )
-from sterna.flow.output_registers import OutputRegisters, fold_output_registers
-from sterna.flow.toolchain import Run, Tool, run_tool, run_tools, tool_version
-from sterna.net.errors import InvalidTypeError, InvalidValueError, ToolError
+from sterna.flow.output_registers import OutputRegisters
+from sterna.flow.pack import Utilization, nextpnr_arguments, nextpnr_of, pack_in, read_result
+from sterna.flow.toolchain import Run, Tool, run_tools, tool_version
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 __all__ = ["REPORT", "DoesNotFit", "SynthesisReport", "check_no_multiplier", "synthesize"]
 
@@ -47,22 +48,6 @@ _MIN_HZ, _MAX_HZ = 1e3, 1e10
 
 # Places and routes at once: each takes a core and, for a large ECP5, about 1 GB.
 _PROCESSES = 2
-
-# nextpnr's name of each budget, in its report.
-_BUDGETS = {
-    Family.ICE40: {
-        Resource.SLOTS: "ICESTORM_LC",
-        Resource.RAM_BLOCKS: "ICESTORM_RAM",
-        Resource.SPRAM_BLOCKS: "ICESTORM_SPRAM",
-        Resource.DSPS: "ICESTORM_DSP",
-    },
-    Family.ECP5: {
-        Resource.SLOTS: "TRELLIS_COMB",
-        Resource.FLIP_FLOPS: "TRELLIS_FF",
-        Resource.RAM_BLOCKS: "DP16KD",
-        Resource.DSPS: "MULT18X18D",
-    },
-}
 
 
 class DoesNotFit(InvalidValueError):
@@ -213,21 +198,13 @@ def synthesize(
     verilog = Path(verilog)
     if not verilog.is_file():
         raise FileNotFoundError(f"no Verilog file {verilog}; make it with `sterna generate`")
-    nextpnr = Tool.NEXTPNR_ICE40 if device.family is Family.ICE40 else Tool.NEXTPNR_ECP5
+    nextpnr = nextpnr_of(device)
     tools = {"yosys": tool_version(Tool.YOSYS), nextpnr.value.lower(): tool_version(nextpnr)}
-    arguments = _nextpnr_arguments(top, device, freq)
+    arguments = nextpnr_arguments(top, device, freq)
     with _staging(Path(out_dir)) as work:
-        progress("Yosys: synthesis")
-        shutil.copyfile(verilog, work / "design.v")
-        (work / "synth.ys").write_text(_yosys_script(top, device), encoding="utf-8")
-        run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
-        registers = _fold(work / "mapped.json") if output_registers and device.family is Family.ECP5 else None
-        _write_block(work / "mapped.json", top, work / "block.json")
-
-        progress("nextpnr: packing")
-        pack = ["--pack-only", "--report", "pack.json", "--write", "packed.json"]
-        run_tool(nextpnr, [*arguments, *pack], cwd=work, log="pack.log")
-        utilization = _utilization(device, _read(work / "pack.json"))
+        utilization, registers = pack_in(
+            work, verilog, top=top, device=device, freq=freq, output_registers=output_registers, progress=progress
+        )
         _check_fit(top, device, utilization)
 
         progress(f"nextpnr: place and route, {len(seeds)} seed{'s' * (len(seeds) > 1)}")
@@ -300,59 +277,6 @@ def _staging(out_dir: Path) -> Iterator[Path]:
             out_dir.rmdir()
 
 
-def _yosys_script(top: str, device: Device) -> str:
-    # Without wide multiplexers (PFUMX, L6MUX21) the same logic takes a tenth fewer tables, and is as fast.
-    mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5 -nowidelut"
-    if device.family is Family.ICE40 and device.dsps:
-        mapping += " -dsp"  # else a stray multiplication would hide in tables; synth_ecp5 uses DSP blocks by itself
-    # Yosys's own price of an SPRAM block is that of 32 RAM blocks; a UP5K has 30.
-    spram = ['setattr -set ram_style "huge" a:single_port'] if device.spram_blocks else []
-    return "\n".join(
-        [
-            "read_verilog design.v",
-            f"hierarchy -check -top {top}",
-            *spram,
-            # What is counted here changes nothing in what is mapped.
-            "design -save read",
-            "proc",
-            "opt",
-            "write_json generic.json",
-            "design -load read",
-            f"{mapping} -top {top}",
-            "write_json mapped.json",
-            "",
-        ]
-    )
-
-
-def _fold(netlist: Path) -> OutputRegisters:
-    content = _read(netlist)
-    content["modules"], registers = fold_output_registers(content["modules"])
-    netlist.write_text(json.dumps(content), encoding="utf-8")
-    return registers
-
-
-def _write_block(netlist: Path, top: str, block: Path) -> None:
-    """Copy a mapped netlist without the top module's ports of several bits, so that the design needs no pins for them.
-
-    nextpnr leaves the nets without a driver, and those that nobody reads, as they are: no cell goes.
-    """
-    content = _read(netlist)
-    ports = content["modules"][top]["ports"]
-    content["modules"][top]["ports"] = {name: port for name, port in ports.items() if len(port["bits"]) == 1}
-    block.write_text(json.dumps(content), encoding="utf-8")
-
-
-def _nextpnr_arguments(top: str, device: Device, freq: float | None) -> list[str]:
-    mhz = (device.target_hz if freq is None else freq) / 1e6
-    arguments = ["-q", "--json", "block.json", "--top", top, device.option, "--package", device.package]
-    arguments += ["--freq", f"{mhz:g}", "--timing-allow-fail"]
-    if device.family is Family.ICE40:
-        return [*arguments, "--pcf-allow-unconstrained"]
-    # Ripping up what misses the target takes a quarter longer and makes ECP5 some percent faster; iCE40 gains nothing.
-    return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained", "--tmg-ripup"]
-
-
 def _route(nextpnr: Tool, arguments: Sequence[str], seeds: Sequence[int], work: Path) -> dict[int, dict[str, Any]]:
     """nextpnr's report by seed."""
     reports = {seed: f"nextpnr-{seed}.json" for seed in seeds}
@@ -361,33 +285,10 @@ def _route(nextpnr: Tool, arguments: Sequence[str], seeds: Sequence[int], work: 
         for seed, report in reports.items()
     ]
     run_tools(nextpnr, runs, cwd=work, at_once=_PROCESSES)
-    return {seed: _read(work / report) for seed, report in reports.items()}
+    return {seed: read_result(work / report) for seed, report in reports.items()}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON file that a tool was asked to write."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise ToolError(
-            f"a tool ended well, but the file {path.name} that it was to write {reason}; see which programs the "
-            f"variables {', '.join(tool.value for tool in Tool)} name"
-        ) from None
-    return dict(content)
-
-
-def _utilization(device: Device, report: Mapping[str, Any]) -> dict[Resource, tuple[int, int]]:
-    """Used and available of each resource. iCE40 keeps a flip-flop in each logic cell: its slots say it all."""
-    used = report["utilization"]
-    return {
-        resource: (used[name]["used"], used[name]["available"])
-        for resource, name in _BUDGETS[device.family].items()
-        if name in used
-    }
-
-
-def _check_fit(top: str, device: Device, utilization: Mapping[Resource, tuple[int, int]]) -> None:
+def _check_fit(top: str, device: Device, utilization: Utilization) -> None:
     over = [f"{used} of {have} {resource.value}" for resource, (used, have) in utilization.items() if used > have]
     if over:
         raise DoesNotFit(

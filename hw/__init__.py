@@ -2,7 +2,19 @@
 
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.verilog import generate
+from sterna.hw.fit.estimate import Budget
+from sterna.hw.fit.search import DeviceTooSmall, Fit, fit_device
 from sterna.hw.graph.lower import UnsupportedError
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 
-__all__ = ["AcceleratorConfig", "AcceleratorPlan", "UnsupportedError", "generate", "plan_accelerator"]
+__all__ = [
+    "AcceleratorConfig",
+    "AcceleratorPlan",
+    "Budget",
+    "DeviceTooSmall",
+    "Fit",
+    "UnsupportedError",
+    "fit_device",
+    "generate",
+    "plan_accelerator",
+]

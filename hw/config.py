@@ -38,6 +38,9 @@ class AcceleratorConfig:
         Frames a second to derive lanes for. Needs ``clock_hz``.
     clock_hz : float, optional
         Clock to derive lanes for.
+    cycles : int, optional
+        Cycles of a frame to derive lanes for, as far as a layer can reach them; with ``lanes``, those for which what
+        else is chosen is enough.
     slack : float
         Share of a layer's steps that the schedule may give for fewer index bits.
     escape_price : int
@@ -62,6 +65,7 @@ class AcceleratorConfig:
     argmax: bool = False
     fps: float | None = None
     clock_hz: float | None = None
+    cycles: int | None = None
     slack: float = SLACK
     escape_price: int = ESCAPE_PRICE
     load: Sequence[str] = ()
@@ -94,6 +98,10 @@ class AcceleratorConfig:
             )
         if self.lanes is not None and self.fps is not None:
             raise InvalidValueError("give lanes or fps, not both")
+        if self.cycles is not None:
+            object.__setattr__(self, "cycles", check_integer(self.cycles, "cycles", low=1))
+            if self.fps is not None:
+                raise InvalidValueError("give cycles or fps, not both")
         if not 0 <= self.slack <= 1:
             raise InvalidValueError(f"slack must be from 0 to 1, not {self.slack}")
         object.__setattr__(self, "escape_price", check_integer(self.escape_price, "escape_price", low=0))
@@ -122,6 +130,7 @@ class AcceleratorConfig:
             "argmax": self.argmax,
             "fps": self.fps,
             "clock_hz": self.clock_hz,
+            "cycles": self.cycles,
             "slack": self.slack,
             "escape_price": self.escape_price,
             "load": list(self.load),

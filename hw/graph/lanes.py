@@ -26,7 +26,9 @@ class Target:
 
 
 def find_target(layers: Sequence[Layer], stream: StreamType, config: AcceleratorConfig) -> Target:
-    """What the rate that is asked for leaves; or what nothing can beat: the input's beats, or a layer's results."""
+    """What is asked for, or what the rate leaves; or what nothing can beat: the input's beats, or a layer's results."""
+    if config.cycles is not None:
+        return Target(config.cycles)
     if config.fps is not None and config.clock_hz is not None:
         return Target(int(config.clock_hz / config.fps), f"{config.fps:g} frames/s at {config.clock_hz:g} Hz")
     results = max(layer.least_interval(()) for layer in layers)

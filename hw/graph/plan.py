@@ -123,7 +123,9 @@ def _plan_units(
         if lanes is None:
             unit = derive_unit(layer, inputs=inputs, delivery=delivery, options=options, target=target)
         else:
-            unit = layer.kind.plan(layer, inputs=inputs, lanes=lanes[k], delivery=delivery, options=options)
+            unit = layer.kind.plan(
+                layer, inputs=inputs, lanes=lanes[k], delivery=delivery, options=options, cycles=config.cycles
+            )
         orders.settle(layer.name, unit.output)
         sources.append(tuple(numbers[name] for name in layer.sources))
         numbers[layer.name], streams[layer.name] = len(units), unit.output

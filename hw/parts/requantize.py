@@ -174,7 +174,7 @@ class LineThresholds(Requantizer[LineTables]):
         bias, step = self._tables.bias, self._tables.step
         row, width, above = self._row(m), step.shape.width, bias.shape.width
         complements = [~entry & ((1 << width) - 1) for entry in step.entries]
-        if bias.constant or step.constant or len(step.entries) <= BLOCK_DEPTH:
+        if not shares_block(self._tables):
             return self._rom(m, "bias", bias, row), self._words(m, "step", unsigned(width), complements, row)
         joined = [b & ((1 << above) - 1) | s << above for b, s in zip(bias.entries, complements, strict=True)]
         both = self._words(m, "line", unsigned(above + width), joined, row)
@@ -196,6 +196,11 @@ class LineThresholds(Requantizer[LineTables]):
             m.d.sync += next_rest.eq(Mux(enough, left, rest))
             rest = next_rest
         return _code(count, tables.output)
+
+
+def shares_block(tables: LineTables) -> bool:
+    """Whether a line's bias and step lie in one memory: where both take block RAM."""
+    return not tables.bias.constant and not tables.step.constant and tables.rows > BLOCK_DEPTH
 
 
 def _reduced(rest: Value, complement: Value, bit: int) -> Value:

@@ -2,17 +2,61 @@
 
 from __future__ import annotations
 
-from sterna.hw.parts.tables import Tables
+from sterna.hw.index.schedule import Schedule
+from sterna.hw.parts.requantize import shares_block
+from sterna.hw.parts.rom import BLOCK_DEPTH
+from sterna.hw.parts.tables import LevelTables, LineTables, Tables
 from sterna.hw.units.protocol import MemoryUse
 
 
-def outlet_memories(tables: Tables | None, *, depth: int, width: int) -> tuple[MemoryUse, ...]:
-    """The requantizers' tables, and the output FIFO: ``depth`` words of ``width`` bits."""
-    return (
-        *(
-            MemoryUse(name=f"table_{k}", depth=len(table.entries), width=table.shape.width, writable=False)
-            for k, table in enumerate(tables.tables if tables is not None else ())
-            if not table.constant
-        ),
-        MemoryUse(name="fifo", depth=depth, width=width, writable=True),
+def outlet_memories(tables: Tables | None, *, depth: int, width: int, sums: int = 1) -> tuple[MemoryUse, ...]:
+    """The requantizers' tables, and the output FIFO.
+
+    Parameters
+    ----------
+    depth, width : int
+        Words of the FIFO, and their bits.
+    sums : int
+        Sums in a beat.
+    """
+    fifo = MemoryUse(name="fifo", depth=depth, width=width, writable=True)
+    return (*(() if tables is None else table_memories(tables, sums=sums)), fifo)
+
+
+def table_memories(tables: Tables, *, sums: int = 1) -> tuple[MemoryUse, ...]:
+    """The tables of a requantizer of several sums a beat: each searches tables of its own, all else is shared."""
+    stored = {
+        f"table_{k}": (len(table.entries), table.shape.width)
+        for k, table in enumerate(tables.tables)
+        if not table.constant
+    }
+    if isinstance(tables, LineTables) and shares_block(tables):
+        stored = {"line": (tables.rows, sum(width for _, width in stored.values()))}
+    return tuple(
+        MemoryUse(
+            name=name + (f"_of_{copy}" if copy else ""),
+            depth=depth,
+            width=width,
+            writable=False,
+            block=depth > BLOCK_DEPTH,
+        )
+        for copy in range(sums if isinstance(tables, LevelTables) else 1)
+        for name, (depth, width) in stored.items()
+    )
+
+
+def escape_memories(schedule: Schedule) -> tuple[MemoryUse, ...]:
+    """The memories of a schedule's streams of escapes, as deep as their counters count."""
+    if not schedule.format.escape_width:
+        return ()
+    counts = [max(len(group), 1) for group in schedule.escapes]
+    return tuple(
+        MemoryUse(
+            name=f"escapes_{k}",
+            depth=1 << (count - 1).bit_length(),
+            width=schedule.format.escape_width,
+            writable=False,
+            block=count > BLOCK_DEPTH,
+        )
+        for k, count in enumerate(counts)
     )

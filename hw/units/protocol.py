@@ -32,6 +32,8 @@ class MemoryUse:
         Written while the unit works; otherwise a table.
     image : MemoryImage, optional
         What the table is loaded with, where the bitstream does not fill it. One memory of a unit at most has it.
+    block : bool
+        In block RAM, however small.
     """
 
     name: str
@@ -39,6 +41,7 @@ class MemoryUse:
     width: int
     writable: bool
     image: MemoryImage | None = None
+    block: bool = False
 
     @property
     def bits(self) -> int:
@@ -243,6 +246,11 @@ class Unit(Protocol):
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         """All memories."""
+        ...
+
+    @property
+    def logic(self) -> Mapping[str, int]:
+        """How often each part of its logic is there, memories left out (``hw/units/logic.py``)."""
         ...
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> Clockwork:

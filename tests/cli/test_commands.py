@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,6 +143,30 @@ def test_generate(model: Path, tmp_path: Path, sterna: Callable) -> None:
     ]
     description = json.loads((tmp_path / "out" / "small_net.json").read_text())
     assert [unit["lanes"] for unit in description["units"]] == [2, 1]
+
+
+def test_generate_for_a_device(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    outcome = sterna("generate", model, "-o", tmp_path / "out", "--fit", "up5k")
+    assert outcome.status == 0, outcome.err
+    assert "up5k has 30 RAM blocks and 5,280 logic slots; 85% of the logic may be taken" in outcome.out
+    for heading in ("adds", "index kbit", "RAM blocks", "logic slots", "limited by"):
+        assert heading in outcome.out
+    assert re.search(r"hidden +│ +\d+ +│", outcome.out)
+    made = json.loads((tmp_path / "out" / "small_net.json").read_text())
+    again = sterna("generate", model, "-o", tmp_path / "again", "--fit", "iCE40-UP5K", "--json")
+    assert json.loads(again.out) == made
+    lanes = [unit["lanes"] for unit in made["units"]]
+    assert made["config"]["lanes"] == lanes
+    plain = json.loads(sterna("generate", model, "-o", tmp_path / "plain", "--json").out)
+    assert [unit["lanes"] for unit in plain["units"]] == lanes  # there is room enough
+    rate = ("--fps", 1000, "--clock-mhz", 12)
+    slow = json.loads(sterna("generate", model, "-o", tmp_path / "slow", "--fit", "up5k", *rate, "--json").out)
+    assert (slow["config"]["fps"], [unit["lanes"] for unit in slow["units"]]) == (1000, [1, 1])
+
+
+def test_a_price_of_ones_own_is_the_only_one_that_is_tried(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    made = sterna("generate", model, "-o", tmp_path / "out", "--fit", "up5k", "--escape-price", 7, "--json")
+    assert json.loads(made.out)["config"]["escape_price"] == 7
 
 
 def test_generate_with_words_of_ones_own(model: Path, tmp_path: Path, sterna: Callable) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -163,6 +164,8 @@ def test_verilog_of_a_generation_that_was_stopped(folder: Path, sterna: Callable
         (("--fps", "1e6"), "--fps and --clock-mhz go together"),
         (("--clock-mhz", "100"), "--fps and --clock-mhz go together"),
         (("--fps", "1", "--clock-mhz", "100", "--lanes", "1"), "give --lanes or --fps, not both"),
+        (("--fit", "up5k", "--lanes", "1"), "give --lanes or --fit, not both"),
+        (("--fit", "up6k"), "--fit': unknown device 'up6k'; choose one of up5k, hx8k, 25f, 45f, 85f"),
         (("--fps", "1e9", "--clock-mhz", "100"), "1e+09 frames/s at 1e+08 Hz leave 0 cycles a frame"),
     ],
 )
@@ -206,6 +209,21 @@ def test_too_large_for_the_device(tmp_path: Path, sterna: Callable) -> None:
     assert error.startswith("large_ does not fit: it needs ")  # `large` is a word of Verilog
     assert error.endswith(" of 30 RAM blocks of up5k; choose a larger device, fewer lanes or a smaller network")
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_network_that_no_lanes_fit_in_the_device(tmp_path: Path, sterna: Callable) -> None:
+    network = Network(
+        input_shape=(200,),
+        input_type=ActivationType(width=1, signed=False),
+        input_scale=1.0,
+        nodes=[Linear(name="scores", weights=np.ones((400, 200), np.int8))],
+    )
+    save(network, tmp_path / "large.safetensors")
+    error = sterna("generate", tmp_path / "large.safetensors", "-o", tmp_path / "out", "--fit", "up5k").error
+    assert re.fullmatch(
+        r"the network does not fit in up5k even with the fewest lanes: it needs \d+ RAM blocks \(of 30\)", error
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_tool(folder: Path, sterna: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

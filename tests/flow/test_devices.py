@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sterna.flow.devices import DEVICES, Device, Family, Resource, find_device
-from sterna.flow.synth import _BUDGETS
+from sterna.flow.pack import BUDGETS
 from sterna.flow.toolchain import Tool, run_tool
 
 
@@ -57,6 +57,6 @@ def test_budget_is_nextpnrs(device: Device, tmp_path: Path) -> None:
         log="log",
     )
     utilization = json.loads((tmp_path / "report.json").read_text())["utilization"]
-    for resource, name in _BUDGETS[device.family].items():
+    for resource, name in BUDGETS[device.family].items():
         assert device.budget[resource] == utilization.get(name, {"available": 0})["available"], resource
     assert device.budget[Resource.FLIP_FLOPS] == device.slots

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sterna.flow import synth
+from sterna.flow import pack, synth
 from sterna.flow.devices import Family, Resource
 from sterna.flow.netlist import TOP, Resources
 from sterna.flow.synth import DoesNotFit, SynthesisReport, check_no_multiplier, synthesize
@@ -61,6 +61,16 @@ def test_clock(two_units: tuple[SynthesisReport, Path]) -> None:
     assert path.components[0].split(".")[0] in ("first", "second")
     assert len({component.split(".")[0] for component in path.components} - {TOP}) == 1
     assert path.delay_ns * 1e-9 == pytest.approx(1 / report.clock.median_hz, rel=1e-3)
+
+
+def test_packing_counts_the_same(two_units: tuple[SynthesisReport, Path]) -> None:
+    report, _ = two_units
+    assert pack.pack(DESIGNS / "two_units.v", top="two_units", device=report.device) == report.utilization
+
+
+def test_packing_needs_no_room() -> None:
+    used = pack.pack(DESIGNS / "too_large.v", top="too_large", device="up5k")
+    assert any(number > available for number, available in used.values())
 
 
 def test_json_on_disk(two_units: tuple[SynthesisReport, Path]) -> None:
@@ -185,7 +195,7 @@ def test_whatever_ends_it_nothing_is_left(
         (cwd / "mapped.json").write_text("{")
         raise error
 
-    monkeypatch.setattr(synth, "run_tool", stopped)
+    monkeypatch.setattr(pack, "run_tool", stopped)
     with pytest.raises(type(error)):
         run("two_units", "up5k", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

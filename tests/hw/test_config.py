@@ -38,6 +38,9 @@ from sterna.hw.config import MAX_ELEMENTS_PER_BEAT, AcceleratorConfig, identifie
         ({"fps": 5e-324, "clock_hz": 1.0}, ValueError, r"^5e-324 frames/s at 1\.0 Hz leave no finite number of cycles"),
         ({"fps": 1.0, "clock_hz": -1e6}, ValueError, r"^clock_hz must be above 0, not -1000000\.0$"),
         ({"fps": 1.0, "clock_hz": 1e6, "lanes": 2}, ValueError, r"^give lanes or fps, not both$"),
+        ({"cycles": 0}, ValueError, r"^cycles must be a positive integer, not 0$"),
+        ({"cycles": 9.5}, TypeError, r"^cycles must be a positive integer, not 9\.5$"),
+        ({"cycles": 9, "fps": 1.0, "clock_hz": 1e6}, ValueError, r"^give cycles or fps, not both$"),
         ({"slack": -0.1}, ValueError, r"^slack must be from 0 to 1, not -0\.1$"),
         ({"escape_price": -1}, ValueError, r"^escape_price must be a non-negative integer, not -1$"),
         ({"escape_price": 1.5}, TypeError, r"^escape_price must be a non-negative integer, not 1\.5$"),
@@ -66,8 +69,8 @@ def test_what_is_taken() -> None:
 
 def test_json() -> None:
     assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
-        "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "slack": 0.005,
-        "escape_price": 384, "load": [], "compact": False,
+        "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "cycles": None,
+        "slack": 0.005, "escape_price": 384, "load": [], "compact": False,
     }  # fmt: skip
     assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
     assert AcceleratorConfig(fps=10.0, clock_hz=1e6).as_json()["lanes"] is None

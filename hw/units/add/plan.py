@@ -17,7 +17,9 @@ from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.add.component import PIPELINE, AddUnit
 from sterna.hw.units.add.layer import AddLayer
+from sterna.hw.units.add.logic import count_add
 from sterna.hw.units.add.timing import AddClockwork
+from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 
@@ -73,7 +75,11 @@ class AddPlan:
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         width = self.output.elements * self.output.element.width
-        return outlet_memories(self.tables, depth=self.outlet.depth, width=width)
+        return outlet_memories(self.tables, depth=self.outlet.depth, width=width, sums=self.output.elements)
+
+    @property
+    def logic(self) -> Parts:
+        return count_add(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> AddClockwork:
         return AddClockwork(inputs=inputs, outlet=self.outlet, results=output)

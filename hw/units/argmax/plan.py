@@ -13,6 +13,7 @@ from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.units.argmax.component import Argmax
 from sterna.hw.units.argmax.timing import ArgmaxClockwork
+from sterna.hw.units.logic import Parts, bits
 from sterna.hw.units.protocol import MemoryUse, Work
 
 
@@ -43,6 +44,10 @@ class ArgmaxPlan:
     @property
     def work(self) -> Work:
         return Work(steps=0, beats=self.scores.beats, results=1)
+
+    @property
+    def logic(self) -> Parts:
+        return Parts({"argmax": 1, "argmax bit": self.scores.element.width, "counter bit": bits(self.scores.beats)})
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> ArgmaxClockwork:
         (scores,) = inputs

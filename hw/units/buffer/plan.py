@@ -13,6 +13,7 @@ from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.buffer.component import BufferUnit
 from sterna.hw.units.buffer.timing import BufferClockwork
+from sterna.hw.units.logic import Parts, bits, count_fifo, total
 from sterna.hw.units.protocol import MemoryUse, Work
 
 
@@ -74,6 +75,12 @@ class BufferPlan:
     def memories(self) -> tuple[MemoryUse, ...]:
         width = self.stream.elements * self.stream.element.width
         return (MemoryUse(name="fifo", depth=self.depth or 0, width=width, writable=True),)
+
+    @property
+    def logic(self) -> Parts:
+        counters = Parts({"counter bit": bits(self.whole_parts) + bits(self.run_beats)})
+        fifo = count_fifo(depth=self.depth or 0, width=self.stream.elements * self.stream.element.width)
+        return fifo if self.whole_parts == 1 else total([counters, fifo])
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> BufferClockwork:
         (beats,) = inputs

@@ -21,11 +21,13 @@ from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import Tables, plan_tables
 from sterna.hw.units.conv.component import ConvUnit
 from sterna.hw.units.conv.layer import ConvLayer
+from sterna.hw.units.conv.logic import count_conv
 from sterna.hw.units.conv.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.conv.rows import RowWord
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
-from sterna.hw.units.memories import outlet_memories
+from sterna.hw.units.logic import Parts
+from sterna.hw.units.memories import escape_memories, outlet_memories
 from sterna.hw.units.protocol import Delivery, MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -141,16 +143,16 @@ class ConvPlan:
         schedule = self.schedule
         depth, word = self.slots * self.taps.channels, self.row_word.width
         buffers = [MemoryUse(name=f"group_{k}", depth=depth, width=word, writable=True) for k in range(schedule.lanes)]
-        escapes = [
-            MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
-            for k, group in enumerate(schedule.escapes)
-            if schedule.format.escape_width
-        ]
         index = MemoryUse(
             name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
         )
         code = self.elements * self.tables.output_shape.width
-        return (index, *escapes, *buffers, *outlet_memories(self.tables, depth=self.fifo_depth, width=code))
+        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=code, sums=self.elements)
+        return (index, *escape_memories(schedule), *buffers, *outlet)
+
+    @property
+    def logic(self) -> Parts:
+        return count_conv(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> ConvClockwork:
         (beats,) = inputs

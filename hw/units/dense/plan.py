@@ -18,12 +18,15 @@ from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.hw.parts.codes import in_order, select
 from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.loadable import MemoryImage
+from sterna.hw.parts.rom import BLOCK_DEPTH
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.layer import DenseLayer
+from sterna.hw.units.dense.logic import count_dense
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.dense.timing import DenseClockwork
-from sterna.hw.units.memories import outlet_memories
+from sterna.hw.units.logic import Parts
+from sterna.hw.units.memories import escape_memories, outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -125,15 +128,17 @@ class DensePlan:
             MemoryUse(name=f"lane_{k}", depth=2 * window.size // self.elements, width=word, writable=True)
             for k in range(self.lanes)
         ]
-        escapes = [
-            MemoryUse(name=f"escapes_{k}", depth=max(len(group), 1), width=schedule.format.escape_width, writable=False)
-            for k, group in enumerate(schedule.escapes)
-            if schedule.format.escape_width
-        ]
         index = MemoryUse(
             name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
         )
-        return (index, *escapes, *buffers, *outlet_memories(self.tables, depth=self.fifo_depth, width=code))
+        live = MemoryUse(name="live", depth=self.beats, width=1, writable=False, block=self.beats > BLOCK_DEPTH)
+        marks = [live] if window.map_bits else []
+        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=code)
+        return (index, *escape_memories(schedule), *buffers, *marks, *outlet)
+
+    @property
+    def logic(self) -> Parts:
+        return count_dense(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> DenseClockwork:
         (beats,) = inputs

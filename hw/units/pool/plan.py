@@ -15,10 +15,12 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import select
 from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables, shape_of
+from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import outlet_memories
 from sterna.hw.units.pool.component import PoolUnit, latency_of
 from sterna.hw.units.pool.geometry import Windows
 from sterna.hw.units.pool.layer import PoolLayer
+from sterna.hw.units.pool.logic import count_pool
 from sterna.hw.units.pool.timing import PoolClockwork
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
@@ -99,8 +101,12 @@ class PoolPlan:
     def memories(self) -> tuple[MemoryUse, ...]:
         results, kept, element = self.windows.across.results, self.windows.down.kept, self.outlet.element
         rows = MemoryUse(name="rows", depth=self.words, width=results * kept * self.pooled.width, writable=True)
-        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=results * element.width)
+        outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=results * element.width, sums=results)
         return (*([rows] if self.words else []), *outlet)
+
+    @property
+    def logic(self) -> Parts:
+        return count_pool(self)
 
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> PoolClockwork:
         (beats,) = inputs

@@ -67,6 +67,15 @@ def test_lanes_for_a_rate() -> None:
     assert lanes_of(slow) == [1, 1]
 
 
+def test_lanes_for_cycles() -> None:
+    plan = plan_accelerator(network(50, 60, 30), AcceleratorConfig(cycles=200))
+    assert lanes_of(plan) == lanes_of(
+        plan_accelerator(network(50, 60, 30), AcceleratorConfig(fps=10_000, clock_hz=2e6))
+    )
+    # what a layer cannot reach, it comes as near to as more lanes would bring it
+    assert lanes_of(plan_accelerator(network(50, 60, 30), AcceleratorConfig(cycles=1)))[0] > 20
+
+
 def test_the_fewest_lanes_that_reach_a_rate() -> None:
     ones = linear_network(np.ones((8, 20), np.int8))
     for fps, lanes in ((1e6 / 160, 1), (1e6 / 159, 2), (1e6 / 80, 2), (1e6 / 79, 3), (1e6 / 20, 8)):

@@ -65,6 +65,13 @@ def test_one_number_of_lanes_is_cut_to_whole_rows() -> None:
     assert [unit.lanes for unit in plan.units] == [18, 0, 3]
 
 
+def test_given_lanes_have_no_more_requantizers_than_the_cycles_ask_for() -> None:
+    given = network(2)
+    fast, slow = (plan_accelerator(given, AcceleratorConfig(lanes=(72, 1), cycles=cycles)) for cycles in (None, 5000))
+    assert [plan.units[0].lanes for plan in (fast, slow)] == [72, 72]
+    assert fast.units[0].output.elements > slow.units[0].output.elements == 1
+
+
 @pytest.mark.parametrize("lanes", [1, 17, 19, 8 * 18 + 18])
 def test_lanes_that_a_convolution_cannot_use(lanes: int) -> None:
     message = (

@@ -1,0 +1,69 @@
+"""``--fit DEVICE``: lanes with which an accelerator is as fast as a device holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from sterna.cli.output import console, facts, share
+
+if TYPE_CHECKING:
+    from sterna.flow.devices import Device
+    from sterna.hw import AcceleratorConfig, Budget, Fit
+
+__all__ = ["budget_of", "fit_model", "show_fit"]
+
+
+def fit_model(model: Path, device: Device, config: AcceleratorConfig, *, escape_price: int | None = None) -> Fit:
+    """The design of a network file for a device; of several prices of escapes, unless one is given."""
+    from sterna.hw import fit_device
+    from sterna.hw.fit.search import ESCAPE_PRICES
+    from sterna.net.file import load
+
+    prices = ESCAPE_PRICES if escape_price is None else (escape_price,)
+    return fit_device(load(model), budget_of(device), config, escape_prices=prices)
+
+
+def budget_of(device: Device) -> Budget:
+    """What a device holds, as the search for lanes takes it."""
+    from sterna.hw import Budget
+
+    return Budget(
+        device=device.name,
+        family=device.family.value,
+        slots=device.slots,
+        flip_flops=device.flip_flops,
+        ram_blocks=device.ram_blocks,
+        spram_blocks=device.spram_blocks,
+    )
+
+
+def show_fit(fit: Fit) -> None:
+    """Print the choice: layer by layer, and the whole beside what the device holds."""
+    from sterna.hw.fit.table import rows
+
+    table = Table(
+        "layer", "adds", "lanes", "cycles", "utilization", "index kbit", "RAM blocks", "logic slots", "limited by"
+    )
+    for row in rows(fit):
+        table.add_row(
+            row.name,
+            f"{row.adds:,}" if row.lanes else "",
+            str(row.lanes or ""),
+            f"{row.cycles:,}",
+            share(row.utilization, 1) if row.lanes else "",
+            f"{row.index_bits / 1024:.1f}" if row.lanes else "",
+            str(row.ram_blocks),
+            f"{row.slots:,}",
+            row.limit,
+        )
+    use, budget = fit.use, fit.budget
+    table.add_section()
+    table.add_row("all", "", "", f"{fit.cycles:,}", "", "", str(use.ram_blocks), f"{use.slots:,.0f}", "")
+    have = f"{budget.device} has {budget.ram_blocks:,} RAM blocks and {budget.slots:,} logic slots"
+    taken = f"{budget.margin:.0%} of the logic may be taken"
+    out = console()
+    out.print(facts({"fitted to": f"{have}; {taken}", "kept from being faster by": fit.limit}))
+    out.print(table)

@@ -1,0 +1,1 @@
+"""What a plan takes up in a device, and the lanes with which it fills one."""
