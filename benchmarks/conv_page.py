@@ -76,6 +76,46 @@ def up5k(result: dict[str, Any]) -> str:
     return text
 
 
+def unit(result: dict[str, Any]) -> str:
+    """A convolution unit, and what skipping zeros gains."""
+    alone, dense = result["unit"], result["dense"]
+    rows = [
+        [
+            row["lanes"],
+            f"{row['nonzeros']:,} / {row['cycles']:,}",
+            row["elements_per_beat"],
+            f"{row['total']['slots']:,}",
+            f"{row['slots_a_lane']:.1f}",
+            "60 / 40" if row["lanes"] == 32 else "",
+            row["total"]["ram_blocks"],
+            f"{row['clock']['median_hz'] / 1e6:.1f} ({row['clock']['min_hz'] / 1e6:.1f} to "
+            f"{row['clock']['max_hz'] / 1e6:.1f})",
+            "140 / 180",
+        ]
+        for row in alone["rows"]
+    ]
+    header = "lanes, nonzeros / cycles of a frame, results a beat, slots, slots a lane, must / aim, RAM blocks"
+    text = "## A convolution unit alone\n\n"
+    text += f"`{alone['layer']}` of `{alone['model']}`, requantizers included, in an ECP5-85F of speed 6.\n\n"
+    text += table([*header.split(", "), "clock in MHz", "must / aim"], rows)
+    bounds = {"random, 75% zeros": "3.4 / 3.9", "random, 90% zeros": "8 / 9.5"}
+    rows = [
+        [
+            name,
+            percent(found["zeros"], 1),
+            f"{found['interval_cycles']:,.0f}",
+            f"{found['times_faster']:.2f}" if "times_faster" in found else "",
+            bounds.get(name, ""),
+        ]
+        for name, found in dense["schedules"].items()
+    ]
+    header = "weights, zeros, interval in cycles, times faster than without zeros, must / aim"
+    lanes = sum(dense["schedules"]["trained"]["lanes"])
+    text += f"\nThe convolutions of `{dense['model']}` with {lanes:,} lanes, the same whatever the weights. A schedule "
+    text += "without zeros takes a step for each weight:\n\n"
+    return text + table(header.split(", "), rows)
+
+
 def _used(used: dict[str, Any]) -> str:
     return f"{used['used']:,} of {used['available']:,} ({percent(used['share'], 0)})"
 

@@ -269,6 +269,7 @@ SECTIONS = {
     "mnist_route": route,
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
+    "conv_unit": conv_page.unit,
     "conv_rtl": conv_page.rtl,
     "fit_route": fit_page.route,
     "fit_prices": fit_page.prices,

@@ -32,6 +32,7 @@ BENCHMARKS = (
     "mnist_route",
     "conv_route",
     "lenet_up5k",
+    "conv_unit",
     "conv_rtl",
     "fit_prices",
     "fit_route",
