@@ -14,7 +14,16 @@ from sterna.flow.output_registers import OutputRegisters, fold_output_registers
 from sterna.flow.toolchain import Tool, run_tool
 from sterna.net.errors import ToolError
 
-__all__ = ["BUDGETS", "Utilization", "nextpnr_arguments", "nextpnr_of", "pack", "pack_in", "read_result"]
+__all__ = [
+    "BUDGETS",
+    "Utilization",
+    "nextpnr_arguments",
+    "nextpnr_of",
+    "pack",
+    "pack_in",
+    "read_result",
+    "yosys_script",
+]
 
 #: Used and available of each resource.
 Utilization = dict[Resource, tuple[int, int]]
@@ -24,6 +33,7 @@ BUDGETS = {
     Family.ICE40: {
         Resource.SLOTS: "ICESTORM_LC",
         Resource.RAM_BLOCKS: "ICESTORM_RAM",
+        Resource.SPRAM_BLOCKS: "ICESTORM_SPRAM",
         Resource.DSPS: "ICESTORM_DSP",
     },
     Family.ECP5: {
@@ -71,7 +81,7 @@ def pack_in(
     """
     progress("Yosys: synthesis")
     shutil.copyfile(verilog, work / "design.v")
-    (work / "synth.ys").write_text(_yosys_script(top, device), encoding="utf-8")
+    (work / "synth.ys").write_text(yosys_script(top, device), encoding="utf-8")
     run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
     registers = _fold(work / "mapped.json") if output_registers and device.family is Family.ECP5 else None
     _write_block(work / "mapped.json", top, work / "block.json")
@@ -112,15 +122,19 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _yosys_script(top: str, device: Device) -> str:
+def yosys_script(top: str, device: Device) -> str:
+    """What Yosys is told."""
     # Without wide multiplexers (PFUMX, L6MUX21) the same logic takes a tenth fewer tables, and is as fast.
     mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5 -nowidelut"
     if device.family is Family.ICE40 and device.dsps:
         mapping += " -dsp"  # else a stray multiplication would hide in tables; synth_ecp5 uses DSP blocks by itself
+    # Yosys's own price of an SPRAM block is that of 32 RAM blocks; a UP5K has 30.
+    spram = ['setattr -set ram_style "huge" a:single_port'] if device.spram_blocks else []
     return "\n".join(
         [
             "read_verilog design.v",
             f"hierarchy -check -top {top}",
+            *spram,
             # What is counted here changes nothing in what is mapped.
             "design -save read",
             "proc",

@@ -11,7 +11,7 @@ import pytest
 from sterna.flow.devices import Family, find_device
 from sterna.flow.gate_level import write_gates
 from sterna.flow.netlist import count_resources, leaf_cells, read_netlist
-from sterna.flow.synth import _yosys_script
+from sterna.flow.pack import yosys_script
 from sterna.flow.toolchain import Tool, run_tool
 from sterna.hw import AcceleratorConfig, generate
 from sterna.net import ActivationType, Linear, Network, ShiftRound
@@ -42,14 +42,14 @@ def mapped(verilog: Path, device: str) -> Path:
     folder = verilog.parent / device
     folder.mkdir()
     (folder / "design.v").write_text(verilog.read_text())
-    (folder / "synth.ys").write_text(_yosys_script("loads", find_device(device)))
+    (folder / "synth.ys").write_text(yosys_script("loads", find_device(device)))
     run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=folder, log="yosys.log")
     return folder / "mapped.json"
 
 
 def test_a_device_without_spram_is_not_asked_for_it() -> None:
     for device, wanted in (("up5k", True), ("hx8k", False), ("85f", False)):
-        assert ("huge" in _yosys_script("top", find_device(device))) == wanted
+        assert ("huge" in yosys_script("top", find_device(device))) == wanted
 
 
 @pytest.mark.synth
