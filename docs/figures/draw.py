@@ -1,6 +1,6 @@
 """Draws the pictures of README.md and docs/: all, or those that are named.
 
-    python docs/figures/draw.py [overview] [unit] [row] [lanes] [rooms]
+    python docs/figures/draw.py [overview] [unit] [conv] [row] [lanes] [rooms]
 
 Each module beside this one draws the picture of its name, docs/NAME.png: ``facts()`` computes what is shown, and
 ``draw()`` shows it. A picture carries a digest of its facts and of the scripts that drew it. tests/test_figures.py
@@ -21,7 +21,7 @@ from style import RC
 
 from sterna.net.container import replacing
 
-FIGURES = ("overview", "unit", "row", "lanes", "rooms")
+FIGURES = ("overview", "unit", "conv", "row", "lanes", "rooms")
 HERE = Path(__file__).resolve().parent
 SHARED = ("style", "example")
 
