@@ -3,8 +3,11 @@
 Where two ways from one unit meet again, beats on the short way wait for those on the long one, and the unit can only go
 on if they wait in a buffer. Frames run through the graph with buffers that have no end, and what stood in each tells
 its depth; an edge on which nothing ever waits gets none. The frames come evenly, as fast as the slowest unit can take
-them: so units that are faster do not run ahead, and nothing waits for that alone. A graph with these buffers is as fast
-as its slowest unit alone: that flow is one that they allow, and units that go on as soon as they can are not later.
+them: so units that are faster do not run ahead, and nothing waits for that alone.
+
+The frames of that run see buffers everywhere, which take their time; and units hold some results themselves. So the
+graph that is built is timed too. Should it be slower than its slowest unit alone, or stop, buffers also stand behind
+forks, whose readers may pause at different times, and all depths are doubled until nothing is gained.
 
 No network can deadlock. Every unit reads and writes its streams in an order that no time changes, so what has passed
 over each edge when nothing moves any more does not depend on time either (Kahn, "The semantics of a simple language
@@ -15,18 +18,22 @@ with an error if the units do (``timing.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import inf
 
 from sterna.hw.graph.stream import StreamType
-from sterna.hw.graph.timing import run_frames
+from sterna.hw.graph.timing import StoppedError, find_alone, find_steady, run_frames
 from sterna.hw.units import BufferClockwork, buffered
 from sterna.hw.units.protocol import Unit
 
 #: Frames that are run to see how much waits, besides those that come until the first has left.
 MORE = 3
+#: Graphs that are timed, at most, each with buffers of twice the depth.
+TRIES = 6
 
 Graph = tuple[list[Unit], list[tuple[int, ...]]]
-#: The input streams of units that read several: unit and input, by number.
+#: An input stream: unit and input, by number.
 Port = tuple[int, int]
 
 
@@ -42,21 +49,40 @@ def with_buffers(units: Sequence[Unit], sources: Sequence[tuple[int, ...]], stre
     stream : StreamType
         The graph's input.
     """
-    ports = [(k, port) for k, unit in enumerate(units) if len(unit.inputs) > 1 for port in range(len(unit.inputs))]
-    if not ports:
+    readers = Counter(number for before in sources for number in before)
+    every = [(k, port) for k, before in enumerate(sources) for port in range(len(before))]
+    joins = [(k, port) for k, port in every if len(sources[k]) > 1]
+    forks = [(k, port) for k, port in every if readers[sources[k][port]] > 1]
+    if not joins:
         return list(units), list(sources)
 
-    def made(depth: Callable[[Port], int | None]) -> Graph:
-        return _inserted(units, sources, stream, [port for port in ports if depth(port) != 0], depth)
+    def made(depths: Mapping[Port, int | None]) -> Graph:
+        return _inserted(units, sources, stream, {port: depth for port, depth in depths.items() if depth != 0})
 
     pace = max(stream.beats, *(unit.work.interval for unit in units))
-    works = run_frames(*made(lambda port: None), pace=pace, more=MORE)
+    works = run_frames(*made(dict.fromkeys(joins)), pace=pace, more=MORE)
     needed = [work.needed for work in works if isinstance(work, BufferClockwork)]
     depths = {}
-    for (k, port), words in zip(ports, needed, strict=True):
+    for (k, port), words in zip(joins, needed, strict=True):
         narrower = _stream(units, stream, sources[k][port]).elements != units[k].inputs[port].elements
         depths[k, port] = 1 << max(words - 1, 1).bit_length() if words or narrower else 0
-    return made(depths.__getitem__)
+    slowest = max(float(stream.beats), *(float(find_alone(unit).interval) for unit in units))
+    tried: list[tuple[float, Graph]] = []
+    for _ in range(TRIES):
+        graph = made(depths)
+        tried.append((_interval(graph), graph))
+        if tried[-1][0] <= slowest:
+            break
+        depths = {port: max(2 * depths.get(port, 0), 2) for port in sorted({*joins, *forks})}
+    return min(tried, key=lambda one: one[0])[1]  # of those that are as fast, the first
+
+
+def _interval(graph: Graph) -> float:
+    """Cycles of a frame; without an end, if the graph stops."""
+    try:
+        return float(find_steady(*graph).interval)
+    except StoppedError:
+        return inf
 
 
 def _stream(units: Sequence[Unit], stream: StreamType, number: int) -> StreamType:
@@ -67,17 +93,16 @@ def _inserted(
     units: Sequence[Unit],
     sources: Sequence[tuple[int, ...]],
     stream: StreamType,
-    ports: Sequence[Port],
-    depth: Callable[[Port], int | None],
+    depths: Mapping[Port, int | None],
 ) -> Graph:
-    """The graph with a buffer before each of these inputs."""
+    """The graph with buffers of some depths before some inputs."""
     placed: dict[int, int] = {-1: -1}
     more: list[Unit] = []
     reads: list[tuple[int, ...]] = []
     for k, unit in enumerate(units):
         read = [placed[number] for number in sources[k]]
         for port, number in enumerate(sources[k]):
-            if (k, port) in ports:
+            if (k, port) in depths:
                 reads.append((read[port],))
                 read[port] = len(more)
                 more.append(
@@ -85,7 +110,7 @@ def _inserted(
                         f"buffer_{sum(not each.nodes for each in more)}",
                         _stream(units, stream, number),
                         elements=unit.inputs[port].elements,
-                        depth=depth((k, port)),
+                        depth=depths[k, port],
                     )
                 )
         placed[k] = len(more)

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from sterna.hw.graph.events import Branch, Channel, Fork, Kernel
 from sterna.hw.units.protocol import Clockwork, Unit
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 #: Frames after which the state of the last units is looked at alone, and in half of which their input must have waited.
 PATIENCE = 2_048
+
+
+class StoppedError(RuntimeError):
+    """A graph of units that wait for each other: a defect, but where buffers are still being chosen."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,7 @@ class _Graph:
         self._output.ready(0, self._beats)
         self._kernel.run()
         if self._output.count % self._beats or self._output.readies:
-            raise RuntimeError(f"the units' timing stopped in frame {self.frame}")
+            raise StoppedError(f"the units' timing stopped in frame {self.frame}")
 
     def snapshot(self) -> _Snapshot:
         states = [work.state() for work in self.works]
@@ -229,6 +234,17 @@ class _Graph:
         self._output.last += periods * (now.output - before.output)
         self.frame += periods * (now.frame - before.frame)
         return periods
+
+
+#: Of each unit alone, while it is there.
+_ALONE: WeakKeyDictionary[Unit, Steady] = WeakKeyDictionary()
+
+
+def find_alone(unit: Unit) -> Steady:
+    """The steady state of a unit alone."""
+    if unit not in _ALONE:
+        _ALONE[unit] = find_steady([unit], [[-1 - port for port in range(len(unit.inputs))]])
+    return _ALONE[unit]
 
 
 def find_steady(units: Sequence[Unit], sources: Sequence[Sequence[int]], *, pass_over: bool = True) -> Steady:
@@ -314,7 +330,7 @@ def transfer_times(units: Sequence[Unit], sources: Sequence[Sequence[int]], fram
 def compute_timing(plan: AcceleratorPlan) -> Timing:
     """Latency and interval of an accelerator, and each unit's own interval."""
     steady = find_steady(plan.units, plan.sources)
-    alone = [find_steady([unit], [[-1 - port for port in range(len(unit.inputs))]]) for unit in plan.units]
+    alone = [find_alone(unit) for unit in plan.units]
     return Timing(
         latency=steady.first,
         period_frames=len(steady.gaps),

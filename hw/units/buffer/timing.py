@@ -22,8 +22,8 @@ class BufferClockwork:
 
     Attributes
     ----------
-    pushes, moves : list of int
-        When every beat came, and when it went to the output; kept where the memory has no end.
+    pushes, moves, lefts : list of int
+        When every beat came, when it went to the output, and when it left; kept where the memory has no end.
     """
 
     plan: BufferPlan
@@ -34,6 +34,7 @@ class BufferClockwork:
     waited: bool = True
     pushes: list[int] = field(default_factory=list)
     moves: list[int] = field(default_factory=list)
+    lefts: list[int] = field(default_factory=list)
     _held: deque[int] = field(default_factory=deque)  # when beats came that have not moved
     _room: deque[int] = field(init=False)  # when places became free that no beat has taken
     _last_move: int = -1
@@ -58,8 +59,8 @@ class BufferClockwork:
 
     @property
     def needed(self) -> int:
-        """Words that the memory must have so that no beat so far had to wait for room; 0: none stood in it."""
-        if all(move == push + 1 for push, move in zip(self.pushes, self.moves, strict=True)):
+        """Words that the memory must have so that no beat so far had to wait for room; 0: none waited at all."""
+        if all(left == push + FIFO_LATENCY for push, left in zip(self.pushes, self.lefts, strict=True)):
             return 0
         return max(k + 1 - bisect.bisect_left(self.moves, push) for k, push in enumerate(self.pushes))
 
@@ -92,3 +93,5 @@ class BufferClockwork:
                 self.results.offer(self._last_move + FIFO_LATENCY - 1)
             given += parts
             yield self.results, given
+            if self.plan.depth is None:
+                self.lefts.append(self.results.last)

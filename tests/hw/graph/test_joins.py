@@ -51,7 +51,7 @@ def check(plan: AcceleratorPlan, *, frames: int = 5, seed: int = 0) -> None:
     check_accelerator(plan, images, output_stall=0.9, seed=seed)
 
 
-@pytest.mark.parametrize("seed", [1, 3, 8, 17])
+@pytest.mark.parametrize("seed", [1, 3, 8, 62, 286])
 def test_random_residual_networks(seed: int) -> None:
     check(residual(seed))
 
@@ -62,8 +62,9 @@ def test_forty_random_residual_networks(seed: int) -> None:
     check(residual(seed), seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", [*range(20), 62, 286])
 def test_a_graph_is_as_fast_as_its_slowest_unit(seed: int) -> None:
+    """Behind the fork of network 62, two pools pause at different times; 286 stops with the buffers found first."""
     timing = compute_timing(residual(seed))
     assert timing.interval == max(timing.unit_intervals)
 
