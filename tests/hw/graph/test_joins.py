@@ -141,6 +141,7 @@ def test_beats_of_different_widths_meet() -> None:
         for k, buffer in enumerate(plan.units)
         if buffer in buffers(plan)
     }
+    assert set(depths) == {"pool", "narrow"}  # and none behind the fork
     assert depths["pool"] == 2 < depths["narrow"]
     check(plan, frames=3)
 
