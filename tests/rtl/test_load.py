@@ -54,7 +54,11 @@ def network(signs: int | None = None) -> Network:
 CONFIG = AcceleratorConfig(lanes=(12, 3, 2), load=("conv", "fc1", "fc2"), name="loaded_net")
 
 
-@pytest.mark.parametrize("load", [("conv", "fc1", "fc2"), ("fc1",), ("all",)], ids=str)
+@pytest.mark.parametrize(
+    "load",
+    [("all",), *(pytest.param(some, marks=pytest.mark.slow) for some in (("conv", "fc1", "fc2"), ("fc1",)))],
+    ids=str,
+)
 def test_equal_to_the_golden_model(load: tuple[str, ...], tmp_path: Path, simulator: Simulator) -> None:
     """Icarus begins with X in every memory, Verilator with random words: the right ones come through the port."""
     made = network()
