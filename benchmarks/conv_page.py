@@ -86,7 +86,7 @@ def unit(result: dict[str, Any]) -> str:
             row["elements_per_beat"],
             f"{row['total']['slots']:,}",
             f"{row['slots_a_lane']:.1f}",
-            "60 / 40" if row["lanes"] == 32 else "",
+            "60 / 40",
             row["total"]["ram_blocks"],
             f"{row['clock']['median_hz'] / 1e6:.1f} ({row['clock']['min_hz'] / 1e6:.1f} to "
             f"{row['clock']['max_hz'] / 1e6:.1f})",
@@ -96,7 +96,8 @@ def unit(result: dict[str, Any]) -> str:
     ]
     header = "lanes, nonzeros / cycles of a frame, results a beat, slots, slots a lane, must / aim, RAM blocks"
     text = "## A convolution unit alone\n\n"
-    text += f"`{alone['layer']}` of `{alone['model']}`, requantizers included, in an ECP5-85F of speed 6.\n\n"
+    text += f"`{alone['layer']}` of `{alone['model']}`, requantizers included, in an ECP5-85F of speed 6: with one "
+    text += "requantizer, and with as many as keep the pace.\n\n"
     text += table([*header.split(", "), "clock in MHz", "must / aim"], rows)
     bounds = {"random, 75% zeros": "3.4 / 3.9", "random, 90% zeros": "8 / 9.5"}
     rows = [

@@ -1,8 +1,8 @@
 """What a convolution unit costs, how fast its clock is, and what skipping zeros gains.
 
 The unit is the second convolution of the trained ``cifar10-vgg-5m`` (64 to 64 channels, 3 × 3, maps of 32 × 32, 4-bit
-activations), everything between its streams, requantizers included, alone in an ECP5-85F of speed 6. The clock is the
-median of ``--seeds``.
+activations), everything between its streams, requantizers included, alone in an ECP5-85F of speed 6: with one
+requantizer, too slow for so few nonzeros, and with as many as keep the pace. The clock is the median of ``--seeds``.
 
 Then the convolutions of ``cifar10-vgg-90`` are planned with weights of their shapes: random ones of some shares of
 zeros, and ones without a zero, with the same lanes. A dense schedule takes a step for every weight; how many times
@@ -31,7 +31,9 @@ from sterna.hw.units.conv.component import ConvUnit
 from sterna.net import Conv2d, Network, load
 
 NAME = "conv_unit"
-UNIT_MODEL, UNIT_LAYER, DEVICE, UNIT_LANES = "cifar10-vgg-5m", "conv2", "85f", (32, 64)
+UNIT_MODEL, UNIT_LAYER, DEVICE = "cifar10-vgg-5m", "conv2", "85f"
+#: Lanes, and the last layer that is planned with the unit: the last one's results leave one a beat.
+UNITS = ((32, "conv2"), (32, "conv3"), (64, "conv3"))
 DENSE_MODEL, SEED, ZEROS = "cifar10-vgg-90", 0, (0.75, 0.9)
 #: Streams of each convolution, a lane for each pixel of a row in each.
 STREAMS = (2, 11, 10, 16, 10, 12)
@@ -39,10 +41,11 @@ STREAMS = (2, 11, 10, 16, 10, 12)
 Weights = Callable[[Conv2d], np.ndarray]
 
 
-def place(lanes: int, seeds: list[int]) -> dict[str, Any]:
+def place(lanes: int, upto: str, seeds: list[int]) -> dict[str, Any]:
     """Cost and clock of the unit."""
-    network = load(MODELS / f"{UNIT_MODEL}.safetensors")
-    plan = plan_accelerator(convolutions(network, upto=UNIT_LAYER), AcceleratorConfig(lanes=[32, lanes])).units[-1]
+    network = convolutions(load(MODELS / f"{UNIT_MODEL}.safetensors"), upto=upto)
+    chain = plan_accelerator(network, AcceleratorConfig(lanes=[32, lanes, 16][: 2 + (upto != UNIT_LAYER)]))
+    (plan,) = (unit for unit in chain.units if unit.name == UNIT_LAYER)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{NAME}.v"
         unit = ConvUnit(plan)
@@ -109,11 +112,11 @@ def main() -> int:
         found["times_faster"] = dense["interval_cycles"] / found["interval_cycles"]
         print(f"{name}: {found['interval_cycles']:,.0f} cycles, {found['times_faster']:.2f} times faster", flush=True)
     units = []
-    for lanes in UNIT_LANES:
-        units.append(place(lanes, list(range(1, arguments.seeds + 1))))
+    for lanes, upto in UNITS:
+        units.append(place(lanes, upto, list(range(1, arguments.seeds + 1))))
         print(
-            f"{lanes} lanes: {units[-1]['slots_a_lane']:.1f} slots a lane, "
-            f"{units[-1]['clock']['median_hz'] / 1e6:.1f} MHz",
+            f"{lanes} lanes, {units[-1]['elements_per_beat']} results a beat: "
+            f"{units[-1]['slots_a_lane']:.1f} slots a lane, {units[-1]['clock']['median_hz'] / 1e6:.1f} MHz",
             flush=True,
         )
     figures = {
