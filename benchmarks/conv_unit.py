@@ -33,7 +33,7 @@ from sterna.net import Conv2d, Network, load
 NAME = "conv_unit"
 UNIT_MODEL, UNIT_LAYER, DEVICE = "cifar10-vgg-5m", "conv2", "85f"
 #: Lanes, and the last layer that is planned with the unit: the last one's results leave one a beat.
-UNITS = ((32, "conv2"), (32, "conv3"), (64, "conv3"))
+UNITS = ((32, "conv2"), (32, "conv3"))
 DENSE_MODEL, SEED, ZEROS = "cifar10-vgg-90", 0, (0.75, 0.9)
 #: Streams of each convolution, a lane for each pixel of a row in each.
 STREAMS = (2, 11, 10, 16, 10, 12)
