@@ -121,7 +121,7 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
 
 
 def _describe_buffer(plan: AcceleratorPlan, k: int) -> dict[str, Any]:
-    """What waits before a unit that reads several streams."""
+    """A buffer, and the units that it stands between."""
     (number,) = plan.sources[k]
     (reader,) = (name for name, before in zip(plan.unit_names, plan.sources, strict=True) if k in before)
     (memory,) = plan.units[k].memories

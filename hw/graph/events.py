@@ -69,7 +69,7 @@ class Channel(Marks):
 
     offers: deque[int] = field(default_factory=deque)
     readies: deque[int] = field(default_factory=deque)
-    offered: Marks = field(default_factory=lambda: Marks())
+    offered: Marks = field(default_factory=Marks)
     margin: int = 0
     late: int = 0
     log: list[int] | None = None

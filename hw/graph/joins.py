@@ -7,7 +7,7 @@ them: so units that are faster do not run ahead, and nothing waits for that alon
 
 The frames of that run see buffers everywhere, which take their time; and units hold some results themselves. So the
 graph that is built is timed too. Should it be slower than its slowest unit alone, or stop, buffers also stand behind
-forks, whose readers may pause at different times, and all depths are doubled until nothing is gained.
+forks, whose readers may pause at different times, and all depths are doubled, ``TRIES - 1`` times at most.
 
 No network can deadlock. Every unit reads and writes its streams in an order that no time changes, so what has passed
 over each edge when nothing moves any more does not depend on time either (Kahn, "The semantics of a simple language

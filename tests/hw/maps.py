@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import ClockDomain, Value
-from bench import Port, Record, drive, elaborated, run
+from bench import Port, Record, drive, elaborated, random_codes, run
 
 from sterna.hw.graph.events import Channel, Kernel
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import transfer_times
-from sterna.net import ActivationType, Requantization, ShiftRound, Thresholds
+from sterna.net import ActivationType, Network, Requantization, ShiftRound, Thresholds
+from sterna.sim.golden import GoldenModel
 
 
 def as_bits(codes: Sequence[int], width: int) -> int:
@@ -72,6 +73,26 @@ def map_ports(unit: Any) -> tuple[Port, Port]:
 def expected_maps(reference: np.ndarray, output: StreamType) -> np.ndarray:
     """The channels that leave, in their order."""
     return reference[:, list(output.order)]
+
+
+def map_frames(code: ActivationType, shape: Sequence[int], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random frames, and in the middle those of the smallest and of the largest code."""
+    frames = random_codes(rng, code, count, *shape)
+    frames[count // 2] = code.min
+    frames[count // 2 - 1] = code.max
+    return frames
+
+
+def check_network(plan: Any, network: Network, frames: np.ndarray, *, stalls: tuple[float, float], seed: int) -> Record:
+    """A unit under some stalls against the golden model of its network."""
+    return check_maps(
+        plan,
+        frames,
+        GoldenModel(network).predict(frames),
+        input_stall=stalls[0],
+        output_stall=stalls[1],
+        seed=seed,
+    )
 
 
 def check_maps(

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from bench import S1, S2, S4, S8, U1, U2, U4, U8, Record, random_codes
-from maps import check_maps, requantize_of
+from bench import S1, S2, S4, S8, U1, U2, U4, U8, Record
+from maps import check_network, map_frames, requantize_of
 
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units.pool.plan import PoolPlan, plan_pool
 from sterna.net import ActivationType, MaxPool2d, Network, SumPool2d
-from sterna.sim.golden import GoldenModel
 
 STALLS = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.6), (0.3, 0.4)]
 
@@ -52,26 +51,16 @@ def plan_of(network: Network, case: Case, *, stream: StreamType | None = None) -
 
 
 def frames_of(case: Case, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Random frames, and those of the smallest and of the largest code."""
-    frames = random_codes(rng, case.code, count, *case.shape)
-    frames[count // 2] = case.code.min
-    frames[count // 2 - 1] = case.code.max
-    return frames
+    """Of the case's input."""
+    return map_frames(case.code, case.shape, count, rng)
 
 
 def check(case: Case, *, seed: int, stalls: tuple[float, float], frames: int = 5) -> Record:
     """A case under some stalls."""
     rng = np.random.default_rng(seed)
     network = network_of(case, rng)
-    codes = frames_of(case, frames, rng)
-    return check_maps(
-        plan_of(network, case),
-        codes,
-        GoldenModel(network).predict(codes),
-        input_stall=stalls[0],
-        output_stall=stalls[1],
-        seed=seed,
-    )
+    plan, codes = plan_of(network, case), frames_of(case, frames, rng)
+    return check_network(plan, network, codes, stalls=stalls, seed=seed)
 
 
 TYPES = [U1, S1, U2, S2, U4, S4, U8, S8, ActivationType(3, True), ActivationType(5, False)]

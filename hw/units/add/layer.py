@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.passing import PassingLayer, PassingLowering
 from sterna.net import Add, Requantization
 from sterna.net.types import ValueType
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AddLayer:
+class AddLayer(PassingLayer):
     """A sum of several inputs, each shifted to the left.
 
     Attributes
@@ -42,9 +43,7 @@ class AddLayer:
     requantize: Requantization | None
     input_types: tuple[ValueType, ...]
 
-    #: It has no lanes to choose, and takes elements as they come.
-    lane_grain = 0
-    most_lanes = 0
+    #: It takes elements as they come.
     together = 1
 
     @property
@@ -65,40 +64,20 @@ class AddLayer:
         """It keeps up with any stream."""
         return max([1, *(stream.beats for stream in inputs)])
 
-    def least_lanes(self, cycles: int) -> int:
-        """None."""
-        return 0
 
-
-class AddLowering:
+class AddLowering(PassingLowering):
     """An addition while channels are left out; see :class:`~sterna.hw.units.protocol.Lowering`.
 
     Its inputs keep all their channels, so that all have the same.
     """
 
     def __init__(self, node: Add, input_types: tuple[ValueType, ...], channels: int) -> None:
+        super().__init__(channels)
         self.node = node
         self._input_types = input_types
-        self._channels = channels
-
-    @property
-    def channels(self) -> int:
-        return self._channels
-
-    def absorbs(self, constants: Mapping[int, int]) -> set[int]:
-        return set()
-
-    def fold(self, constants: Mapping[int, int]) -> None:
-        """Nothing is folded."""
-
-    def unfold(self, constants: Mapping[int, int]) -> None:
-        """Nothing was."""
-
-    def constants(self) -> dict[int, int]:
-        return {}
 
     def reads(self, kept: np.ndarray) -> np.ndarray:
-        return np.ones(self._channels, bool)
+        return np.ones(self.channels, bool)
 
     def layer(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import select
+from sterna.hw.units.passing import PassingLayer, PassingLowering
 from sterna.hw.units.pool.geometry import Windows
 from sterna.net import ActivationType, MaxPool2d, Requantization, SumPool2d
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PoolLayer:
+class PoolLayer(PassingLayer):
     """A pool.
 
     Attributes
@@ -53,10 +54,6 @@ class PoolLayer:
     requantize: Requantization | None
     input_type: ActivationType
 
-    #: It has no lanes to choose.
-    lane_grain = 0
-    most_lanes = 0
-
     @property
     def kind(self) -> Kind:
         from sterna.hw.units.pool.kind import POOL  # which imports this module
@@ -76,40 +73,18 @@ class PoolLayer:
         """It keeps up with any stream, but for the padding."""
         return max([1, *(self.windows(stream).slots for stream in inputs)])
 
-    def least_lanes(self, cycles: int) -> int:
-        """None."""
-        return 0
 
-
-class PoolLowering:
-    """A pool while channels are left out; see :class:`~sterna.hw.units.protocol.Lowering`.
-
-    A constant channel stays: the pool's reader might see it beside padding.
-    """
+class PoolLowering(PassingLowering):
+    """A pool while channels are left out; see :class:`~sterna.hw.units.protocol.Lowering`."""
 
     def __init__(self, node: MaxPool2d | SumPool2d, input_type: ActivationType, output_shape: Sequence[int]) -> None:
+        super().__init__(output_shape[0])
         self.node = node
         self._input_type = input_type
-        self._channels, _, self._width = output_shape
-
-    @property
-    def channels(self) -> int:
-        return self._channels
-
-    def absorbs(self, constants: Mapping[int, int]) -> set[int]:
-        return set()
-
-    def fold(self, constants: Mapping[int, int]) -> None:
-        """Nothing is folded."""
-
-    def unfold(self, constants: Mapping[int, int]) -> None:
-        """Nothing was."""
-
-    def constants(self) -> dict[int, int]:
-        return {}
+        self._width = output_shape[2]
 
     def reads(self, kept: np.ndarray) -> np.ndarray:
-        read = np.zeros(self._channels, bool)
+        read = np.zeros(self.channels, bool)
         read[kept] = True
         return read
 
@@ -131,7 +106,7 @@ class PoolLowering:
             stride=self.node.steps,
             padding=self.node.padding,
             width=self._width,
-            total=self._channels,
+            total=self.channels,
             channels=inputs,
             requantize=select(requantize, inputs),
             input_type=self._input_type,

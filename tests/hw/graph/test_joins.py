@@ -70,8 +70,8 @@ def test_a_graph_is_as_fast_as_its_slowest_unit(seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_three_hundred_graphs_are_as_fast_as_their_slowest_unit() -> None:
-    for seed in range(30, 330):
+def test_three_hundred_and_ten_graphs_are_as_fast_as_their_slowest_unit() -> None:
+    for seed in range(20, 330):
         timing = compute_timing(residual(seed))
         assert timing.interval == max(timing.unit_intervals), seed
 

@@ -13,10 +13,12 @@ from bench import S1, S2, S4, S8, U1, U2, U4, U8, Record, elaborated, random_cod
 from maps import (
     check_framed,
     check_maps,
+    check_network,
     check_resets,
     exchange,
     expected_maps,
     map_beats,
+    map_frames,
     map_results,
     requantize_of,
 )
@@ -83,26 +85,16 @@ def plan_of(network: Network, case: Case) -> ConvPlan:
 
 
 def frames_of(case: Case, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Random frames, and in the middle those of the smallest and of the largest code."""
-    frames = random_codes(rng, case.code, count, *case.shape)
-    frames[count // 2] = case.code.min
-    frames[count // 2 - 1] = case.code.max
-    return frames
+    """Of the case's input."""
+    return map_frames(case.code, case.shape, count, rng)
 
 
 def check(case: Case, *, seed: int, stalls: tuple[float, float], frames: int = 4) -> Record:
     """A case under some stalls."""
     rng = np.random.default_rng(seed)
     network = network_of(case, rng)
-    codes = frames_of(case, frames, rng)
-    return check_maps(
-        plan_of(network, case),
-        codes,
-        GoldenModel(network).predict(codes),
-        input_stall=stalls[0],
-        output_stall=stalls[1],
-        seed=seed,
-    )
+    plan, codes = plan_of(network, case), frames_of(case, frames, rng)
+    return check_network(plan, network, codes, stalls=stalls, seed=seed)
 
 
 def drawn(seed: int) -> Case:
