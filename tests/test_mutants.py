@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -100,6 +103,17 @@ def test_a_mutant_that_its_tests_do_not_notice_fails_the_run(
     assert "ONE = 1: noticed" in printed
     assert "TWO = 2: SURVIVES test_hw.py" in printed
     assert printed.endswith("2 mutants, 1 failures\n")
+
+
+def test_what_never_ends_is_killed_with_all_that_it_started(mutants: ModuleType, tmp_path: Path) -> None:
+    """What it started would write after the time."""
+    script = "import subprocess; subprocess.run('sleep 3; touch late', shell=True)"
+    with pytest.raises(subprocess.TimeoutExpired):
+        mutants.run_within([sys.executable, "-c", script], tmp_path, dict(os.environ), 1.5)
+    time.sleep(3)
+    assert not (tmp_path / "late").exists()
+    status, output = mutants.run_within([sys.executable, "-c", "print(3); exit(2)"], tmp_path, dict(os.environ), None)
+    assert (status, output) == (2, "3\n")
 
 
 def test_a_line_that_is_gone_is_named(mutants: ModuleType, tmp_path: Path) -> None:

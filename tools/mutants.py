@@ -13,6 +13,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,8 +30,10 @@ LIST = Path(__file__).with_suffix(".toml")
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "runs", "__pycache__", "*.egg-info")
 #: Exit statuses of pytest: all passed, some failed.
 PASSED, FAILED = 0, 1
-#: Seconds for one test: a mutant may never end.
+#: Seconds for one test, and for all that a mutant names: it may never end. What is compiled hears no test's time limit,
+#: so that the second one ends the process.
 TEST_TIMEOUT = 60
+MUTANT_TIMEOUT = 240
 
 
 class MutantError(Exception):
@@ -79,8 +82,33 @@ def read_mutants(path: Path = LIST) -> list[Mutant]:
     return [Mutant(**{**entry, "tests": tuple(entry["tests"])}) for entry in entries]
 
 
-def run_tests(root: Path, tests: Sequence[str]) -> int:
-    """Pytest's exit status in a copy, whose own sources are imported: the import root comes before any install."""
+def run_within(
+    command: Sequence[str], root: Path, environment: dict[str, str], seconds: float | None
+) -> tuple[int, str]:
+    """Exit status and output of a command, which is killed after that time with all that it started.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        If it was.
+    """
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output
+
+
+def run_tests(root: Path, tests: Sequence[str], seconds: float | None = None) -> int:
+    """Pytest's exit status in a copy, whose own sources are imported: the import root comes before any install.
+
+    Tests that have not ended after that time have failed.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": str(root / "tools" / "importroot"),
@@ -95,10 +123,13 @@ def run_tests(root: Path, tests: Sequence[str]) -> int:
         raise MutantError(f"the copy's sources are not those that are imported, but {found.stdout or found.stderr}")
     options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--timeout", str(TEST_TIMEOUT)]
     command = [sys.executable, "-m", "pytest", *options, *tests]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode not in (PASSED, FAILED):
-        raise MutantError(f"pytest {' '.join(tests)} ended with status {done.returncode}\n{done.stdout[-2000:]}")
-    return done.returncode
+    try:
+        status, output = run_within(command, root, environment, seconds)
+    except subprocess.TimeoutExpired:
+        return FAILED
+    if status not in (PASSED, FAILED):
+        raise MutantError(f"pytest {' '.join(tests)} ended with status {status}\n{output[-2000:]}")
+    return status
 
 
 def survives(mutant: Mutant) -> bool:
@@ -107,7 +138,7 @@ def survives(mutant: Mutant) -> bool:
         root = Path(folder).resolve() / "tree"
         shutil.copytree(ROOT, root, symlinks=True, ignore=LEFT_OUT)
         mutant.apply(root)
-        return run_tests(root, mutant.tests) == PASSED
+        return run_tests(root, mutant.tests, MUTANT_TIMEOUT) == PASSED
 
 
 def check_unchanged(mutants: Sequence[Mutant]) -> None:
