@@ -224,6 +224,18 @@ def timing(result: dict[str, Any]) -> str:
     )
 
 
+def timing_graphs(result: dict[str, Any]) -> str:
+    """The same for networks of all kinds."""
+    networks = result["random_networks"]
+    residual = sum("Add(" in record["network"] for record in networks)
+    return (
+        f"Of {len(networks)} random networks of all kinds of nodes, {residual} with branches that meet, "
+        f"{sum(record['equal'] for record in networks)} are equal in the same way; {result['not_measured']} intervals "
+        f"were not measured. The interval is {result['interval_over_bound']['largest']:.3f} times what the slowest "
+        "unit needs, at most.\n"
+    )
+
+
 def speed(result: dict[str, Any]) -> str:
     """The golden model's speed."""
     mlp, vgg = result["mlp_784_256_256_10"], result["vgg_64_64_128_128_256_256_128_10"]
@@ -277,6 +289,7 @@ SECTIONS = {
     "index_words": index_page.words,
     "index_decoders": index_page.decoders,
     "timing_exact": timing,
+    "timing_graphs": timing_graphs,
     "golden_speed": speed,
     "schedule_speed": schedules,
     "codes_study": codes_page.study,

@@ -40,6 +40,7 @@ BENCHMARKS = (
     "index_words",
     "index_decoders",
     "timing_exact",
+    "timing_graphs",
     "codes_speed",
     "codes_study",
 )

@@ -1,7 +1,7 @@
-"""Computed against measured latency and interval: random networks of 1 to 4 layers, then the committed ones.
+"""Computed against measured latency and interval: random networks, then the committed ones.
 
-Committed dense networks are emitted with 8 lanes and with derived ones; convolutional ones are named and left out
-(``tests/rtl`` measures them).
+Chains of 1 to 4 dense layers (``timing_graphs.py`` has all other kinds), and the committed dense networks, with 8 lanes
+and with derived ones; convolutional ones are named and left out (``tests/rtl`` measures them).
 
 Every network is drawn with its configuration from ``--seed`` plus its number, emitted, and simulated (the emitted
 Verilog, every score compared with the golden model). Frames: those that settle, whole periods of at least 64, and one.
@@ -15,10 +15,10 @@ The bound is what the slowest unit needs at least: its steps, its input beats or
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,10 @@ from sterna.sim.timing import MEASURED_FRAMES, frames_needed
 MOST_FRAMES = 600
 
 
-def draw(seed: int) -> tuple[Network, AcceleratorConfig]:
+Draw = tuple[Network, AcceleratorConfig]
+
+
+def draw(seed: int) -> Draw:
     """A network and a configuration that fits it; every fourth network is larger and sparser."""
     rng = np.random.default_rng(seed)
     if seed % 4:
@@ -89,13 +92,11 @@ def measure(
 
 def bound(path: Path) -> int:
     """Cycles that the slowest unit of an accelerator needs for a frame at least: steps, input beats or results."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    units = fields["units"]
-    beats = [fields["input"]["beats"], *(before["rows"] for before, _ in itertools.pairwise(units))]
-    return max(max(unit["cycles"], taken, unit["rows"]) for unit, taken in zip(units, beats, strict=True))
+    units = json.loads(path.read_text(encoding="utf-8"))["units"]
+    return max(unit[what] for unit in units for what in ("cycles", "beats", "results"))
 
 
-def random_record(seed: int, *, simulator: str) -> dict[str, Any]:
+def random_record(seed: int, *, draw: Callable[[int], Draw] = draw, simulator: str) -> dict[str, Any]:
     """What was found for one drawn network."""
     network, config = draw(seed)
     what = {"seed": seed, "network": repr(network), "config": config.as_json()}
@@ -109,31 +110,35 @@ def model_record(path: Path, lanes: int | None, *, simulator: str) -> dict[str, 
 
 
 def main() -> int:
-    """Measure, print a line for every difference, and write JSON."""
-    command = parser(__doc__)
-    command.add_argument("--networks", type=int, default=400, help="random networks (default: %(default)s)")
+    """Chains of dense layers, and the committed networks."""
+    return run(__doc__, draw, networks=400, models=True)
+
+
+def run(text: str | None, draw: Callable[[int], Draw], *, networks: int, models: bool) -> int:
+    """Measures, prints a line for every network, and writes JSON; 1 where a cycle or a score differs.
+
+    Parameters
+    ----------
+    text : what the command line says of itself.
+    draw : gives a network and its configuration for a seed.
+    networks : how many are drawn, if the command line does not say.
+    models : whether committed networks follow.
+    """
+    command = parser(text)
+    command.add_argument("--networks", type=int, default=networks, help="random networks (default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, help="seed of the first (default: %(default)s)")
     command.add_argument("--simulator", default="icarus", choices=["icarus", "verilator"])
     command.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     arguments = command.parse_args()
 
     seeds = range(arguments.seed, arguments.seed + arguments.networks)
-    records = []
+    records: list[dict[str, Any]] = []
     with ProcessPoolExecutor(max_workers=arguments.jobs) as pool:
-        for result in pool.map(partial(random_record, simulator=arguments.simulator), seeds):
+        for result in pool.map(partial(random_record, draw=draw, simulator=arguments.simulator), seeds):
             records.append(result)
             show(result, f"{len(records)} of {arguments.networks}")
-    models = []
-    left_out = []
-    for path in sorted(MODELS.glob("*.safetensors")):
-        if any(isinstance(node, Conv2d) for node in load(path).nodes):
-            left_out.append(path.name)
-            print(f"{path.name}: left out")
-            continue
-        for lanes in (8, None):
-            models.append(model_record(path, lanes, simulator=arguments.simulator))
-            show(models[-1], f"{path.name}, {lanes or 'derived'} lanes")
-    everything = records + models
+    committed, left_out = committed_records(arguments.simulator) if models else ([], [])
+    everything = records + committed
     equal = all(result["equal"] for result in everything)
     not_measured = sum(not result["measured"] for result in everything)
     ratios = sorted(result["interval_over_bound"] for result in everything)
@@ -145,7 +150,7 @@ def main() -> int:
         "not_measured": not_measured,
         "interval_over_bound": {"median": float(np.median(ratios)), "largest": ratios[-1]},
         "random_networks": records,
-        "models": models,
+        "models": committed,
         "left_out": left_out,
     }
     if arguments.output is not None:
@@ -153,6 +158,20 @@ def main() -> int:
     print(f"{sum(r['equal'] for r in everything)} of {len(everything)} networks equal, {not_measured} not measured")
     print(f"interval / bound: median {np.median(ratios):.3f}, largest {ratios[-1]:.3f}")
     return 0 if equal else 1
+
+
+def committed_records(simulator: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """What was found for the committed dense networks, and the names of those left out."""
+    records, left_out = [], []
+    for path in sorted(MODELS.glob("*.safetensors")):
+        if any(isinstance(node, Conv2d) for node in load(path).nodes):
+            left_out.append(path.name)
+            print(f"{path.name}: left out")
+            continue
+        for lanes in (8, None):
+            records.append(model_record(path, lanes, simulator=simulator))
+            show(records[-1], f"{path.name}, {lanes or 'derived'} lanes")
+    return records, left_out
 
 
 def show(result: dict[str, Any], position: str) -> None:

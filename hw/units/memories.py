@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from sterna.hw.index.memory import bank_depths
 from sterna.hw.index.schedule import Schedule
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.requantize import shares_block
 from sterna.hw.parts.rom import BLOCK_DEPTH
 from sterna.hw.parts.tables import LevelTables, LineTables, Tables
@@ -42,6 +44,25 @@ def table_memories(tables: Tables, *, sums: int = 1) -> tuple[MemoryUse, ...]:
         )
         for copy in range(sums if isinstance(tables, LevelTables) else 1)
         for name, (depth, width) in stored.items()
+    )
+
+
+def index_memories(schedule: Schedule, image: MemoryImage | None) -> tuple[MemoryUse, ...]:
+    """The memory of a schedule's words, or its banks; a bank of one word is no memory.
+
+    Parameters
+    ----------
+    image : MemoryImage, optional
+        The words, where they are loaded.
+    """
+    width = schedule.format.width
+    depths = bank_depths(schedule.steps) if image is None else (schedule.steps,)
+    if len(depths) == 1:
+        return (MemoryUse(name="index", depth=schedule.steps, width=width, writable=False, image=image),)
+    return tuple(
+        MemoryUse(name=f"index_{k}", depth=depth, width=width, writable=False)
+        for k, depth in enumerate(depths)
+        if depth > 1
     )
 
 

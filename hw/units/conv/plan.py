@@ -27,7 +27,7 @@ from sterna.hw.units.conv.rows import RowWord
 from sterna.hw.units.conv.taps import TapOrder
 from sterna.hw.units.conv.timing import ConvClockwork
 from sterna.hw.units.logic import Parts
-from sterna.hw.units.memories import escape_memories, outlet_memories
+from sterna.hw.units.memories import escape_memories, index_memories, outlet_memories
 from sterna.hw.units.protocol import Delivery, MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -143,12 +143,9 @@ class ConvPlan:
         schedule = self.schedule
         depth, word = self.slots * self.taps.channels, self.row_word.width
         buffers = [MemoryUse(name=f"group_{k}", depth=depth, width=word, writable=True) for k in range(schedule.lanes)]
-        index = MemoryUse(
-            name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
-        )
         code = self.elements * self.tables.output_shape.width
         outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=code, sums=self.elements)
-        return (index, *escape_memories(schedule), *buffers, *outlet)
+        return (*index_memories(schedule, self.image), *escape_memories(schedule), *buffers, *outlet)
 
     @property
     def logic(self) -> Parts:

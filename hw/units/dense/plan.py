@@ -26,7 +26,7 @@ from sterna.hw.units.dense.logic import count_dense
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.dense.timing import DenseClockwork
 from sterna.hw.units.logic import Parts
-from sterna.hw.units.memories import escape_memories, outlet_memories
+from sterna.hw.units.memories import escape_memories, index_memories, outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net.errors import InvalidValueError
 
@@ -128,13 +128,10 @@ class DensePlan:
             MemoryUse(name=f"lane_{k}", depth=2 * window.size // self.elements, width=word, writable=True)
             for k in range(self.lanes)
         ]
-        index = MemoryUse(
-            name="index", depth=schedule.steps, width=schedule.format.width, writable=False, image=self.image
-        )
         live = MemoryUse(name="live", depth=self.beats, width=1, writable=False, block=self.beats > BLOCK_DEPTH)
         marks = [live] if window.map_bits else []
         outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=code)
-        return (index, *escape_memories(schedule), *buffers, *marks, *outlet)
+        return (*index_memories(schedule, self.image), *escape_memories(schedule), *buffers, *marks, *outlet)
 
     @property
     def logic(self) -> Parts:
