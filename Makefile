@@ -54,11 +54,11 @@ test: lint types pytest  ## Everything that must hold: lint, types, tests withou
 
 .PHONY: pytest
 pytest: $(INSTALLED)
-	$(PYTEST) -m "not slow" -n $(JOBS) --dist loadscope
+	$(PYTEST) -m "not slow" -n $(JOBS) --dist loadscope --durations 25
 
 .PHONY: test-long
 test-long: $(INSTALLED)  ## The long regressions
-	$(PYTEST) -m slow -n $(JOBS) --dist loadscope
+	$(PYTEST) -m slow -n $(JOBS) --dist loadscope --durations 25
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## Break the sources one line at a time: tests must notice each; PART=2/6 tries a sixth

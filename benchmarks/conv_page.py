@@ -7,7 +7,7 @@ from typing import Any
 from tables import percent, table
 
 #: Images/s of the networks that are routed: must and aim.
-BOUNDS = {"mnist-lenet5-95": "20,000 / 70,000", "cifar10-vgg-5m": "3,000 / 10,000"}
+BOUNDS = {"mnist-lenet5-95": "20,000 / 70,000", "cifar10-vgg-5m": "3,000 / 10,000", "cifar10-vgg-90": "1,500 / 4,000"}
 
 
 def route(result: dict[str, Any]) -> str:
@@ -37,9 +37,8 @@ def route(result: dict[str, Any]) -> str:
     text += "\nAll weights are on the chip. Images/s is clock / interval, without pins. Seeds of place and route: "
     text += ", ".join(f"{len(row['clock']['by_seed'])} of `{row['model']}`" for row in result["rows"]) + ".\n"
     for row in result["rows"]:
-        text += (
-            f"\n`{row['model']}`, lanes derived for {row['fps']:,.0f} images/s at {row['clock_hz'] / 1e6:.0f} MHz:\n\n"
-        )
+        rate = f"derived for {row['fps']:,.0f} images/s at {row['clock_hz'] / 1e6:.0f} MHz" if row["fps"] else "fitted"
+        text += f"\n`{row['model']}`, lanes {rate}:\n\n"
         text += _layers(row)
     return text
 

@@ -1,8 +1,8 @@
-"""Convolutional networks, placed and routed: images a second of LeNet-5 on an ECP5-25F and of a VGG on an ECP5-85F.
+"""Convolutional networks, placed and routed: images a second of LeNet-5 on an ECP5-25F and of VGGs on an ECP5-85F.
 
-Lanes are derived for a rate at a clock. Images/s = clock / interval, the median of the seeds. Routing a VGG takes long:
-what is in the work folder from an earlier run is taken, if the network and the configuration are the same. The exit
-status is 1 where a DSP block, a multiplication or a latch is found.
+Lanes are derived for a rate at a clock, or fitted to the device (``--fit``). Images/s = clock / interval, the median of
+the seeds. Routing a VGG takes long: what the work folder has of an earlier run is taken, if the Verilog is the same.
+The exit status is 1 where a DSP block, a multiplication or a latch is found.
 
 ``python benchmarks/conv_route.py --output benchmarks/results/conv_route.json``
 """
@@ -18,8 +18,10 @@ from typing import Any
 
 from common import MODELS, parser, write
 
+from sterna.cli.fit import budget_of
+from sterna.flow.devices import find_device
 from sterna.flow.synth import synthesize
-from sterna.hw import AcceleratorConfig, generate
+from sterna.hw import AcceleratorConfig, fit_device, generate
 from sterna.net import load
 
 WORK = Path(__file__).resolve().parent.parent / "build" / "conv_route"
@@ -27,17 +29,18 @@ WORK = Path(__file__).resolve().parent.parent / "build" / "conv_route"
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a device, the rate that lanes are derived for, how many seeds are placed, and for which clock.
+    """A network, a device, how many seeds are placed, for which clock, and the rate that lanes are derived for.
 
-    A ``target_hz`` that place and route cannot reach makes it search for hours.
+    A ``target_hz`` that place and route cannot reach makes it search for hours. Without ``fps``, lanes are those that
+    the device holds.
     """
 
     model: str
     device: str
-    fps: float
-    clock_hz: float
     seeds: int
     target_hz: float
+    fps: float | None = None
+    clock_hz: float | None = None
 
     @property
     def name(self) -> str:
@@ -45,8 +48,9 @@ class Case:
 
 
 CASES = [
-    Case("mnist-lenet5-95", "25f", 40_000, 120e6, 3, 120e6),
-    Case("cifar10-vgg-5m", "85f", 10_000, 110e6, 1, 75e6),
+    Case("mnist-lenet5-95", "25f", seeds=3, target_hz=120e6, fps=40_000, clock_hz=120e6),
+    Case("cifar10-vgg-90", "85f", seeds=1, target_hz=75e6),
+    Case("cifar10-vgg-5m", "85f", seeds=1, target_hz=75e6, fps=10_000, clock_hz=110e6),
 ]
 
 
@@ -55,6 +59,8 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     network = load(MODELS / f"{case.model}.safetensors")
     config = AcceleratorConfig(fps=case.fps, clock_hz=case.clock_hz, name=case.model.replace("-", "_"))
     folder = work / case.name
+    if case.fps is None:
+        config = fit_device(network, budget_of(find_device(case.device)), config).config
     path = generate(network, folder, config=config)
     verilog = path.with_suffix(".v")
     report = folder / "synth" / "report.json"

@@ -276,15 +276,22 @@ def test_gate_level(accelerator: tuple[Network, Path, Netlist, np.ndarray]) -> N
     np.testing.assert_array_equal(model.predict(many), np.resize(expected, (len(many), 10)))
     assert model.interval is not None
     assert model.timing.differences(model.manifest) == []
+
+
+@pytest.mark.slow
+@pytest.mark.synth
+def test_gate_level_with_stalls(accelerator: tuple[Network, Path, Netlist, np.ndarray]) -> None:
+    network, path, before, frames = accelerator
+    after, _ = fold_output_registers(before)
     stalled = GateLevelModel(
         path,
-        path.parent / "after.v",
+        gates(after, "two_layers", path.parent, "stalled.v"),
         simulator="icarus",
         input_stall=RandomStall(share=0.3),
         output_stall=RandomStall(share=0.9),
         seed=2,
     )
-    np.testing.assert_array_equal(stalled.predict(frames[:5]), expected[:5])
+    np.testing.assert_array_equal(stalled.predict(frames[:5]), GoldenModel(network).predict(frames[:5]))
 
 
 def without(what: str, before: Netlist) -> Netlist:

@@ -271,8 +271,15 @@ def lane_spec(
     return m, [clock, step, word, high, filler, entering, finish, written]
 
 
-@pytest.mark.parametrize("escape_width", [0, 2])
-@pytest.mark.parametrize("code", [U1, S1, U2, S2], ids=str)
+@pytest.mark.parametrize(
+    ("code", "escape_width"),
+    [
+        *((code, width) for code in (U1, S1) for width in (0, 2)),
+        *((code, 2) for code in (U2, S2)),
+        *(pytest.param(code, 0, marks=pytest.mark.slow) for code in (U2, S2)),
+    ],
+    ids=str,
+)
 def test_lane(code: ActivationType, escape_width: int) -> None:
     """Four codes are written, then come up to six words."""
     prove_bounded(*lane_spec(code, escape_width=escape_width), cycles=4 + 6 + ISSUE_TO_END)

@@ -59,6 +59,7 @@ CONFIG = AcceleratorConfig(lanes=(12, 3, 2), load=("conv", "fc1", "fc2"), name="
     [("all",), *(pytest.param(some, marks=pytest.mark.slow) for some in (("conv", "fc1", "fc2"), ("fc1",)))],
     ids=str,
 )
+@pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)], indirect=True)
 def test_equal_to_the_golden_model(load: tuple[str, ...], tmp_path: Path, simulator: Simulator) -> None:
     """Icarus begins with X in every memory, Verilator with random words: the right ones come through the port."""
     made = network()
