@@ -10,6 +10,7 @@ import codes_page
 import conv_page
 import fit_page
 import index_page
+import speed_page
 import training_page
 from tables import percent, table
 
@@ -270,6 +271,7 @@ def schedules(result: dict[str, Any]) -> str:
 
 
 SECTIONS = {
+    "cycles_speed": speed_page.speed,
     "mnist_accuracy": accuracy,
     "committed": training_page.committed,
     "digits_seeds": digits,

@@ -16,6 +16,7 @@ import sys
 
 from common import RESULTS, ROOT
 from results_page import highlights, page
+from speed_page import draw_speed
 from training_page import draw_study
 
 BENCHMARKS = (
@@ -31,6 +32,7 @@ BENCHMARKS = (
     "mnist_rtl",
     "mnist_route",
     "conv_route",
+    "cycles_speed",
     "lenet_up5k",
     "conv_unit",
     "conv_rtl",
@@ -39,6 +41,7 @@ BENCHMARKS = (
     "dense_unit",
     "index_words",
     "index_decoders",
+    "generation_scale",
     "timing_exact",
     "timing_graphs",
     "codes_speed",
@@ -68,6 +71,9 @@ def main() -> int:
     study = RESULTS / "training_study.json"
     if study.is_file():
         draw_study(json.loads(study.read_text(encoding="utf-8")), target.parent)
+    speeds = RESULTS / "cycles_speed.json"
+    if speeds.is_file():
+        draw_speed(json.loads(speeds.read_text(encoding="utf-8")), target.parent)
     print(f"{target.relative_to(ROOT)} made" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
