@@ -169,3 +169,21 @@ def rtl(result: dict[str, Any]) -> str:
         + "\nEvery score of the emitted Verilog, in Verilator, against the golden model. Must and aim of bits over "
         "entropy: 1.25 / 1.12; of the VGG's Verilog: 10 min and 4 GB / 1 min and 1.5 GB.\n"
     )
+
+
+def padding(result: dict[str, Any]) -> str:
+    """What leaving out taps in padding would gain."""
+    rows = []
+    for row in result["rows"]:
+        without, together = (row[name] / row["all_taps"] - 1 for name in ("without_padding", "rows_together"))
+        steps = [f"{row['all_taps']:,.0f}", f"{without:+.1%}", f"{together:+.1%}"]
+        rows.append([f"`{row['layer']}`", row["rows"], row["groups"], *steps])
+    header = (
+        "layer, rows of its map, groups, steps a frame, without taps in padding, with kernel rows that begin together"
+    )
+    return (
+        "### Taps in rows of padding\n\n"
+        f"They take their steps. `{result['model']}`, lanes for {result['fps']:,.0f} images/s at "
+        f"{result['clock_hz'] / 1e6:.0f} MHz: what leaving them out could gain if no group had to wait, and "
+        "what it costs that all groups would begin each kernel row together.\n\n" + table(header.split(", "), rows)
+    )

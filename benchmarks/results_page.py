@@ -284,6 +284,7 @@ SECTIONS = {
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
     "conv_unit": conv_page.unit,
+    "padding_rows": conv_page.padding,
     "conv_rtl": conv_page.rtl,
     "fit_route": fit_page.route,
     "fit_prices": fit_page.prices,

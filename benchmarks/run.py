@@ -35,6 +35,7 @@ BENCHMARKS = (
     "cycles_speed",
     "lenet_up5k",
     "conv_unit",
+    "padding_rows",
     "conv_rtl",
     "fit_prices",
     "fit_route",
