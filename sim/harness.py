@@ -274,13 +274,17 @@ module @TOP@;
       end
     end
 
+  reg [31:0] ended /* verilator public_flat_rw */ = 0;
+
+  // all input is taken, and all results are there: what no result needs may still be on its way
+  wire delivered = exhausted && !s_tvalid && ended == frames;
+
   // sink, and the protocol's rules
   reg in_frame = 0;
   reg waiting = 0;
   reg [@M_MSB@:0] waiting_data = 0;
   reg waiting_last = 0;
   reg [31:0] beat = 0;
-  reg [31:0] ended /* verilator public_flat_rw */ = 0;
   reg [31:0] idle = 0;
   reg [31:0] tail = 0;
   wire unknown = (^{s_tready, m_tvalid, frame_error, loaded, load_error} === 1'bx) ||
@@ -317,9 +321,9 @@ module @TOP@;
       if (loading) idle <= 0;
       if (load_error) found = @LOAD_ERROR@;
       if (!loaded && (s_tready || m_tvalid)) found = @LOADED@;
-      if (ended != frames && idle == patience) found = @HANG@;
+      if (!delivered && idle == patience) found = @HANG@;
       if (unknown) found = @UNKNOWN@;
-      if (ended == frames) tail <= tail + 1;
+      if (delivered) tail <= tail + 1;
       if (found != @NONE@ || tail == drain + 1) begin
         fault <= found;
         fault_frame <= ended;

@@ -258,7 +258,7 @@ class RtlModel:
         plusargs += [
             f"+frames={frames}",
             f"+patience={4 * cycles + 4096}",
-            f"+drain={manifest.latency_cycles + 64}",
+            f"+drain={manifest.latency_cycles + manifest.largest_gap_cycles + 64}",
             f"+timeout={int(((frames + 16) * (16 * cycles + 4096) + manifest.load_beats) / free)}",
         ]
         bench = "sterna.sim.benches.harness"

@@ -196,7 +196,11 @@ def random_residual_case(seed: int) -> Case:
     return network, AcceleratorConfig(elements_per_beat=int(draw.choice([1, shape[-1] & -shape[-1]])))
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed < 4 else pytest.mark.slow) for seed in range(80)])
+#: With the seed 7, input stalls hold back rows that no result needs.
+MAP_SEEDS = [pytest.param(seed, marks=[] if seed < 4 or seed == 7 else pytest.mark.slow) for seed in range(80)]
+
+
+@pytest.mark.parametrize("seed", MAP_SEEDS)
 def test_random_map_network(seed: int, tmp_path: Path, any_simulator: Simulator) -> None:
     """Convolutions and pools: every value of every unit, and where nothing stalls, latency and interval."""
     check_case(*random_map_case(seed), seed, tmp_path, any_simulator)
