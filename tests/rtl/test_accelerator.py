@@ -196,7 +196,7 @@ def random_residual_case(seed: int) -> Case:
     return network, AcceleratorConfig(elements_per_beat=int(draw.choice([1, shape[-1] & -shape[-1]])))
 
 
-#: More of both are timed by ``benchmarks/timing_graphs.py``. With the seed 7, input stalls hold back rows that no result needs.
+#: ``benchmarks/timing_graphs.py`` times more of both. With the seed 7, stalls hold back rows that no result needs.
 MAP_SEEDS = [pytest.param(seed, marks=[] if seed < 4 or seed == 7 else pytest.mark.slow) for seed in range(40)]
 
 
