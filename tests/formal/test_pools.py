@@ -1,14 +1,16 @@
 # amaranth: UnusedElaboratable=no
-"""Pooling units: frame after frame, the results of the pixels that were taken come out, in order, whatever pauses."""
+"""Pooling units, whatever pauses."""
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Sequence
+from functools import partial, reduce
 from typing import Any
 
 import pytest
-from amaranth.hdl import Array, Assert, Assume, Const, Module, Mux, Signal, Value
-from prove import RefutedError, clocked, prove_bounded, stays
+from amaranth.hdl import Module, Mux, Signal, Value
+from frames import frames_spec
+from prove import RefutedError, prove_bounded
 
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import whole
@@ -16,9 +18,6 @@ from sterna.hw.parts.tables import code_shape
 from sterna.hw.units.pool.component import PoolUnit
 from sterna.hw.units.pool.plan import PoolPlan, plan_pool
 from sterna.net import ActivationType, MaxPool2d, Network, SumPool2d
-
-#: Frames on their way, a power of two.
-FRAMES = 4
 
 
 def plan_of(
@@ -42,48 +41,14 @@ def windows_of(plan: PoolPlan) -> list[list[int]]:
 
 
 def pool_spec(plan: PoolPlan, *, lossy: bool = False) -> tuple[Module, list[Signal]]:
-    """Each result is that of its window's pixels, and none comes before these."""
-    m, clock = clocked()
-    m.submodules.unit = unit = PoolUnit(plan)
-    shape, pixels, windows = plan.stream.element, plan.stream.beats, windows_of(plan)
-    valid, code, ready = Signal(name="valid"), Signal(shape, name="code"), Signal(name="ready")
-    steal = Signal(name="steal")
-    taken, given = valid & unit.i.ready, unit.o.valid & ready
-    frames = [Array(Signal(shape, name=f"frame_{k}_{pixel}") for k in range(FRAMES)) for pixel in range(pixels)]
-    head, tail = Signal(range(FRAMES)), Signal(range(FRAMES))
-    pixel, window, there = Signal(range(pixels)), Signal(range(len(windows))), Signal(range(FRAMES * pixels))
-    m.d.comb += [
-        unit.i.valid.eq(valid),
-        Value.cast(unit.i.payload).eq(code),
-        unit.o.ready.eq(ready | (steal if lossy else 0)),
-        Assume(there < (FRAMES - 1) * pixels),
-    ]
-    with m.If(taken):
-        with m.Switch(pixel):
-            for k, frame in enumerate(frames):
-                with m.Case(k):
-                    m.d.sync += frame[tail].eq(code)
-        m.d.sync += pixel.eq(pixel + 1)
-        with m.If(pixel == pixels - 1):
-            m.d.sync += [pixel.eq(0), tail.eq(tail + 1)]
-    ends = given & (window == len(windows) - 1)
-    with m.If(given):
-        m.d.sync += window.eq(window + 1)
-        with m.If(ends):
-            m.d.sync += [window.eq(0), head.eq(head + 1)]
-    m.d.sync += there.eq(there + taken - Mux(ends, pixels, 0))
+    """Each result is that of its window's pixels."""
 
-    def result(places: list[int]) -> Value:
-        codes = [frames[place][head] for place in places]
+    def reduced(pixels: Sequence[Value], places: list[int]) -> Value:
+        codes = [pixels[place] for place in places]
         return reduce(lambda a, b: a + b if plan.layer.sums else Mux(a > b, a, b), codes)
 
-    with m.If(unit.o.valid):
-        m.d.comb += [
-            Assert(there > Array(Const(max(places), range(pixels)) for places in windows)[window]),
-            Assert(unit.o.payload == Array(map(result, windows))[window]),
-        ]
-    stays(m, unit.o, ready)
-    return m, [clock, valid, code, ready, steal]
+    results = [(max(places), partial(reduced, places=places)) for places in windows_of(plan)]
+    return frames_spec(PoolUnit(plan), plan.stream, results, lossy=lossy)
 
 
 U1, S1 = ActivationType(1, False), ActivationType(1, True)

@@ -11,67 +11,31 @@ import numpy as np
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import codes_of, select, sum_bounds
 from sterna.hw.units.conv.geometry import Geometry
-from sterna.net import ActivationType, Conv2d, Requantization
+from sterna.hw.units.weighted import WeightedLayer
+from sterna.net import ActivationType, Conv2d
 
 if TYPE_CHECKING:
     from sterna.hw.units.protocol import Kind
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvLayer:
+class ConvLayer(WeightedLayer):
     """A convolution before lanes are chosen.
+
+    Weights are int8, (rows, input channels, kernel_h, kernel_w), 0 between channels of different groups.
 
     Attributes
     ----------
-    name : str
-        The node.
-    sources : tuple of str
-        What it reads.
     geometry : Geometry
-    weights : int8, (rows, input channels, kernel_h, kernel_w)
-        Of the channels that are kept; 0 between those of different groups.
-    inputs : int64, (input channels,)
-        Network index of each input channel.
-    channels : int64, (rows,)
-        Network index of each output channel.
-    constants : mapping of int to int
-        Channels left out because their code never changes, and that code.
-    unused : tuple of int
-        Channels left out because nothing reads them.
-    offset : int64, (rows,)
-        What the node's bias and the constant channels before it add to a sum.
-    requantize : Thresholds, ShiftRound or None
-        For the channels that are kept.
-    input_type : ActivationType
     """
 
-    name: str
-    sources: tuple[str, ...]
     geometry: Geometry
-    weights: np.ndarray
-    inputs: np.ndarray
-    channels: np.ndarray
-    constants: Mapping[int, int]
-    unused: tuple[int, ...]
-    offset: np.ndarray
-    requantize: Requantization | None
-    input_type: ActivationType
 
     @property
     def kind(self) -> Kind:
         from sterna.hw.units.conv.kind import CONV  # which imports this module
 
         return CONV
-
-    @property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest sum of each channel, without the offset; int64, (rows,)."""
-        return sum_bounds(self.weights.reshape(len(self.weights), -1), self.input_type)
-
-    @property
-    def together(self) -> int:
-        """It takes them as they come."""
-        return 1
 
     @property
     def lane_grain(self) -> int:
@@ -89,8 +53,7 @@ class ConvLayer:
 
     def least_lanes(self, cycles: int) -> int:
         """A lane adds one weight a cycle; a channel without weights takes a step too."""
-        counts = np.count_nonzero(self.weights.reshape(len(self.weights), -1), axis=1)
-        work = int(np.maximum(counts, 1).sum()) * self.geometry.rows
+        work = self.least_steps * self.geometry.rows
         return min(max(-(-work // max(cycles, 1)), 1), len(self.weights)) * self.geometry.columns
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,9 @@ from amaranth.lib import wiring
 from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType
-from sterna.hw.index.memory import image_of
 from sterna.hw.index.schedule import Schedule, compile_schedule
 from sterna.hw.parts.codes import in_order, select
-from sterna.hw.parts.fifo import fifo_depth
-from sterna.hw.parts.loadable import MemoryImage
-from sterna.hw.parts.tables import Tables, plan_tables
+from sterna.hw.parts.tables import plan_tables
 from sterna.hw.units.conv.component import ConvUnit
 from sterna.hw.units.conv.layer import ConvLayer
 from sterna.hw.units.conv.logic import count_conv
@@ -29,6 +25,7 @@ from sterna.hw.units.conv.timing import ConvClockwork
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import escape_memories, index_memories, outlet_memories
 from sterna.hw.units.protocol import Delivery, MemoryUse, Work
+from sterna.hw.units.weighted import WeightedPlan
 from sterna.net.errors import InvalidValueError
 
 #: Results leave as suits the unit.
@@ -38,58 +35,32 @@ WAITS = 0.02
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConvPlan:
-    """A convolution unit; see :class:`~sterna.hw.units.protocol.Unit`.
+class ConvPlan(WeightedPlan[ConvLayer]):
+    """A convolution unit; see :class:`~sterna.hw.units.protocol.Unit`. The schedule is that of one output row.
 
     Attributes
     ----------
-    layer : ConvLayer
-        What is computed, its input channels in the order of the stream.
-    stream : StreamType
-        Input.
     taps : TapOrder
         What the schedule's columns are.
-    schedule : Schedule
-        Of one output row.
     elements : int
         Results in a beat.
-    tables : Tables
-        What the requantizers store.
-    loaded : bool
-        The index words are loaded: the bitstream does not have them.
     compact : bool
         See :class:`~sterna.hw.units.conv.group.Group`.
     """
 
-    layer: ConvLayer
-    stream: StreamType
+    ISSUE_TO_STALL = ISSUE_TO_END + TAKE_TO_SUM + LEVEL_TO_STALL + 1
+
     taps: TapOrder
-    schedule: Schedule
     elements: int
-    tables: Tables
-    loaded: bool = False
     compact: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.layer.name
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        return (self.layer.name,)
-
-    @property
-    def inputs(self) -> tuple[StreamType, ...]:
-        return (self.stream,)
 
     @property
     def output(self) -> StreamType:
         layer = self.layer
-        channels = len(layer.channels) + len(layer.constants) + len(layer.unused)
         return StreamType(
             element=self.tables.output_shape,
-            shape=(channels, layer.geometry.rows, layer.geometry.columns),
-            order=tuple(int(layer.channels[row]) for row in self.schedule.order),
+            shape=(layer.all_channels, layer.geometry.rows, layer.geometry.columns),
+            order=self.sent,
             elements=self.elements,
         )
 
@@ -118,26 +89,6 @@ class ConvPlan:
             steps=self.schedule.steps * self.layer.geometry.rows, beats=self.stream.beats, results=self.output.beats
         )
 
-    @cached_property
-    def image(self) -> MemoryImage | None:
-        """What the index memory is loaded with; None where the bitstream fills it."""
-        return image_of(self.schedule) if self.loaded else None
-
-    @cached_property
-    def in_flight(self) -> int:
-        """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
-        return self.schedule.in_flight(ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1)
-
-    @property
-    def fifo_depth(self) -> int:
-        """Beats that the output FIFO holds."""
-        return fifo_depth(self.in_flight)
-
-    @property
-    def fifo_ahead(self) -> int:
-        """Beats that may stand in the FIFO while steps are issued."""
-        return self.fifo_depth - self.in_flight
-
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         schedule = self.schedule
@@ -159,28 +110,7 @@ class ConvPlan:
         return ConvUnit(self, framed=framed)
 
     def describe(self) -> dict[str, Any]:
-        schedule, layer = self.schedule, self.layer
-        nonzeros = int(np.count_nonzero(layer.weights))
-        return {
-            "kind": "conv",
-            "rows": self.channels,
-            "columns": int(np.prod(layer.weights.shape[1:])),
-            "nonzeros": nonzeros,
-            "utilization": nonzeros / (schedule.lanes * schedule.steps),
-            "index_bits": schedule.bits,
-            "word": {
-                "run_width": schedule.format.run_width,
-                "escape_width": schedule.format.escape_width,
-                "step_width": schedule.format.width,
-            },
-            "escapes": [len(group) for group in schedule.escapes] if schedule.format.escape_width else [],
-            "requantizer": type(self.tables).__name__.removesuffix("Tables").lower(),
-            "table_bits": self.tables.bits,
-            "fifo_depth": self.fifo_depth,
-            "ring_rows": self.slots,
-            "constant_channels": {str(c): v for c, v in sorted(layer.constants.items())},
-            "unused_channels": list(layer.unused),
-        }
+        return {**super().describe(), "ring_rows": self.slots}
 
 
 def plan_conv(

@@ -10,65 +10,22 @@ import numpy as np
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import codes_of, select, sum_bounds
-from sterna.net import ActivationType, Linear, Requantization
+from sterna.hw.units.weighted import WeightedLayer
+from sterna.net import ActivationType, Linear
 
 if TYPE_CHECKING:
     from sterna.hw.units.protocol import Kind
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DenseLayer:
-    """A dense layer before lanes are chosen.
-
-    Attributes
-    ----------
-    name : str
-        The node.
-    sources : tuple of str
-        What it reads.
-    weights : int8, (rows, columns)
-        Columns in the order of ``inputs``.
-    inputs : int64, (columns,)
-        Network index of each column.
-    channels : int64, (rows,)
-        Network index of each row.
-    constants : mapping of int to int
-        Channels left out because their code never changes, and that code.
-    unused : tuple of int
-        Channels left out because nothing reads them.
-    offset : int64, (rows,)
-        What the node's bias and the constant channels before it add to a row's sum.
-    requantize : Thresholds, ShiftRound or None
-        For the rows that are kept.
-    input_type : ActivationType
-    """
-
-    name: str
-    sources: tuple[str, ...]
-    weights: np.ndarray
-    inputs: np.ndarray
-    channels: np.ndarray
-    constants: Mapping[int, int]
-    unused: tuple[int, ...]
-    offset: np.ndarray
-    requantize: Requantization | None
-    input_type: ActivationType
+class DenseLayer(WeightedLayer):
+    """A dense layer before lanes are chosen: weights are int8, (rows, columns), columns in the order of ``inputs``."""
 
     @property
     def kind(self) -> Kind:
         from sterna.hw.units.dense.kind import DENSE  # which imports this module
 
         return DENSE
-
-    @property
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest sum of each row, without the offset; int64, (rows,)."""
-        return sum_bounds(self.weights, self.input_type)
-
-    @property
-    def together(self) -> int:
-        """It takes them as they come."""
-        return 1
 
     @property
     def lane_grain(self) -> int:
@@ -86,8 +43,7 @@ class DenseLayer:
 
     def least_lanes(self, cycles: int) -> int:
         """A lane adds one weight a cycle; a row without weights takes a step too."""
-        work = int(np.maximum(np.count_nonzero(self.weights, axis=1), 1).sum())
-        return max(-(-work // max(cycles, 1)), 1)
+        return max(-(-self.least_steps // max(cycles, 1)), 1)
 
 
 class DenseLowering:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from amaranth.lib import wiring
@@ -13,13 +11,10 @@ from amaranth.lib import wiring
 from sterna.hw.config import ESCAPE_PRICE, SLACK
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
-from sterna.hw.index.memory import image_of
-from sterna.hw.index.schedule import Schedule, compile_schedule
+from sterna.hw.index.schedule import compile_schedule
 from sterna.hw.parts.codes import in_order, select
-from sterna.hw.parts.fifo import fifo_depth
-from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.rom import BLOCK_DEPTH
-from sterna.hw.parts.tables import Tables, code_shape, plan_tables
+from sterna.hw.parts.tables import code_shape, plan_tables
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.logic import count_dense
@@ -28,49 +23,19 @@ from sterna.hw.units.dense.timing import DenseClockwork
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import escape_memories, index_memories, outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
+from sterna.hw.units.weighted import WeightedPlan
 from sterna.net.errors import InvalidValueError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DensePlan:
-    """A dense unit; see :class:`~sterna.hw.units.protocol.Unit`.
+class DensePlan(WeightedPlan[DenseLayer]):
+    """A dense unit; see :class:`~sterna.hw.units.protocol.Unit`."""
 
-    Attributes
-    ----------
-    layer : DenseLayer
-        What is computed, its columns in the order of the stream.
-    stream : StreamType
-        Input.
-    schedule : Schedule
-    tables : Tables
-        What the requantizer stores.
-    loaded : bool
-        The index words are loaded: the bitstream does not have them.
-    """
-
-    layer: DenseLayer
-    stream: StreamType
-    schedule: Schedule
-    tables: Tables
-    loaded: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.layer.name
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        return (self.layer.name,)
-
-    @property
-    def inputs(self) -> tuple[StreamType, ...]:
-        return (self.stream,)
+    ISSUE_TO_STALL = ISSUE_TO_END + TAKE_TO_SUM + LEVEL_TO_STALL + 1
 
     @property
     def output(self) -> StreamType:
-        channels = len(self.layer.channels) + len(self.layer.constants) + len(self.layer.unused)
-        order = tuple(int(self.layer.channels[row]) for row in self.order)
-        return StreamType(element=self.tables.output_shape, shape=(channels,), order=order)
+        return StreamType(element=self.tables.output_shape, shape=(self.layer.all_channels,), order=self.sent)
 
     @property
     def lanes(self) -> int:
@@ -100,26 +65,6 @@ class DensePlan:
     def work(self) -> Work:
         return Work(steps=self.schedule.steps, beats=self.beats, results=self.results)
 
-    @cached_property
-    def image(self) -> MemoryImage | None:
-        """What the index memory is loaded with; None where the bitstream fills it."""
-        return image_of(self.schedule) if self.loaded else None
-
-    @cached_property
-    def in_flight(self) -> int:
-        """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
-        return self.schedule.in_flight(ISSUE_TO_END + TAKE_TO_SUM + self.tables.latency + LEVEL_TO_STALL + 1)
-
-    @property
-    def fifo_depth(self) -> int:
-        """Results that the output FIFO holds."""
-        return fifo_depth(self.in_flight)
-
-    @property
-    def fifo_ahead(self) -> int:
-        """Results that may stand in the FIFO while steps are issued; 2 at least, so that no free flow stalls."""
-        return self.fifo_depth - self.in_flight
-
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
         schedule, window = self.schedule, self.schedule.window
@@ -143,28 +88,6 @@ class DensePlan:
 
     def component(self, *, framed: bool) -> wiring.Component:
         return DenseUnit(self, framed=framed)
-
-    def describe(self) -> dict[str, Any]:
-        schedule = self.schedule
-        return {
-            "kind": "dense",
-            "rows": self.results,
-            "columns": self.layer.weights.shape[1],
-            "nonzeros": schedule.nonzeros,
-            "utilization": schedule.utilization,
-            "index_bits": schedule.bits,
-            "word": {
-                "run_width": schedule.format.run_width,
-                "escape_width": schedule.format.escape_width,
-                "step_width": schedule.format.width,
-            },
-            "escapes": [len(group) for group in schedule.escapes] if schedule.format.escape_width else [],
-            "requantizer": type(self.tables).__name__.removesuffix("Tables").lower(),
-            "table_bits": self.tables.bits,
-            "fifo_depth": self.fifo_depth,
-            "constant_channels": {str(c): v for c, v in sorted(self.layer.constants.items())},
-            "unused_channels": list(self.layer.unused),
-        }
 
 
 def plan_dense(
