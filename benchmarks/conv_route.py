@@ -98,11 +98,11 @@ def main() -> int:
     """Measures, prints a line a case, and writes JSON."""
     command = parser(__doc__)
     command.add_argument("--work", type=Path, default=WORK, help="folder of earlier runs (default: build/conv_route)")
-    command.add_argument("--only", default="", help="cases whose name has this text")
+    command.add_argument("--only", nargs="+", default=[""], help="cases whose name has one of these texts")
     arguments = command.parse_args()
     rows = []
     for case in CASES:
-        if arguments.only not in case.name:
+        if not any(text in case.name for text in arguments.only):
             continue
         row = measure(case, arguments.work)
         rows.append(row)

@@ -2,7 +2,7 @@
 
 Every network of cycles_accuracy.json is fitted to an ECP5-85F (``--fit``). Of those whose weights are not in models/,
 the counts of each layer are known: as many weights are drawn at random there, in a committed network of the same
-shape. Images/s is a clock / interval; the clock is that of the routed ``cifar10-vgg-5m`` (conv_route.json).
+shape. Images/s is a clock / interval; the clock is the lowest of the VGGs that conv_route.json has routed.
 
 ``python benchmarks/cycles_speed.py --output benchmarks/results/cycles_speed.json``
 """
@@ -25,7 +25,7 @@ from sterna.net import Network, load
 from sterna.net.nodes import WeightNode
 
 DEVICE = "85f"
-ROUTED = "cifar10-vgg-5m"
+TEMPLATE = "cifar10-vgg-5m"
 
 
 def drawn(template: Network, counts: dict[str, int], seed: int) -> Network:
@@ -47,7 +47,7 @@ def measure(case: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     name, found = case
     path = MODELS / f"{name}.safetensors"
     trained = path.is_file()
-    network = load(path if trained else MODELS / f"{ROUTED}.safetensors")
+    network = load(path if trained else MODELS / f"{TEMPLATE}.safetensors")
     if not trained:
         network = drawn(network, {layer: counts["nonzeros"] for layer, counts in found["layers"].items()}, seed=0)
     fit = fit_device(network, budget_of(find_device(DEVICE)), AcceleratorConfig())
@@ -72,7 +72,7 @@ def main() -> int:
     arguments = command.parse_args()
     trained = json.loads((RESULTS / "cycles_accuracy.json").read_text(encoding="utf-8"))["cycles_accuracy"]
     routed = json.loads((RESULTS / "conv_route.json").read_text(encoding="utf-8"))["rows"]
-    (clock_hz,) = (row["clock"]["median_hz"] for row in routed if row["model"] == ROUTED)
+    clock_hz = min(row["clock"]["median_hz"] for row in routed if row["model"] in trained)
     rows = []
     with ProcessPoolExecutor(max_workers=arguments.jobs) as pool:
         for row in pool.map(measure, sorted(trained.items(), key=lambda item: -item[1]["lane_cycles"])):

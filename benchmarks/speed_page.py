@@ -30,8 +30,8 @@ def speed(result: dict[str, Any]) -> str:
     return (
         "## Accuracy and images a second\n\n"
         f"![Accuracy against images a second]({PICTURE})\n\n"
-        f"VGGs on CIFAR-10, each fitted to an ECP5-{device.upper()} by `--fit`, at the {clock:.1f} MHz of a routed "
-        "one. Fewer additions in training are more images a second from the same device.\n\n"
+        f"VGGs on CIFAR-10, each fitted to an ECP5-{device.upper()} by `--fit`, at the {clock:.1f} MHz of a "
+        "routed one. Fewer additions in training are more images a second from the same device.\n\n"
         + table(header.split(", "), rows)
         + "\nSlots and RAM blocks are estimates. Networks without a name are not in models/: in their place stand "
         "random weights with as many nonzeros in each layer.\n"
