@@ -92,7 +92,7 @@ def to_qonnx(network: Network, *, batch: int = 1) -> onnx.ModelProto:
     _add_input(graph, network.input_rule)
     largest = {INPUT: max(-network.input_type.min, network.input_type.max)}
     for node in network.nodes:
-        largest[node.name] = check_exact(network, node, largest)
+        largest[node.name] = _check_exact(network, node, largest)
         _add_node(graph, network, node)
     values = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *network.shapes[node]])
@@ -124,7 +124,7 @@ def _describe(node: Node) -> dict[str, Any]:
     return description | {"rounded_levels": [[*map(int, place), int(levels[tuple(place)])] for place in rounded]}
 
 
-def check_exact(network: Network, node: Node, largest: dict[str, int]) -> int:
+def _check_exact(network: Network, node: Node, largest: dict[str, int]) -> int:
     """The largest magnitude of a node's values; :exc:`ValueError` if it, or a sum on the way, may not be exact.
 
     Parameters

@@ -213,6 +213,10 @@ class Network(Immutable):
         """Codes of real inputs, with preprocessing, as every ``predict`` takes them (:meth:`InputRule.quantize`)."""
         return self._input_rule.quantize(x)
 
+    def with_metadata(self, metadata: Mapping[str, Any] | None) -> Network:
+        """The same network with other metadata; :exc:`TypeError` or :exc:`ValueError` if JSON cannot hold it."""
+        return Network(**self._arguments() | {"metadata": metadata})
+
     def node(self, name: str) -> Node:
         """The node of that name; :exc:`ValueError` if there is none."""
         for node in self._nodes:

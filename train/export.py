@@ -76,13 +76,7 @@ def export(
     network = fold(model)
     prove(network, model, inputs)
     if describe:
-        network = Network(
-            input_shape=network.input_shape,
-            input_type=network.input_type,
-            input_scale=network.input_scale,
-            nodes=network.nodes,
-            metadata=describe(network),
-        )
+        network = network.with_metadata(describe(network))
     save(network, path)
     return network
 

@@ -90,6 +90,14 @@ def test_a_pickle_keeps_the_rule():
     assert copy.input_rule == network.input_rule
 
 
+def test_other_metadata_change_nothing_else():
+    network = make(input_range=(-7, 7), input_gain=[1.0, 2.0], metadata={"seed": 3})
+    other = network.with_metadata({"seed": 4})
+    assert (other.digest, other.metadata, network.metadata) == (network.digest, {"seed": 4}, {"seed": 3})
+    with pytest.raises(TypeError, match=r"^metadata must be a mapping, not 3$"):
+        network.with_metadata(3)
+
+
 @pytest.mark.parametrize(
     ("more", "error", "message"),
     [
