@@ -29,14 +29,14 @@ S1, U1, U4, S4, U8 = (ActivationType(*type) for type in ((1, True), (1, False), 
 KINDS = [random_dense_network, random_map_network, random_residual_network]
 
 
-def execute(model, x):
+def execute(model, x, name="input"):
     """All tensors by name, as qonnx computes them: other people's code, the judge of the export."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # qonnx's own
         from qonnx.core.modelwrapper import ModelWrapper
         from qonnx.core.onnx_exec import execute_onnx
 
-        return execute_onnx(ModelWrapper(model, make_deepcopy=True), {"input": x}, return_full_exec_context=True)
+        return execute_onnx(ModelWrapper(model, make_deepcopy=True), {name: x}, return_full_exec_context=True)
 
 
 def differences(network, model, x):
@@ -92,6 +92,27 @@ def test_committed_networks(path):
     rng = np.random.default_rng(0)
     high = committed.input_scale * committed.input_type.max
     check(committed, rng.uniform(-0.1 * high, 1.1 * high, (3, *committed.input_shape)))
+
+
+def test_other_tools_see_codes_and_ternary_weights():
+    """qonnx's cleanup and its inference of data types, as FINN begins with."""
+    committed = load(next(path for path in MODELS if path.stem == "digits-mlp"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from qonnx.core.modelwrapper import ModelWrapper
+        from qonnx.transformation.infer_datatypes import InferDataTypes
+        from qonnx.util.cleanup import cleanup_model
+
+        cleaned = cleanup_model(ModelWrapper(to_qonnx(committed))).transform(InferDataTypes())
+    types = {node.op_type: set() for node in cleaned.graph.node}
+    for node in cleaned.graph.node:
+        types[node.op_type].add(str(cleaned.get_tensor_datatype(node.output[0])))
+    assert types["MultiThreshold"] == {"UINT4"}
+    assert types["Quant"] == {"UINT4", "INT2"}
+    assert types["MatMul"] == {"INT32"}
+    x = np.random.default_rng(0).uniform(0, 17, (1, 64)).astype(np.float32)
+    scores = execute(cleaned.model, x, name=cleaned.graph.input[0].name)[cleaned.graph.output[0].name]
+    assert scores.tolist() == GoldenModel(committed).predict(x, real=True).tolist()
 
 
 @pytest.mark.parametrize(
