@@ -14,6 +14,7 @@ import typer
 from sterna.cli.codes import codes
 from sterna.cli.demo import demo
 from sterna.cli.errors import FAILED, INTERRUPTED, message, status_of
+from sterna.cli.export import export
 from sterna.cli.generate import generate
 from sterna.cli.info import info
 from sterna.cli.plot import plot
@@ -34,7 +35,7 @@ app = typer.Typer(
     epilog="Exit status: 0 only if all that a command claims was checked; 1 after one line that says what to do; "
     "70 after a defect of Sterna's; 130 after Ctrl-C.",
 )
-for function in (train, plot, info, codes, generate, simulate, synth, report, demo):
+for function in (train, plot, info, export, codes, generate, simulate, synth, report, demo):
     app.command()(function)
 
 

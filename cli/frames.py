@@ -53,7 +53,6 @@ def random_codes(network: Network, count: int, seed: int) -> np.ndarray:
 
 def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
     """A data set's test images as the network's input codes, and their labels."""
-    from sterna.net.arithmetic import quantize_input
     from sterna.train.data import load_data
 
     with naming("--dataset"):
@@ -63,5 +62,4 @@ def test_set(network: Network, dataset: str) -> tuple[np.ndarray, np.ndarray]:
         raise InvalidValueError(
             f"{dataset} has images of shape {images.shape[1:]}, and the network takes {network.input_shape}"
         )
-    codes = quantize_input(images.reshape(len(images), *network.input_shape), network.input_scale, network.input_type)
-    return codes, data.test_labels.numpy()
+    return network.quantize(images.reshape(len(images), *network.input_shape)), data.test_labels.numpy()

@@ -30,7 +30,7 @@ def info(
         return
     rows = {
         "network": figures["network_digest"],
-        "input": f"{_shape(figures['input']['shape'])} {figures['input']['type']}, scale {figures['input']['scale']:g}",
+        "input": f"{_shape(figures['input']['shape'])} {figures['input']['type']}, {_rule(figures['input'])}",
         "weights": f"{figures['weights']}, {share(figures['zeros'])} zeros",
     }
     metadata = figures["metadata"]
@@ -84,6 +84,9 @@ def describe(network: Network) -> dict[str, Any]:
             "shape": list(network.input_shape),
             "type": str(network.input_type),
             "scale": network.input_scale,
+            "range": list(network.input_rule.range),
+            "gain": list(network.input_rule.gain),
+            "offset": list(network.input_rule.offset),
         },
         "output": {"shape": list(network.output_shape), "type": str(network.output_type)},
         "weights": network.weight_count,
@@ -91,6 +94,16 @@ def describe(network: Network) -> dict[str, Any]:
         "nodes": nodes,
         "metadata": dict(network.metadata),
     }
+
+
+def _rule(entry: dict[str, Any]) -> str:
+    """How real inputs become codes, as in ``scale 0.5, codes -7 .. 7 of x * 2 + -1``."""
+    low, high = entry["range"]
+    gain, offset = (
+        f"{values[0]:g}" if len(values) == 1 else "(by channel)" for values in (entry["gain"], entry["offset"])
+    )
+    preprocessed = "" if (gain, offset) == ("1", "0") else f" of x * {gain} + {offset}"
+    return f"scale {entry['scale']:g}, codes {low} .. {high}{preprocessed}"
 
 
 def _shape(shape: list[int]) -> str:

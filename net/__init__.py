@@ -4,6 +4,7 @@ from sterna.net.arithmetic import argmax, bits_for_range, check_input, clamp, qu
 from sterna.net.container import FileFormatError
 from sterna.net.cost import LayerCost, entropy, layer_costs, nonzeros, weight_bits, zeros
 from sterna.net.file import FORMAT_VERSION, load, save
+from sterna.net.inputs import InputRule
 from sterna.net.network import Network
 from sterna.net.nodes import Add, Conv2d, Flatten, Linear, MaxPool2d, Node, SumNode, SumPool2d, WeightNode
 from sterna.net.requantize import Requantization, ShiftRound, Thresholds
@@ -17,6 +18,7 @@ __all__ = [
     "Conv2d",
     "FileFormatError",
     "Flatten",
+    "InputRule",
     "LayerCost",
     "Linear",
     "MaxPool2d",

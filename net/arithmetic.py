@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sterna.net.checks import as_array, describe_index
+from sterna.net.checks import as_array, check_batch, describe_index
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
 if TYPE_CHECKING:
@@ -35,17 +35,31 @@ def clamp(x: np.ndarray, type: ValueType) -> np.ndarray:
     return np.clip(np.asarray(x, dtype=np.int64), type.min, type.max)
 
 
-def quantize_input(x: npt.ArrayLike, scale: float, type: ActivationType) -> np.ndarray:
-    """Codes of real inputs: ``clamp(round(x / scale))``, halves to even (rule 2).
+def quantize_input(
+    x: npt.ArrayLike,
+    scale: float,
+    type: ActivationType,
+    *,
+    range: tuple[int, int] | None = None,
+    gain: float | np.ndarray = 1.0,
+    offset: float | np.ndarray = 0.0,
+) -> np.ndarray:
+    """Codes of real inputs: ``clamp(round((x * gain + offset) / scale))``, halves to even (rule 2).
+
+    :meth:`sterna.net.Network.quantize` calls it with all that a network says of its input.
 
     Parameters
     ----------
     x : finite reals, any shape
-        Converted to float64 before the division.
+        Converted to float64 first.
     scale : :class:`float`
         Real value of one step of the code, positive.
     type : :class:`ActivationType`
         Type of the codes.
+    range : (low, high), or ``None`` for that of ``type``
+        Codes are clamped to it.
+    gain, offset : finite float64, broadcast with ``x``
+        Preprocessing.
 
     Raises
     ------
@@ -59,7 +73,10 @@ def quantize_input(x: npt.ArrayLike, scale: float, type: ActivationType) -> np.n
         raise InvalidTypeError(f"input must be real numbers, not {array.dtype}")
     real = array.astype(np.float64)
     _refuse(~np.isfinite(real), array, "input must be finite")
-    return np.clip(np.rint(real / scale), type.min, type.max).astype(np.int64)
+    low, high = range or (type.min, type.max)
+    with np.errstate(over="ignore"):  # what leaves float64 lies beyond every range, too
+        steps = np.rint((real * gain + offset) / scale)
+    return np.clip(steps, low, high).astype(np.int64)
 
 
 def check_input(x: npt.ArrayLike, shape: tuple[int, ...], type: ActivationType) -> np.ndarray:
@@ -85,10 +102,7 @@ def check_input(x: npt.ArrayLike, shape: tuple[int, ...], type: ActivationType) 
     array = as_array(x, "input")
     if array.dtype.kind not in "iuf":
         raise InvalidTypeError(f"input must be integer codes, not {array.dtype}")
-    if array.shape[1:] != shape or array.ndim != len(shape) + 1:
-        wanted = ", ".join(["batch", *map(str, shape)])
-        hint = ": add a batch axis in front" if array.shape == shape else ""
-        raise InvalidValueError(f"input must have shape ({wanted}), not {array.shape}{hint}")
+    check_batch(array, shape)
     if array.dtype.kind == "f":
         _refuse(np.isnan(array), array, "input must be integer codes")
         _refuse(np.isfinite(array) & (array != np.rint(array)), array, "input must be integer codes")

@@ -125,6 +125,14 @@ def as_array(value: Any, what: str) -> np.ndarray:
         raise InvalidValueError(f"{what} must be an array: {error}") from None
 
 
+def check_batch(array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """:exc:`ValueError` unless ``array`` has the shape (batch, \\*shape)."""
+    if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+        wanted = ", ".join(["batch", *map(str, shape)])
+        hint = ": add a batch axis in front" if array.shape == shape else ""
+        raise InvalidValueError(f"input must have shape ({wanted}), not {array.shape}{hint}")
+
+
 def check_finite(array: np.ndarray, what: str) -> None:
     """:exc:`ValueError` with the first value that is infinite or not a number, and its index."""
     finite = np.isfinite(array)

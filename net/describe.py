@@ -1,4 +1,4 @@
-"""Nodes as JSON and tensors, and back: the one description from which the digest and the file are made."""
+"""Input and nodes as JSON and tensors, and back: the one description from which digest and file are made."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from sterna.net.checks import naming, shown
 from sterna.net.errors import InvalidTypeError, InvalidValueError
+from sterna.net.inputs import InputRule
 from sterna.net.nodes import Add, Conv2d, Flatten, Linear, MaxPool2d, Node, SumNode, SumPool2d, WeightNode, check_name
 from sterna.net.requantize import Requantization, ShiftRound, Thresholds
 from sterna.net.types import ActivationType
@@ -24,6 +25,7 @@ KINDS: Mapping[str, type[Node]] = {
 }
 _KIND_NAMES = {kind: name for name, kind in KINDS.items()}
 _PLAIN = ("stride", "padding", "groups", "kernel", "shifts")  # the fields of nodes that are integers or tuples of them
+_PREPROCESSING = ("range", "gain", "offset")  # the input's fields since version 3
 _REQUANTIZE_TENSORS = {"thresholds": ("levels",), "shift_round": ("bias", "shift")}
 
 
@@ -37,6 +39,37 @@ def build_type(entry: object, what: str) -> ActivationType:
     entry = check_entry(entry, what, ("width", "signed"))
     with naming(what):
         return ActivationType(**entry)
+
+
+def describe_input(rule: InputRule) -> dict[str, Any]:
+    """What JSON holds of the input; range, gain and offset only where they change anything."""
+    description = {"shape": list(rule.shape), "type": describe_type(rule.type), "scale": rule.scale}
+    if not rule.is_plain:
+        description |= {field: list(getattr(rule, field)) for field in _PREPROCESSING}
+    return description
+
+
+def build_input(entry: object, *, preprocessed: bool) -> dict[str, Any]:
+    """:func:`describe_input` undone, as arguments of :class:`~sterna.net.Network`.
+
+    Parameters
+    ----------
+    entry : JSON
+        The input's description.
+    preprocessed : :class:`bool`
+        Whether it has range, gain and offset.
+
+    Raises
+    ------
+    :exc:`TypeError`, :exc:`ValueError`
+        If a field is missing, unknown or wrong; the message names it.
+    """
+    fields = check_entry(entry, "input", ("shape", "type", "scale", *(_PREPROCESSING if preprocessed else ())))
+    fields["type"] = build_type(fields["type"], "type of the input")
+    for field in _PREPROCESSING:
+        if field in fields and not isinstance(fields[field], list):
+            raise InvalidTypeError(f"{field} of the input must be a list of numbers, not {shown(fields[field])}")
+    return {f"input_{field}": value for field, value in fields.items()}
 
 
 def describe_node(node: Node) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -11,14 +11,15 @@ import numpy as np
 
 from sterna.net.checks import check_elements, shown
 from sterna.net.container import StoredTensors, check_digest, open_container, write_container
-from sterna.net.describe import build_node, build_type, check_entry, describe_node, describe_type
+from sterna.net.describe import build_input, build_node, check_entry, describe_input, describe_node
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.network import Network
 from sterna.net.trits import pack_trits, unpack_trits
 
-FORMAT_VERSION = 2  # what save writes; load reads all up to it
+FORMAT_VERSION = 3  # load reads all up to it
+_PLAIN_VERSION = 2  # what save writes of a network whose input rule needs no more
 _KEY = "sterna"
-_WEIGHT_DTYPES = {1: "I8", 2: "U8"}  # by format version; all other tensors are I32
+_WEIGHT_DTYPES = {1: "I8", 2: "U8", 3: "U8"}  # by format version; all other tensors are I32
 _WITH_WEIGHTS = ("linear", "conv2d")  # kinds of node
 _MOST_AXES = 4  # of weights, whatever the node
 
@@ -26,6 +27,7 @@ _MOST_AXES = 4  # of weights, whatever the node
 def save(network: Network, path: str | os.PathLike[str]) -> None:
     """Write a network. The same network gives the same bytes.
 
+    The version is the oldest that can hold it: 3 for a narrower range or preprocessing of the input, 2 otherwise.
     The file is written beside ``path`` and then renamed, so that ``path`` never holds half a network.
 
     Raises
@@ -46,13 +48,9 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         descriptions.append(description)
         tensors.update({f"{node.name}.{field}": array for field, array in arrays.items()})
     header = {
-        "version": FORMAT_VERSION,
+        "version": _PLAIN_VERSION if network.input_rule.is_plain else FORMAT_VERSION,
         "digest": network.digest,
-        "input": {
-            "shape": list(network.input_shape),
-            "type": describe_type(network.input_type),
-            "scale": network.input_scale,
-        },
+        "input": describe_input(network.input_rule),
         "nodes": descriptions,
         "metadata": network.metadata,
     }
@@ -85,7 +83,7 @@ def _tensors(stored: StoredTensors, version: int) -> dict[str, np.ndarray]:
 def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Network:
     fields = check_entry(header, "its header", ("version", "digest", "input", "nodes", "metadata"))
     check_digest(fields["digest"])
-    inputs = check_entry(fields["input"], "input", ("shape", "type", "scale"))
+    rule = build_input(fields["input"], preprocessed=fields["version"] > _PLAIN_VERSION)
     if not isinstance(fields["nodes"], list):
         raise InvalidTypeError("nodes must be a list")
     arrays: dict[str, dict[str, np.ndarray]] = {}
@@ -106,13 +104,7 @@ def _build(header: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Netw
         owner = min(arrays)
         stray = f"{owner}.{min(arrays[owner])}".removesuffix(".")
         raise InvalidValueError(f"tensor {shown(stray)} belongs to no node")
-    network = Network(
-        input_shape=inputs["shape"],
-        input_type=build_type(inputs["type"], "type of the input"),
-        input_scale=inputs["scale"],
-        nodes=nodes,
-        metadata=fields["metadata"],
-    )
+    network = Network(**rule, nodes=nodes, metadata=fields["metadata"])
     if network.digest != fields["digest"]:
         raise InvalidValueError(
             f"its digest is {network.digest}, but its header says {fields['digest']}: it was changed"

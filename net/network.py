@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sterna.net.checks import check_elements, check_size, shown
+from sterna.net.checks import check_elements, shown
 from sterna.net.describe import describe_node
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.immutable import Immutable
+from sterna.net.inputs import InputRule
 from sterna.net.nodes import INPUT, Bounds, Node, Shape, SumNode, WeightNode
 from sterna.net.types import AccumulatorType, ActivationType, ValueType
 
@@ -34,12 +35,15 @@ class Network(Immutable):
     input_type : :class:`ActivationType`
         Type of the input's codes.
     input_scale : :class:`float`
-        Real value of one step of the input's code; positive. Code 0 is real 0 (rule 2).
+        Real value of one step of the input's code; positive (rule 2).
     nodes : sequence of :class:`Node`
         In topological order. A node without ``inputs`` takes the previous node's output, the first one the input. Every
         node but the last is used by another.
     metadata : mapping, JSON only, or ``None``
         What is worth knowing and changes nothing: recipe, seed, accuracy. Not part of the digest.
+    input_range, input_gain, input_offset
+        ``range``, ``gain`` and ``offset`` of the :class:`InputRule`: a narrower range of codes for real inputs, and
+        preprocessing before they are quantized, ``x * gain + offset``, for all or by channel.
 
     Raises
     ------
@@ -48,8 +52,7 @@ class Network(Immutable):
     """
 
     __slots__ = (
-        "_accumulators", "_bounds", "_digest", "_input_scale", "_input_shape", "_input_type", "_metadata", "_nodes",
-        "_shapes", "_types",
+        "_accumulators", "_bounds", "_digest", "_input_rule", "_metadata", "_nodes", "_shapes", "_types",
     )  # fmt: skip
 
     def __init__(
@@ -60,14 +63,20 @@ class Network(Immutable):
         input_scale: float,
         nodes: Sequence[Node],
         metadata: Mapping[str, Any] | None = None,
+        input_range: tuple[int, int] | None = None,
+        input_gain: float | Sequence[float] | np.ndarray = 1.0,
+        input_offset: float | Sequence[float] | np.ndarray = 0.0,
     ) -> None:
-        self._input_shape = _check_shape(input_shape)
-        if not isinstance(input_type, ActivationType):
-            raise InvalidTypeError(f"input_type must be an ActivationType, not {shown(input_type)}")
-        self._input_type = input_type
-        self._input_scale = _check_scale(input_scale)
+        self._input_rule = InputRule(
+            shape=input_shape,  # type: ignore[arg-type]  # what the rule takes, it makes tuples of
+            type=input_type,
+            scale=input_scale,
+            range=() if input_range is None else input_range,
+            gain=input_gain,  # type: ignore[arg-type]
+            offset=input_offset,  # type: ignore[arg-type]
+        )
         self._metadata = _check_metadata(metadata)
-        shapes: dict[str, Shape] = {INPUT: self._input_shape}
+        shapes: dict[str, Shape] = {INPUT: self.input_shape}
         types: dict[str, ValueType] = {INPUT: input_type}
         accumulators: dict[str, AccumulatorType] = {}
         bounds: dict[str, Bounds] = {}
@@ -113,17 +122,22 @@ class Network(Immutable):
     @property
     def input_shape(self) -> Shape:
         """(features,) or (channels, height, width)."""
-        return self._input_shape
+        return self._input_rule.shape
 
     @property
     def input_type(self) -> ActivationType:
         """Type of the input's codes."""
-        return self._input_type
+        return self._input_rule.type
 
     @property
     def input_scale(self) -> float:
         """Real value of one step of the input's code."""
-        return self._input_scale
+        return self._input_rule.scale
+
+    @property
+    def input_rule(self) -> InputRule:
+        """How real inputs become codes: shape, type, scale, range and preprocessing."""
+        return self._input_rule
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -195,6 +209,14 @@ class Network(Immutable):
         nonzeros = sum(int(np.count_nonzero(node.weights)) for node in self._nodes if isinstance(node, WeightNode))
         return 1 - nonzeros / self.weight_count if self.weight_count else 0.0
 
+    def quantize(self, x: npt.ArrayLike) -> np.ndarray:
+        """Codes of real inputs, with preprocessing, as every ``predict`` takes them (:meth:`InputRule.quantize`)."""
+        return self._input_rule.quantize(x)
+
+    def with_metadata(self, metadata: Mapping[str, Any] | None) -> Network:
+        """The same network with other metadata; :exc:`TypeError` or :exc:`ValueError` if JSON cannot hold it."""
+        return Network(**self._arguments() | {"metadata": metadata})
+
     def node(self, name: str) -> Node:
         """The node of that name; :exc:`ValueError` if there is none."""
         for node in self._nodes:
@@ -204,16 +226,14 @@ class Network(Immutable):
 
     def _arguments(self) -> dict[str, Any]:
         return {
-            "input_shape": self._input_shape,
-            "input_type": self._input_type,
-            "input_scale": self._input_scale,
+            **{f"input_{field}": value for field, value in self._input_rule._arguments().items()},
             "nodes": self._nodes,
             "metadata": self.metadata,
         }
 
     def __repr__(self) -> str:
         chain = ", ".join(f"{node.name} {self._types[node.name]} {self._shapes[node.name]}" for node in self._nodes)
-        return f"<Network {self._digest[:12]}: {INPUT} {self._input_type} {self._input_shape}, {chain}>"
+        return f"<Network {self._digest[:12]}: {INPUT} {self.input_type} {self.input_shape}, {chain}>"
 
     def _compute_digest(self) -> str:
         sha = hashlib.sha256()
@@ -226,33 +246,12 @@ class Network(Immutable):
                     label = f"{node.name}.{field}:{tensors[field].dtype.name}:{tensors[field].shape};"
                     sha.update(label.encode())
                     sha.update(tensors[field].astype(tensors[field].dtype.newbyteorder("<")).tobytes())
-        meaning = [list(self._input_shape), str(self._input_type), self._input_scale.hex(), descriptions]
+        rule = self._input_rule
+        meaning: list[Any] = [list(rule.shape), str(rule.type), rule.scale.hex(), descriptions]
+        if not rule.is_plain:
+            meaning.append([rule.range, *([number.hex() for number in values] for values in (rule.gain, rule.offset))])
         sha.update(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode())
         return sha.hexdigest()
-
-
-def _check_shape(shape: object) -> Shape:
-    if not isinstance(shape, (tuple, list)):
-        raise InvalidTypeError(f"input_shape must be a tuple of integers, not {shown(shape)}")
-    if len(shape) not in (1, 3):
-        raise InvalidValueError(
-            f"input_shape must be (features,) or (channels, height, width), not {shown(tuple(shape))}"
-        )
-    sizes = tuple(check_size(size, "input_shape", low=1) for size in shape)
-    check_elements(sizes, "the input")
-    return sizes
-
-
-def _check_scale(scale: object) -> float:
-    if isinstance(scale, bool) or not isinstance(scale, (int, float, np.integer, np.floating)):
-        raise InvalidTypeError(f"input_scale must be a positive number, not {shown(scale)}")
-    try:
-        number = float(scale)
-    except OverflowError:
-        raise InvalidValueError(f"input_scale must fit a float, not {shown(scale)}") from None
-    if not (math.isfinite(number) and number > 0):
-        raise InvalidValueError(f"input_scale must be a positive number, not {scale}")
-    return number
 
 
 def _check_metadata(metadata: object) -> str:

@@ -60,13 +60,15 @@ class GoldenModel:
         """The network it computes."""
         return self._network
 
-    def predict(self, x: npt.ArrayLike) -> np.ndarray:
+    def predict(self, x: npt.ArrayLike, *, real: bool = False) -> np.ndarray:
         """The output for a batch of inputs.
 
         Parameters
         ----------
         x : integers, or integral floats, (batch, \\*input_shape)
             Codes of the network's input type.
+        real : :class:`bool`
+            ``x`` holds real inputs instead, of which :meth:`sterna.net.Network.quantize` makes codes first.
 
         Returns
         -------
@@ -79,16 +81,16 @@ class GoldenModel:
             If ``x`` has the wrong kind, shape or range (:func:`~sterna.net.arithmetic.check_input`).
         """
         name = self._network.output_name
-        outputs = [values[name] for values in self._chunks(x)]
+        outputs = [values[name] for values in self._chunks(x, real)]
         return np.concatenate(outputs)
 
-    def trace(self, x: npt.ArrayLike) -> dict[str, np.ndarray]:
+    def trace(self, x: npt.ArrayLike, *, real: bool = False) -> dict[str, np.ndarray]:
         """The outputs of every node, by name in the nodes' order, as :meth:`predict` gives the last one's."""
-        chunks = list(self._chunks(x))
+        chunks = list(self._chunks(x, real))
         return {node.name: np.concatenate([values[node.name] for values in chunks]) for node in self._network.nodes}
 
-    def classify(self, x: npt.ArrayLike) -> np.ndarray:
-        """Index of the largest score, the lowest among equals; int64, (batch,).
+    def classify(self, x: npt.ArrayLike, *, real: bool = False) -> np.ndarray:
+        """Index of the largest score, the lowest among equals; int64, (batch,). Takes what :meth:`predict` takes.
 
         Raises
         ------
@@ -97,10 +99,11 @@ class GoldenModel:
         """
         if len(self._network.output_shape) != 1:
             raise InvalidValueError(f"classify needs an output of shape (classes,), not {self._network.output_shape}")
-        return rules.argmax(self.predict(x))
+        return rules.argmax(self.predict(x, real=real))
 
-    def _chunks(self, x: npt.ArrayLike) -> Iterator[dict[str, np.ndarray]]:
-        codes = rules.check_input(x, self._network.input_shape, self._network.input_type)
+    def _chunks(self, x: npt.ArrayLike, real: bool) -> Iterator[dict[str, np.ndarray]]:
+        given = self._network.quantize(x) if real else x
+        codes = rules.check_input(given, self._network.input_shape, self._network.input_type)
         for start in range(0, max(1, len(codes)), self._chunk):
             values = {"input": codes[start : start + self._chunk]}
             for node in self._network.nodes:

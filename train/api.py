@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sterna.net import Network, arithmetic
+from sterna.net import Network
 from sterna.net.container import FileFormatError, write_text
 from sterna.net.errors import InvalidValueError
 from sterna.net.file import load
@@ -198,8 +198,7 @@ def _model_accuracy(model: TernaryNetwork, data: DataSet) -> float:
 def golden_accuracy(network: Network, data: DataSet) -> float:
     """Share of test images that the golden model of ``network`` gets right."""
     inputs = data.test_images.numpy().reshape(len(data.test_images), *network.input_shape)
-    codes = arithmetic.quantize_input(inputs, network.input_scale, network.input_type)
-    return float(np.mean(GoldenModel(network).classify(codes) == data.test_labels.numpy()))
+    return float(np.mean(GoldenModel(network).classify(inputs, real=True) == data.test_labels.numpy()))
 
 
 def command(recipe_path: str | Path, seed: int) -> str:

@@ -33,7 +33,6 @@ from sterna.net import (
     Thresholds,
     WeightNode,
 )
-from sterna.net import arithmetic as rules
 from sterna.net.errors import InvalidValueError
 from sterna.net.file import save
 from sterna.net.requantize import INT32_MAX
@@ -77,13 +76,7 @@ def export(
     network = fold(model)
     prove(network, model, inputs)
     if describe:
-        network = Network(
-            input_shape=network.input_shape,
-            input_type=network.input_type,
-            input_scale=network.input_scale,
-            nodes=network.nodes,
-            metadata=describe(network),
-        )
+        network = network.with_metadata(describe(network))
     save(network, path)
     return network
 
@@ -197,9 +190,7 @@ def prove(network: Network, model: TernaryNetwork, inputs: Tensor) -> None:
     for start in range(0, len(inputs), rows):
         real = inputs[start : start + rows].cpu().double()
         x = reference.codes(real)
-        codes = rules.quantize_input(
-            real.reshape(len(real), *network.input_shape).numpy(), network.input_scale, network.input_type
-        )
+        codes = network.quantize(real.reshape(len(real), *network.input_shape).numpy())
         _compare("input", codes, x.numpy(), start)
         trace = golden.trace(codes)
         for name, layer, _, output in reference.walk(x):

@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from sterna.hw import AcceleratorConfig, generate
 from sterna.net import load
 from sterna.sim.golden import GoldenModel
@@ -30,8 +28,8 @@ generate(network, folder, config=AcceleratorConfig(lanes=2, argmax=True, name="d
 from sklearn.datasets import load_digits  # noqa: E402  (after the check that needs no data)
 
 images = load_digits().images[:IMAGES]
-codes = np.clip(np.round(images.reshape(IMAGES, -1) / network.input_scale), 0, network.input_type.max).astype(int)
-classes = GoldenModel(network).classify(codes.reshape(IMAGES, *network.input_shape))
+codes = network.quantize(images.reshape(IMAGES, *network.input_shape))
+classes = GoldenModel(network).classify(codes)
 (folder / "images.hex").write_text("".join(f"{code:x}\n" for code in codes.reshape(-1)))
 (folder / "expected.hex").write_text("".join(f"{int(seen == CLASS)}\n" for seen in classes))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sterna.net import Network
+from sterna.net import ActivationType, Network
 from sterna.net.file import load, save
 from sterna.sim.simulators import Simulator, available
 
@@ -58,6 +58,19 @@ def test_info(model: Path, sterna: Callable) -> None:
     assert [node["name"] for node in figures["nodes"]] == ["hidden", "scores"]
     assert figures["nodes"][0]["cost"]["weights"] == 48
     assert figures["metadata"] == {"test_accuracy": 0.5}
+
+
+def test_info_of_an_input_rule(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    network = load(model)
+    path = tmp_path / "narrow.safetensors"
+    rule = {"input_shape": network.input_shape, "input_type": ActivationType(4, True), "input_scale": 0.125}
+    nodes = network.nodes
+    save(Network(**rule, nodes=nodes, input_range=(-7, 7), input_gain=2, input_offset=-1), path)
+    assert "8 s4, scale 0.125, codes -7 .. 7 of x * 2 + -1" in sterna("info", path).out
+    entry = json.loads(sterna("info", path, "--json").out)["input"]
+    assert (entry["range"], entry["gain"], entry["offset"]) == ([-7, 7], [2.0], [-1.0])
+    save(Network(**rule, nodes=nodes, input_offset=np.arange(network.input_shape[0])), path)
+    assert "8 s4, scale 0.125, codes -8 .. 7 of x * 1 + (by channel)" in sterna("info", path).out
 
 
 RECIPE = """

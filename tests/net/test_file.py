@@ -16,7 +16,9 @@ from sterna.sim.golden import GoldenModel
 DATA = Path(__file__).parent / "data"
 SAMPLES = [DATA / f"version_{version}.safetensors" for version in range(1, FORMAT_VERSION + 1)]
 SAMPLE = SAMPLES[-1]
-SAMPLE_DIGEST = "7b94e344609535712cd974378f7979506a4c96bf2be07977b3a8400ffce5efe3"
+PLAIN_DIGEST = "7b94e344609535712cd974378f7979506a4c96bf2be07977b3a8400ffce5efe3"
+DIGESTS = {1: PLAIN_DIGEST, 2: PLAIN_DIGEST, 3: "15f14c8fbcebed00571a319daacf6c015a0dcd1df8af52b57e8d96ef5d4984f1"}
+MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.safetensors"))
 
 
 @pytest.fixture
@@ -47,8 +49,9 @@ def write(path, header, tensors):
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
 def test_every_version_keeps_loading(sample):
     network = load(sample)
-    assert read(sample)[0]["version"] == int(sample.stem[-1])
-    assert network.digest == SAMPLE_DIGEST
+    version = int(sample.stem[-1])
+    assert read(sample)[0]["version"] == version
+    assert network.digest == DIGESTS[version]
     assert network.metadata == {"recipe": "none", "seed": 1}
     x = (np.arange(3 * 72) * 7 % 16).reshape(3, 2, 6, 6)
     assert GoldenModel(network).predict(x).tolist() == [[7, -2, -4], [6, -1, -5], [7, -2, -4]]
@@ -58,6 +61,23 @@ def test_every_version_keeps_loading(sample):
     assert str(network.types["stem"]) == "s3"
     assert network.node("branch").groups == 2
     assert network.input_scale == 1 / 15
+    assert network.input_rule.is_plain == (version < 3)
+
+
+def test_the_input_rule_of_version_3_comes_back():
+    rule = load(DATA / "version_3.safetensors").input_rule
+    assert (rule.range, rule.gain, rule.offset) == ((1, 14), (0.5, 2.0), (0.1,))
+
+
+@pytest.mark.parametrize("path", [*SAMPLES[1:], *MODELS], ids=lambda path: path.stem)
+def test_a_file_is_written_again_byte_for_byte(tmp_path, path):
+    save(load(path), tmp_path / "copy.safetensors")
+    assert (tmp_path / "copy.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_version_1_is_written_again_as_version_2(tmp_path):
+    save(load(SAMPLES[0]), tmp_path / "copy.safetensors")
+    assert (tmp_path / "copy.safetensors").read_bytes() == SAMPLES[1].read_bytes()
 
 
 def test_every_node_kind_comes_back(tmp_path):
@@ -190,9 +210,11 @@ def tensor(name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (edit(version=3), rf"its format version is 3, and this Sterna reads versions 1 to {FORMAT_VERSION}"),
+        (edit(version=4), rf"its format version is 4, and this Sterna reads versions 1 to {FORMAT_VERSION}"),
         (edit(version=0), rf"its format version is 0, and this Sterna reads versions 1 to {FORMAT_VERSION}"),
         (edit(version="1"), rf"its format version is '1', and this Sterna reads versions 1 to {FORMAT_VERSION}"),
+        (edit(version=3), r"input lacks the field 'range'"),
+        (edit(input__gain=[1.0]), r"input has an unknown field 'gain'"),
         (edit(version=1), r"tensor 'a\.weights' must be I8, not U8"),
         (edit(version=None), r"its header lacks the field 'version'"),
         (edit(digest=None), r"its header lacks the field 'digest'"),
@@ -262,6 +284,34 @@ def test_bad_contents_are_named(tmp_path, tiny, change, message):
     path = tmp_path / "bad.safetensors"
     save(tiny, path)
     header, tensors = read(path)
+    change(header, tensors)
+    write(path, header, tensors)
+    with pytest.raises(FileFormatError, match=f"^{re.escape(str(path))}: {message}$"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (edit(input__range=None), r"input lacks the field 'range'"),
+        (edit(input__offset=None), r"input lacks the field 'offset'"),
+        (edit(input__mean=[1]), r"input has an unknown field 'mean'"),
+        (edit(version=2), r"input has an unknown field 'gain'"),
+        (edit(input__range=3), r"range of the input must be a list of numbers, not 3"),
+        (edit(input__gain=3), r"gain of the input must be a list of numbers, not 3"),
+        (edit(input__range=[0, 16]), r"input_range must be an integer from 0 to 15, not 16"),
+        (edit(input__range=[0, 1, 2]), r"input_range must be two integers, not 3"),
+        (edit(input__gain=[1, 2, 3]), r"input_gain must be one number, or one for each of 2 channels, not \(3,\)"),
+        (edit(input__offset=["1"]), r"input_offset must be numbers, not \['1'\]"),
+        (edit(input__offset=[[1], 2]), r"input_offset must be an array: .*"),
+        (edit(input__range=[1, 13]), r"its digest is .*: it was changed"),
+        (edit(input__gain=[0.5]), r"its digest is .*: it was changed"),
+        (edit(input__offset=[0.2]), r"its digest is .*: it was changed"),
+    ],
+)
+def test_bad_input_rules_are_named(tmp_path, change, message):
+    path = tmp_path / "bad.safetensors"
+    header, tensors = read(DATA / "version_3.safetensors")
     change(header, tensors)
     write(path, header, tensors)
     with pytest.raises(FileFormatError, match=f"^{re.escape(str(path))}: {message}$"):

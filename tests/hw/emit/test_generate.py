@@ -90,6 +90,17 @@ def test_verilog(network: Network, tmp_path: Path) -> None:
         assert operator not in re.sub(r"/\*.*?\*/|\(\*.*?\*\)", "", text, flags=re.S)
 
 
+def test_what_real_inputs_become_is_no_matter_of_hardware(network: Network, tmp_path: Path) -> None:
+    """Hardware takes codes: a network with preprocessing gives the same Verilog but for its digest."""
+    rule = {"input_shape": (21,), "input_type": U4, "input_scale": 0.5, "metadata": {"name": "tiny net"}}
+    other = Network(nodes=network.nodes, input_range=(1, 14), input_gain=np.arange(1, 22), input_offset=-0.5, **rule)
+    plain, changed = (generate(each, tmp_path / each.digest, config=CONFIG) for each in (network, other))
+    text = plain.with_suffix(".v").read_text()
+    assert network.digest in text
+    assert changed.with_suffix(".v").read_text() == text.replace(network.digest, other.digest)
+    assert json.loads(changed.read_text())["network_digest"] == other.digest
+
+
 def test_description(network: Network, tmp_path: Path) -> None:
     found = json.loads(generate(network, tmp_path, config=CONFIG).read_text())
     plan = plan_accelerator(network, CONFIG)

@@ -62,6 +62,9 @@ def network() -> Network:
             Linear(name="scores", weights=ternary(3, 16), bias=[5, 0, -5]),
         ],
         metadata={"recipe": "none", "seed": 1},
+        input_range=(1, 14),
+        input_gain=[0.5, 2.0],
+        input_offset=0.1,
     )
 
 
