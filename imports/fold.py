@@ -1,0 +1,375 @@
+"""From the original graph to a network of integers: each node is kept, folded, left out, or refused with its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sterna.imports import layers
+from sterna.imports.build import Builder, InputRule, Probe
+from sterna.imports.errors import NodeRefused, RefusedError
+from sterna.imports.evaluate import execute, with_constants
+from sterna.imports.graph import Graph, GraphNode
+from sterna.imports.operators import OPERATORS
+from sterna.imports.options import ImportOptions
+from sterna.imports.preflight import Fate, Preflight
+from sterna.imports.quantizers import QUANTIZERS
+from sterna.imports.recognize import recognize
+from sterna.imports.steps import functions_of, other_inputs
+from sterna.imports.values import Codes, Lost, Pending, Reals, Sums, Value, pending
+from sterna.net import ActivationType, Flatten, Network
+from sterna.net.errors import InvalidValueError, SternaError
+
+#: What may follow the scores: the host's.
+_ENDS = {"Softmax", "LogSoftmax", "ArgMax", "TopK"}
+_NOTHING = {"Identity", "Dropout", "Cast"}
+_SHAPES = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+_AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean"}
+_WEIGHTS = {"Conv", "Gemm", "MatMul"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Folded:
+    """A network, and how it hangs together with the graph it was folded from.
+
+    Parameters
+    ----------
+    network : Network
+    rule : InputRule
+        How real inputs become codes.
+    probes : tuple of Probe
+        Tensors of the graph and what they must equal, the scores last.
+    """
+
+    network: Network
+    rule: InputRule
+    probes: tuple[Probe, ...]
+
+
+def fold(graph: Graph, options: ImportOptions, preflight: Preflight) -> Folded:
+    """The network that a graph is; unproved.
+
+    Parameters
+    ----------
+    graph : Graph
+    options : ImportOptions
+    preflight : Preflight
+        Is filled, whatever the end.
+
+    Raises
+    ------
+    RefusedError
+        If nodes cannot be imported; all of them are in ``preflight``.
+    """
+    found = _Fold(graph, options, preflight)
+    found.run()
+    preflight.in_order(graph.nodes)
+    if preflight.refused:
+        raise RefusedError(preflight.summary(), preflight)
+    builder = found.builder
+    metadata: dict[str, object] = {"input": preflight.input, "scores": preflight.scores}
+    assert builder.rule is not None
+    return Folded(network=builder.network(metadata), rule=builder.rule, probes=tuple(builder.probes))
+
+
+class _Fold:
+    """Walks a graph once, in topological order."""
+
+    def __init__(self, graph: Graph, options: ImportOptions, preflight: Preflight) -> None:
+        self._original = graph
+        self._graph = with_constants(graph)
+        self._constants = dict(self._graph.constants)
+        self._options = options
+        self._preflight = preflight
+        self._values: dict[str, Value] = {}
+        self._real: dict[str, str] = {}  # the tensor whose values a tensor that is left out would change
+        self.builder = Builder(options, preflight)
+        self._consumers: dict[str, list[GraphNode]] = {}
+        for node in self._graph.nodes:
+            for name in node.inputs:
+                self._consumers.setdefault(name, []).append(node)
+
+    def run(self) -> None:
+        left = {node.name for node in self._graph.nodes}
+        for node in self._original.nodes:
+            if node.name not in left:
+                self._preflight.add(node, Fate.FOLDED, "a constant")
+        needed = self._needed()
+        self._take_input()
+        for node in self._graph.nodes:
+            if node.name not in needed:
+                self._preflight.add(node, Fate.LEFT_OUT, "no output depends on it")
+                continue
+            try:
+                fate, detail = self._take(node)
+            except (NodeRefused, SternaError) as error:
+                fate, detail = Fate.REFUSED, str(error)
+                if not detail:
+                    fate, detail = Fate.BEHIND, "its inputs are not known"
+                self._lose(node)
+            self._preflight.add(node, fate, detail)
+        self._end()
+
+    def _needed(self) -> set[str]:
+        """The nodes that an output depends on."""
+        wanted, names = set(self._graph.outputs), set()
+        for node in reversed(self._graph.nodes):
+            if wanted & set(node.outputs):
+                names.add(node.name)
+                wanted.update(node.inputs)
+        return names
+
+    def _lose(self, node: GraphNode) -> None:
+        for name in node.outputs:
+            self._values.setdefault(name, Pending(source=Lost(), shape=None))
+
+    def _take_input(self) -> None:
+        (name, shape), *others = self._graph.inputs.items()
+        placeholder = GraphNode(name=name, operator="input", inputs=(), outputs=(name,), attributes={})
+        sizes = shape[1:]
+        try:
+            if others:
+                raise NodeRefused(f"the model has {1 + len(others)} inputs, and a network has one")
+            if len(sizes) not in (1, 3):
+                raise NodeRefused(
+                    f"its shape is {shape}: it must be (batch, features) or (batch, channels, height, width)"
+                )
+            if 0 in sizes:
+                raise NodeRefused(f"its shape {shape} has open sizes: export the model with fixed ones, but the batch")
+        except NodeRefused as error:
+            self._preflight.add(placeholder, Fate.REFUSED, str(error))
+            self._lose(placeholder)
+            return
+        self._values[name] = Pending(source=Reals(shape=sizes), shape=sizes)
+        self._input_name = name
+
+    def _take(self, node: GraphNode) -> tuple[Fate, str]:
+        """What a node becomes; its outputs are known then."""
+        if all(not name or name in self._constants for name in node.inputs) and node.inputs:
+            self._constants |= execute(node, self._constants)
+            return Fate.FOLDED, "a constant"
+        if node.operator not in OPERATORS and node.operator not in QUANTIZERS:
+            raise NodeRefused("this operator is not understood")
+        inputs = [self._values.get(name) for name in node.inputs]
+        if node.operator == "Shape":
+            value = inputs[0]
+            if value is None or value.shape is None:
+                raise NodeRefused("")
+            self._constants[node.outputs[0]] = np.array([1, *value.shape], dtype=np.int64)
+            return Fate.FOLDED, "a constant, but for the batch"
+        if node.operator in _WEIGHTS:
+            return self._weigh(node, inputs)
+        moving = [value for value in inputs if value is not None]
+        if node.operator in QUANTIZERS and node.operator != "QuantizeLinear":
+            return self._quantize(node, moving[0])
+        if any(isinstance(value, Pending) and isinstance(value.source, Lost) for value in moving):
+            raise NodeRefused("")
+        return self._pass(node, moving)
+
+    def _set(self, node: GraphNode, value: Value) -> None:
+        self._values[node.outputs[0]] = value
+
+    def _weigh(self, node: GraphNode, inputs: list[Value | None]) -> tuple[Fate, str]:
+        value = inputs[0]
+        if value is None:
+            raise NodeRefused("its weights must be its second input, and its first depend on the model's input")
+        weights, *more = other_inputs(node, self._constants)
+        bias = more[0] if more else None
+        if isinstance(value, Pending) and isinstance(value.source, Reals):
+            value = self._given(value)
+        if node.operator == "Conv":
+            made = layers.convolution(node, value, weights, bias)
+        elif node.operator == "MatMul":
+            made = layers.linear(node, value, weights.T, None)
+        else:
+            if node.integer("transA", 0):
+                raise NodeRefused("transA turns the batch into features")
+            alpha, beta = np.float32(node.number("alpha", 1.0)), np.float32(node.number("beta", 1.0))
+            matrix = weights if node.integer("transB", 0) else weights.T
+            made = layers.linear(node, value, alpha * matrix, None if bias is None else beta * bias)
+        self._set(node, made)
+        assert isinstance(made.source, Sums)
+        return Fate.KEPT, type(made.source.node).__name__
+
+    def _given(self, value: Pending) -> Value:
+        """The input's codes, of the type that the user or an annotation gives."""
+        assert isinstance(value.source, Reals)
+        kind, scale = self._options.input_type, self._options.input_scale
+        if kind is None:
+            kind, scale = _annotated(self._graph.datatypes.get(self._input_name, "")), 1.0
+        if kind is None or scale is None or self.builder.rule is not None:
+            return value
+        codes = self.builder.given_input(kind, scale, value.source.shape)
+        if value.moved:
+            node = codes.node
+            assert node is not None
+            for moved in value.moved:
+                node = self.builder.add(moved, node)
+            codes = replace(codes, node=node, shape=value.shape)
+        return Pending(source=codes, shape=value.shape, steps=value.functions)
+
+    def _quantize(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
+        constants = other_inputs(node, self._constants)
+        axes = 2 if value.shape is None else len(value.shape) + 1
+        whole = value.whole if isinstance(value, Pending) else None
+        quantizer = recognize(node, constants, axes, whole)
+        before = len(self.builder.nodes)
+        zero = quantizer.bipolar and self._needs_zero(node.outputs[0])
+        first = self.builder.rule is None
+        made = self.builder.quantize(node.outputs[0], node.name, pending(value), quantizer, zero=zero)
+        self._set(node, made)
+        if first and self.builder.rule is not None:
+            self.builder.check_input()
+            return Fate.FOLDED, f"the input's rule, {made.type}"
+        if made is (value.source if isinstance(value, Pending) else value):
+            return Fate.LEFT_OUT, "it changes no code"
+        if len(self.builder.nodes) == before:
+            return Fate.FOLDED, f"{made.type}"
+        return Fate.FOLDED, f"the thresholds of '{self.builder.probes[-1].folded or made.node}', {made.type}"
+
+    def _needs_zero(self, tensor: str) -> bool:
+        """Whether a code for 0 is needed behind a tensor, so that a bit is not enough for -1 and 1.
+
+        So it is where it is padded, and before scores, whose rows would be half a step apart.
+        """
+        return any(_is_padded(node) for node in self._reached(tensor)) or any(
+            not self._is_quantized(output) for node in self._reached(tensor) if node.operator in _WEIGHTS
+            for output in node.outputs
+        )  # fmt: skip
+
+    def _is_quantized(self, tensor: str) -> bool:
+        """Whether quantizers stand between a tensor and all outputs."""
+        seen = {tensor, *(name for node in self._reached(tensor) for name in node.outputs)}
+        ends = {name for node in self._reached(tensor) if node.operator in QUANTIZERS for name in node.outputs}
+        return not (seen - ends) & set(self._graph.outputs)
+
+    def _reached(self, tensor: str) -> list[GraphNode]:
+        """The nodes behind a tensor up to weight layers and quantizers, these included."""
+        found: dict[str, GraphNode] = {}
+        waiting = [tensor]
+        while waiting:
+            for node in self._consumers.get(waiting.pop(), []):
+                if node.name not in found:
+                    found[node.name] = node
+                    if node.operator not in _WEIGHTS and node.operator not in QUANTIZERS:
+                        waiting.extend(node.outputs)
+        return list(found.values())
+
+    def _pass(self, node: GraphNode, moving: list[Value]) -> tuple[Fate, str]:
+        """Nodes that neither weigh nor quantize."""
+        value = moving[0]
+        operator = node.operator
+        if operator in _ENDS:
+            return self._leave_to_host(node, value)
+        if operator in _NOTHING or (operator == "Transpose" and self._keeps_order(node, value)):
+            self._set(node, value)
+            return Fate.LEFT_OUT, "it changes no value"
+        if operator in _SHAPES:
+            return self._reshape(node, value)
+        if operator == "MaxPool":
+            pool, made = layers.maximum(node, value)
+            if isinstance(value, Codes):
+                assert value.node is not None
+                self._set(node, replace(value, node=self.builder.add(pool, value.node), shape=made.shape))
+            else:
+                self._set(node, made)
+            return Fate.KEPT, "MaxPool2d"
+        if operator in _AVERAGES:
+            if operator == "ReduceMean" and not self._is_global(node):
+                raise NodeRefused("only a mean over the whole map, with its two axes kept, is understood")
+            self._set(node, layers.average(node, value))
+            return Fate.KEPT, "SumPool2d, without its division"
+        if len(moving) > 1:
+            if operator != "Add":
+                raise NodeRefused("only the sum of two branches is understood")
+            self._set(node, layers.addition(node, *moving))
+            return Fate.KEPT, "Add"
+        return self._step(node, value)
+
+    def _leave_to_host(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
+        waiting = list(node.outputs)
+        while waiting:
+            for consumer in self._consumers.get(waiting.pop(), []):
+                if consumer.operator not in _ENDS | _NOTHING | _SHAPES:
+                    raise NodeRefused(f"it is understood at the end only, and '{consumer.name}' follows")
+                waiting.extend(consumer.outputs)
+        origin = self._real.get(node.inputs[0], node.inputs[0])
+        for name in node.outputs:
+            self._values[name], self._real[name] = value, origin
+        return Fate.LEFT_OUT, "the host's: the network gives the scores before it"
+
+    def _keeps_order(self, node: GraphNode, value: Value) -> bool:
+        """Whether a transposition moves no axis that has more than one entry."""
+        if value.shape is None:
+            raise NodeRefused("")
+        order = node.integers("perm", ())
+        if order != tuple(range(len(value.shape) + 1)):
+            raise NodeRefused(f"it moves the axes to {order}: convert the model to channels first")
+        return True
+
+    def _is_global(self, node: GraphNode) -> bool:
+        axes = node.integers("axes", ())
+        constants = other_inputs(node, self._constants)
+        axes = tuple(int(axis) for axis in constants[0].ravel()) if constants else axes
+        return sorted(axis % 4 for axis in axes) == [2, 3] and bool(node.integer("keepdims", 1))
+
+    def _reshape(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
+        if value.shape is None:
+            raise NodeRefused("")
+        elements = math.prod(value.shape)
+        if node.operator == "Flatten":
+            shape: tuple[int, ...] = (elements,) if node.integer("axis", 1) == 1 else ()
+        else:
+            stand_in = np.broadcast_to(np.zeros((), dtype=np.int8), (1, *value.shape))
+            shape = execute(node, {**self._constants, node.inputs[0]: stand_in})[node.outputs[0]].shape[1:]
+        if shape == value.shape:
+            self._set(node, value)
+            return Fate.LEFT_OUT, "the shape is the same"
+        if shape != (elements,):
+            raise NodeRefused(f"it makes the shape {shape} of {value.shape}: only flattening is understood")
+        flat = Flatten(name=node.name)
+        if isinstance(value, Codes):
+            assert value.node is not None
+            self._set(node, replace(value, node=self.builder.add(flat, value.node), shape=shape))
+        else:
+            self._set(node, value.then(flat, shape=shape))
+        return Fate.KEPT, "Flatten"
+
+    def _step(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
+        """A function of each value by itself."""
+        before = pending(value)
+        steps, whole = functions_of(node, before, self._constants)
+        self._set(node, replace(before.then(*steps), whole=whole))
+        return Fate.FOLDED, "the quantizer behind it, or the scale of the scores"
+
+    def _end(self) -> None:
+        """The output becomes the scores."""
+        names = self._graph.outputs
+        values = [self._values.get(name) for name in names]
+        end = GraphNode(name=names[0], operator="output", inputs=(), outputs=(), attributes={})
+        value = values[0]
+        if isinstance(value, Pending) and isinstance(value.source, Lost):
+            return
+        try:
+            if value is None or any(other is not value for other in values):
+                raise NodeRefused("the model has several outputs, or one that is constant: keep the scores alone")
+            self.builder.scores(self._real.get(names[0], names[0]), value)
+        except (NodeRefused, InvalidValueError) as error:
+            self._preflight.add(end, Fate.REFUSED, str(error))
+
+
+def _is_padded(node: GraphNode) -> bool:
+    if node.operator not in ("Conv", "AveragePool"):
+        return False
+    return any(node.integers("pads", (0, 0, 0, 0))) or node.text("auto_pad", "NOTSET").startswith("SAME")
+
+
+def _annotated(datatype: str) -> ActivationType | None:
+    """The type that a ``finn_datatype`` such as INT4 or UINT8 names."""
+    signed = datatype.startswith("INT")
+    digits = datatype.removeprefix("INT" if signed else "UINT")
+    if digits == datatype or not digits.isdigit() or not 1 <= int(digits[:3]) <= 8:
+        return None
+    return ActivationType(int(digits), signed)
