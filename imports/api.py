@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from sterna.imports.check import Proof, check_inputs, prove
-from sterna.imports.errors import NodeRefused, RefusedError
-from sterna.imports.fold import Folded, fold
+from sterna.imports.fold import fold
 from sterna.imports.graph import Graph, read_graph
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Preflight
@@ -86,8 +85,9 @@ def import_graph(
     preflight = Preflight()
     folded = fold(graph, options, preflight)
     shape = next(iter(graph.inputs.values()))[1:]
-    inputs = _drawn(folded, options, shape, preflight) if check is None else check_inputs(np.asarray(check), shape)
-    proof = prove(graph, folded, inputs)
+    if check is None:
+        check = folded.rule.draw(np.random.default_rng(options.seed), (options.samples, *shape))
+    proof = prove(graph, folded, check_inputs(np.asarray(check), shape))
     network = folded.network
     metadata: dict[str, Any] = {**network.metadata, "source": name, "check": proof.as_json()}
     proved = Network(
@@ -98,10 +98,3 @@ def import_graph(
         metadata=metadata,
     )
     return Imported(network=proved, preflight=preflight, proof=proof)
-
-
-def _drawn(folded: Folded, options: ImportOptions, shape: tuple[int, ...], preflight: Preflight) -> np.ndarray:
-    try:
-        return folded.rule.draw(np.random.default_rng(options.seed), (options.samples, *shape))
-    except NodeRefused as error:
-        raise RefusedError(f"input: {error}; give inputs to check with", preflight) from None

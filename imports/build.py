@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sterna.imports.errors import NodeRefused
-from sterna.imports.functions import Multiply, Plus, Step, line_through, run
+from sterna.imports.functions import Bend, Multiply, Plus, Step, line_through, run
+from sterna.imports.graph import GraphNode
 from sterna.imports.levels import FLOAT32_ERROR, Levels, find_levels
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Preflight
@@ -49,6 +50,7 @@ class InputRule:
     steps: tuple[Step, ...] = ()
     quantizer: Quantizer | None = None
     codes: Codes
+    rounded: bool = False  # among the steps, as in QuantizeLinear
 
     def quantize(self, x: np.ndarray, off: int = 0) -> np.ndarray:
         """Codes of real inputs, (batch, ...), int64; ``off`` of -1 or 1 as if float32 had rounded them down or up."""
@@ -68,9 +70,11 @@ class InputRule:
         reals = self.codes.scale * (codes + rng.uniform(-0.4, 0.4, shape)) + self.codes.offset
         if self.quantizer is None:
             return (self.codes.scale * codes).astype(np.float32)
-        line = line_through(self.steps)
-        if line is None:
-            raise NodeRefused("what stands before the quantizer of the input must be a straight line")
+        straight = list(itertools.takewhile(lambda step: not isinstance(step, Bend), self.steps))
+        line = line_through(straight)
+        assert line is not None
+        if self.rounded:
+            reals = reals / self.quantizer.scale
         gain, offset = (part.reshape(-1, *[1] * (len(shape) - 2)) for part in line)
         return ((reals - offset) / gain).astype(np.float32)
 
@@ -93,10 +97,8 @@ class Builder:
         self.probes: list[Probe] = []
         self.rule: InputRule | None = None
 
-    def name(self, label: str) -> str:
-        """A name that no node has yet, after the original's."""
-        base = re.sub(r"[^A-Za-z0-9]+", "_", label).strip("_") or "node"
-        base = f"n{base}" if base[0].isdigit() else base
+    def name(self, base: str) -> str:
+        """A name that no node has yet."""
         name, number = base, 2
         while name in self._names:
             name, number = f"{base}_{number}", number + 1
@@ -116,13 +118,13 @@ class Builder:
         self._preflight.input = {"type": str(type), "scale": scale, "range": [type.min, type.max], "before": []}
         return codes
 
-    def quantize(self, tensor: str, label: str, value: Pending, quantizer: Quantizer, *, zero: bool) -> Codes:
+    def quantize(self, node: GraphNode, value: Pending, quantizer: Quantizer, *, zero: bool) -> Codes:
         """The codes that a quantizer gives.
 
         Parameters
         ----------
-        tensor, label : str
-            The quantizer's output, and its name.
+        node : GraphNode
+            The original's.
         value : Pending
         quantizer : Quantizer
         zero : bool
@@ -138,14 +140,16 @@ class Builder:
             low=0 if bit else quantizer.low,
             high=1 if bit else quantizer.high,
         )
+        if quantizer.channels is not None:
+            _check_channels(quantizer.channels, value)
         match value.source:
             case Reals():
-                return self._quantize_input(tensor, value, quantizer, codes)
+                return self._quantize_input(node.outputs[0], value, quantizer, codes)
             case Lost():
                 return codes
-            case Codes() if not value.moved and self._same(value, quantizer, codes):
+            case Codes() if not value.moved and quantizer.channels is None and self._same(value, quantizer, codes):
                 return value.source
-        return self._quantize_sums(tensor, label, value, quantizer, codes)
+        return self._quantize_sums(node, value, quantizer, codes)
 
     def _quantize_input(self, tensor: str, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
         if self.rule is not None:
@@ -161,7 +165,10 @@ class Builder:
             "before": [_described(step) for step in value.functions],
         }
         self.rule = InputRule(
-            steps=value.functions, quantizer=quantizer, codes=replace(codes, node=INPUT, shape=value.source.shape)
+            steps=value.functions,
+            quantizer=quantizer,
+            codes=replace(codes, node=INPUT, shape=value.source.shape),
+            rounded=value.whole is not None,
         )
         node = INPUT
         for moved in value.moved:
@@ -191,10 +198,12 @@ class Builder:
         integers = quantizer.function(run(value.functions, before)[0])
         return bool(np.allclose(quantizer.scale * integers, before, rtol=1e-6, atol=0))
 
-    def _quantize_sums(self, tensor: str, label: str, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
+    def _quantize_sums(self, quantized: GraphNode, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
         source = value.source
         if isinstance(source, Codes):
-            source, value = _passed(source, value, label)
+            if source.shape is None:
+                return codes
+            source, value = _passed(source, value, quantized)
         assert isinstance(source, Sums)
         if source.bounds is None:
             return codes
@@ -218,7 +227,7 @@ class Builder:
         self.nodes.append(made)
         self._preflight.layers[name] = {
             "node": source.label,
-            "quantizer": label,
+            "quantizer": quantized.name,
             "accumulator": [int(low.min()), int(high.max())],
             "flipped": int(levels.flipped.sum()),
             "dead": int(levels.constant.sum()),
@@ -228,7 +237,7 @@ class Builder:
         for moved in value.moved:
             last = self.add(moved, last)
         found = replace(codes, node=last)
-        self._probe(tensor, found, name, levels)
+        self._probe(quantized.outputs[0], found, name, levels)
         return found
 
     def _probe(self, tensor: str, codes: Codes, folded: str | None = None, levels: Levels | None = None) -> None:
@@ -301,11 +310,24 @@ class Builder:
         )
 
 
-def _passed(codes: Codes, value: Pending, label: str) -> tuple[Sums, Pending]:
+def _check_channels(channels: int, value: Pending) -> None:
+    """Refuses thresholds for other channels than those of what is quantized."""
+    match value.source:
+        case Sums(bounds=(low, _)):
+            found: int | None = len(low)
+        case Reals(shape=shape) | Codes(shape=tuple(shape)):
+            found = shape[0]
+        case _:
+            found = None
+    if found is not None and found != channels:
+        raise NodeRefused(f"it has thresholds for {channels} channels, and its values have {found}")
+
+
+def _passed(codes: Codes, value: Pending, quantized: GraphNode) -> tuple[Sums, Pending]:
     """Codes as the sums of a node that passes them on, for a quantizer that follows another."""
     assert codes.shape is not None
     channels = codes.shape[0]
-    name = f"{label}_pass"
+    name = quantized.identifier
     inputs = (codes.node or INPUT,)
     node: WeightNode
     if len(codes.shape) == 1:
@@ -315,7 +337,7 @@ def _passed(codes: Codes, value: Pending, label: str) -> tuple[Sums, Pending]:
         node = Conv2d(name=name, inputs=inputs, weights=ones, groups=channels)
     bounds: Bounds = (np.full(channels, codes.low), np.full(channels, codes.high))
     scaled = (Multiply(factor=np.array([[codes.scale]])), Plus(term=np.array([[codes.offset]])))
-    sums = Sums(node=node, label=label, bounds=None if codes.node is None else bounds, slack=0.0)
+    sums = Sums(node=node, label=quantized.name, bounds=None if codes.node is None else bounds, slack=0.0)
     return sums, replace(value, source=sums, steps=(*scaled, *value.steps))
 
 

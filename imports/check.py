@@ -116,8 +116,7 @@ class _Checker:
                 return value
             seen.add(name)
             if name == self._scores:
-                changed = _classes(value) != _classes(trace[probe.node])
-                self.proof.classes_changed += int(changed.sum())
+                self.proof.classes_changed += _changed(value, trace[probe.node])
             return self._compared(probe, value, trace[probe.node], inputs, codes)
 
         ((name, _),) = self._graph.inputs.items()
@@ -172,8 +171,11 @@ class _Checker:
         return np.minimum(low, high), np.maximum(low, high)
 
 
-def _classes(scores: np.ndarray) -> np.ndarray:
-    return scores.reshape(len(scores), -1).argmax(axis=1)
+def _changed(theirs: np.ndarray, ours: np.ndarray) -> int:
+    """Inputs whose largest score is none of the largest integers."""
+    rows = np.arange(len(ours))
+    scores = ours.reshape(len(ours), -1)
+    return int((scores[rows, theirs.reshape(len(ours), -1).argmax(axis=1)] < scores.max(axis=1)).sum())
 
 
 def _with_levels(network: Network, probe: Probe, levels: np.ndarray) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -15,7 +16,16 @@ class ModelFileError(InvalidValueError):
 
 
 class EvaluationError(InvalidValueError):
-    """A node of the original graph cannot be executed; the message names the node."""
+    """A node of the original graph cannot be executed; the message names the node.
+
+    Parameters
+    ----------
+    node, operator, reason : str
+    """
+
+    def __init__(self, node: str, operator: str, reason: str) -> None:
+        super().__init__(f"node {shown(node)} ({operator}): {reason}")
+        self.reason = reason
 
 
 class MismatchError(InvalidValueError):

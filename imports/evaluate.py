@@ -34,13 +34,13 @@ def execute(node: GraphNode, values: Mapping[str, np.ndarray]) -> dict[str, np.n
     """
     operator = OPERATORS.get(node.operator) or QUANTIZERS.get(node.operator)
     if operator is None:
-        raise EvaluationError(f"node {shown(node.name)}: operator {shown(node.operator)} is not understood")
+        raise EvaluationError(node.name, shown(node.operator), "this operator is not understood")
     inputs = [values[name] if name else None for name in node.inputs]
     try:
         with np.errstate(all="ignore"):
             found = operator(node, inputs)
     except _WRONG as error:
-        raise EvaluationError(f"node {shown(node.name)} ({node.operator}): {error}") from None
+        raise EvaluationError(node.name, node.operator, " ".join(str(error).split())) from None
     outputs = found if isinstance(found, tuple) else (found,)
     return {name: np.asarray(value) for name, value in zip(node.outputs, outputs, strict=False) if name}
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from sterna.imports import layers
 from sterna.imports.build import Builder, InputRule, Probe
-from sterna.imports.errors import NodeRefused, RefusedError
+from sterna.imports.errors import EvaluationError, NodeRefused, RefusedError
 from sterna.imports.evaluate import execute, with_constants
 from sterna.imports.graph import Graph, GraphNode
-from sterna.imports.operators import OPERATORS
+from sterna.imports.operators import FEWEST_INPUTS, OPERATORS
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Fate, Preflight
 from sterna.imports.quantizers import QUANTIZERS
@@ -21,6 +21,8 @@ from sterna.imports.steps import functions_of, other_inputs
 from sterna.imports.values import Codes, Lost, Pending, Reals, Sums, Value, pending
 from sterna.net import ActivationType, Flatten, Network
 from sterna.net.errors import InvalidValueError, SternaError
+
+MAX_INPUT = 1 << 19  # values of an input: 400 x 400 pixels in three colors
 
 #: What may follow the scores: the host's.
 _ENDS = {"Softmax", "LogSoftmax", "ArgMax", "TopK"}
@@ -92,6 +94,10 @@ class _Fold:
                 self._consumers.setdefault(name, []).append(node)
 
     def run(self) -> None:
+        with np.errstate(all="ignore"):  # what is not finite is refused where it matters
+            self._run()
+
+    def _run(self) -> None:
         left = {node.name for node in self._graph.nodes}
         for node in self._original.nodes:
             if node.name not in left:
@@ -105,7 +111,8 @@ class _Fold:
             try:
                 fate, detail = self._take(node)
             except (NodeRefused, SternaError) as error:
-                fate, detail = Fate.REFUSED, str(error)
+                reason = error.reason if isinstance(error, EvaluationError) else str(error)
+                fate, detail = Fate.REFUSED, reason
                 if not detail:
                     fate, detail = Fate.BEHIND, "its inputs are not known"
                 self._lose(node)
@@ -136,6 +143,8 @@ class _Fold:
                 raise NodeRefused(
                     f"its shape is {shape}: it must be (batch, features) or (batch, channels, height, width)"
                 )
+            if math.prod(sizes) > MAX_INPUT:
+                raise NodeRefused(f"its shape {shape} has more than {MAX_INPUT} values, too many to prove an import on")
             if 0 in sizes:
                 raise NodeRefused(f"its shape {shape} has open sizes: export the model with fixed ones, but the batch")
         except NodeRefused as error:
@@ -152,6 +161,9 @@ class _Fold:
             return Fate.FOLDED, "a constant"
         if node.operator not in OPERATORS and node.operator not in QUANTIZERS:
             raise NodeRefused("this operator is not understood")
+        fewest = FEWEST_INPUTS.get(node.operator, 1)
+        if not all((*node.inputs, *[""] * fewest)[:fewest]):
+            raise NodeRefused(f"it has {len(list(filter(None, node.inputs)))} inputs, and takes at least {fewest}")
         inputs = [self._values.get(name) for name in node.inputs]
         if node.operator == "Shape":
             value = inputs[0]
@@ -218,7 +230,7 @@ class _Fold:
         before = len(self.builder.nodes)
         zero = quantizer.bipolar and self._needs_zero(node.outputs[0])
         first = self.builder.rule is None
-        made = self.builder.quantize(node.outputs[0], node.name, pending(value), quantizer, zero=zero)
+        made = self.builder.quantize(node, pending(value), quantizer, zero=zero)
         self._set(node, made)
         if first and self.builder.rule is not None:
             self.builder.check_input()
@@ -329,7 +341,7 @@ class _Fold:
             return Fate.LEFT_OUT, "the shape is the same"
         if shape != (elements,):
             raise NodeRefused(f"it makes the shape {shape} of {value.shape}: only flattening is understood")
-        flat = Flatten(name=node.name)
+        flat = Flatten(name=node.identifier)
         if isinstance(value, Codes):
             assert value.node is not None
             self._set(node, replace(value, node=self.builder.add(flat, value.node), shape=shape))

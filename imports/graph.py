@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from sterna.imports.tensors import element_type, read_tensor
 from sterna.net.checks import MAX_ELEMENTS, naming, shown
 from sterna.net.container import is_special
 from sterna.net.errors import InvalidValueError, SternaError
+from sterna.net.nodes import INPUT
 
 MAX_BYTES = 1 << 28  # of a file without its external data: a network of 64 million weights in float32
 MAX_NODES = 20_000
@@ -45,6 +47,12 @@ class GraphNode:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
+
+    @property
+    def identifier(self) -> str:
+        """Its name as a network's node may have it."""
+        text = re.sub(r"[^A-Za-z0-9]+", "_", self.name).strip("_") or "node"
+        return f"n{text}" if text[0].isdigit() or text == INPUT else text
 
     def integer(self, name: str, default: int) -> int:
         """An attribute that is an integer; :exc:`ValueError` if it is something else."""
@@ -176,8 +184,8 @@ class _Reader:
             with naming(f"initializer {shown(tensor.name)}"):
                 if tensor.name in constants:
                     raise InvalidValueError("there are two of that name")
-                constants[tensor.name] = read_tensor(tensor, self._folder)
-        inputs = {entry.name: self._shape(entry) for entry in self._graph.input if entry.name not in constants}
+                constants[_text(tensor.name)] = read_tensor(tensor, self._folder)
+        inputs = {_text(entry.name): self._shape(entry) for entry in self._graph.input if entry.name not in constants}
         nodes = []
         for index, proto in enumerate(self._graph.node):
             node = self._node(proto, index)
@@ -186,7 +194,7 @@ class _Reader:
             else:
                 nodes.append(node)
         nodes = _in_order(_named(nodes), {*constants, *inputs})
-        outputs = tuple(entry.name for entry in self._graph.output)
+        outputs = tuple(_text(entry.name) for entry in self._graph.output)
         made = {*constants, *inputs, *(name for node in nodes for name in node.outputs)}
         for name in outputs:
             if name not in made:
@@ -218,12 +226,12 @@ class _Reader:
         attributes: dict[str, Any] = {}
         for attribute in proto.attribute:
             with naming(f"attribute {shown(attribute.name)} of {what}"):
-                attributes[attribute.name] = self._attribute(attribute)
+                attributes[_text(attribute.name)] = self._attribute(attribute)
         return GraphNode(
-            name=proto.name or next(filter(None, proto.output)),
-            operator=proto.op_type,
-            inputs=tuple(proto.input),
-            outputs=tuple(proto.output),
+            name=_text(proto.name or next(filter(None, proto.output))),
+            operator=_text(proto.op_type),
+            inputs=tuple(map(_text, proto.input)),
+            outputs=tuple(map(_text, proto.output)),
             attributes=attributes,
         )
 
@@ -240,11 +248,18 @@ class _Reader:
 
     def _datatypes(self) -> dict[str, str]:
         return {
-            annotation.tensor_name: entry.value
+            _text(annotation.tensor_name): _text(entry.value)
             for annotation in self._graph.quantization_annotation
             for entry in annotation.quant_parameter_tensor_names
             if entry.key == "finn_datatype"
         }
+
+
+def _text(name: object) -> str:
+    """A name, which protobuf gives as bytes where it is no UTF-8."""
+    if not isinstance(name, str):
+        raise InvalidValueError(f"the name {shown(name)} is no UTF-8")
+    return name
 
 
 def _constant(node: GraphNode) -> np.ndarray:

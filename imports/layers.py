@@ -9,7 +9,7 @@ import numpy as np
 from sterna.imports.errors import NodeRefused
 from sterna.imports.functions import Divide, Multiply, Plus
 from sterna.imports.graph import GraphNode
-from sterna.imports.operators import pool_kernel, window
+from sterna.imports.operators import check_values, pool_kernel, window
 from sterna.imports.values import Codes, Pending, Sums, Value, as_codes, pending
 from sterna.imports.weights import lowest_bit, ternary
 from sterna.net import Add, Conv2d, Linear, MaxPool2d, SumNode, SumPool2d, WeightNode
@@ -27,7 +27,7 @@ def linear(node: GraphNode, value: Value, weights: np.ndarray, bias: np.ndarray 
     codes = as_codes(value)
     if codes.shape is not None and len(codes.shape) != 1:
         raise NodeRefused(f"it multiplies maps of the shape {codes.shape}: flatten them before")
-    return _weighted(Linear(name=node.name, weights=signs, inputs=_source(codes)), node, codes, scales, bias)
+    return _weighted(Linear(name=node.identifier, weights=signs, inputs=_source(codes)), node, codes, scales, bias)
 
 
 def convolution(node: GraphNode, value: Value, weights: np.ndarray, bias: np.ndarray | None) -> Pending:
@@ -43,9 +43,10 @@ def convolution(node: GraphNode, value: Value, weights: np.ndarray, bias: np.nda
         raise NodeRefused("it pads with 0, and 0 is no code of its inputs")
     signs = _dilated(signs, dilations)
     padding = (max(pads[0], pads[2]), max(pads[1], pads[3]))
+    check_values(*signs.shape[:2], signs.shape[2] + sum(padding), signs.shape[3] + sum(padding))
     signs = np.pad(signs, ((0, 0), (0, 0), *((side - pads[k], side - pads[k + 2]) for k, side in enumerate(padding))))
     convolved = Conv2d(
-        name=node.name, inputs=_source(codes), weights=signs, stride=(strides[0], strides[1]), padding=padding,
+        name=node.identifier, inputs=_source(codes), weights=signs, stride=(strides[0], strides[1]), padding=padding,
         groups=node.integer("group", 1),
     )  # fmt: skip
     return _weighted(convolved, node, codes, scales, bias)
@@ -54,6 +55,7 @@ def convolution(node: GraphNode, value: Value, weights: np.ndarray, bias: np.nda
 def _dilated(signs: np.ndarray, dilations: list[int]) -> np.ndarray:
     """The kernel with zeros between its taps."""
     height, width = ((side - 1) * step + 1 for side, step in zip(signs.shape[2:], dilations, strict=True))
+    check_values(*signs.shape[:2], height, width)
     spread = np.zeros((*signs.shape[:2], height, width), dtype=signs.dtype)
     spread[:, :, :: dilations[0], :: dilations[1]] = signs
     return spread
@@ -94,7 +96,7 @@ def average(node: GraphNode, value: Value) -> Pending:
     _plain_window(dilations, pads)
     count = math.prod(kernel)
     pool = SumPool2d(
-        name=node.name,
+        name=node.identifier,
         inputs=_source(codes),
         kernel=kernel,
         stride=(strides[0], strides[1]),
@@ -117,7 +119,7 @@ def maximum(node: GraphNode, value: Value) -> tuple[MaxPool2d, Pending]:
     kernel = pool_kernel(node)
     strides, dilations, pads = window(node, kernel, value.shape[1:])
     _plain_window(dilations, pads)
-    pool = MaxPool2d(name=node.name, kernel=kernel, stride=(strides[0], strides[1]), padding=(pads[0], pads[1]))
+    pool = MaxPool2d(name=node.identifier, kernel=kernel, stride=(strides[0], strides[1]), padding=(pads[0], pads[1]))
     return pool, pending(value).then(pool, shape=pool.output_shape([value.shape]))
 
 
@@ -144,7 +146,7 @@ def addition(node: GraphNode, first: Value, second: Value) -> Pending:
     power = int(exponent) - 1
     shifts = (max(power, 0), max(-power, 0))
     inputs = (*_source(left), *_source(right))
-    added = Add(name=node.name, inputs=inputs, shifts=shifts)
+    added = Add(name=node.identifier, inputs=inputs, shifts=shifts)
     scale = min(left.scale, right.scale)
     reach = max(float(np.abs(codes.reals()).max()) for codes in (left, right))
     exact = 2 * reach / min(lowest_bit(left.reals()), lowest_bit(right.reals())) < _EXACT

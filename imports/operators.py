@@ -11,9 +11,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from sterna.imports.graph import GraphNode
 from sterna.imports.tensors import element_type
+from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError
 
 MAX_VALUES = 1 << 27  # of one tensor for all inputs that are evaluated at a time: half a GiB in float32
+MAX_SIDE = 1 << 12  # of kernels, and what moves them
 
 Arrays = list[Any]  # of arrays, or None for an input that is left out
 Operator = Callable[[GraphNode, Arrays], Any]
@@ -38,6 +40,8 @@ def window(node: GraphNode, kernel: tuple[int, int], size: tuple[int, int]) -> t
     auto = node.text("auto_pad", "NOTSET")
     if min(*strides, *dilations, *kernel) < 1 or min(pads) < 0:
         raise InvalidValueError("kernel, strides and dilations must be positive, pads not negative")
+    if max(*strides, *dilations, *kernel, *pads) > MAX_SIDE:
+        raise InvalidValueError(f"kernel, strides, dilations and pads must be at most {MAX_SIDE}")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         for axis in (0, 1):
             reach = (kernel[axis] - 1) * dilations[axis] + 1
@@ -45,7 +49,7 @@ def window(node: GraphNode, kernel: tuple[int, int], size: tuple[int, int]) -> t
             less, more = total // 2, total - total // 2
             pads[axis], pads[axis + 2] = (less, more) if auto == "SAME_UPPER" else (more, less)
     elif auto not in ("NOTSET", "VALID"):
-        raise InvalidValueError(f"auto_pad {auto} is not understood")
+        raise InvalidValueError(f"auto_pad {shown(auto)} is not understood")
     return strides, dilations, pads
 
 
@@ -256,6 +260,13 @@ def _divide(node: GraphNode, inputs: Arrays) -> np.ndarray:
         return np.trunc(inputs[0] / inputs[1]).astype(inputs[0].dtype)
     return inputs[0] / inputs[1]
 
+
+#: The fewest inputs of operators that take more than one, those of quantizers too.
+FEWEST_INPUTS = {
+    **dict.fromkeys(("Conv", "Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Pow", "Reshape", "TopK", "Expand"), 2),
+    **dict.fromkeys(("BipolarQuant", "MultiThreshold", "QuantizeLinear", "DequantizeLinear", "Gather"), 2),
+    **{"Quant": 4, "IntQuant": 4, "Trunc": 5, "BatchNormalization": 5},
+}
 
 OPERATORS: dict[str, Operator] = {
     "Conv": _conv,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sterna.imports.graph import GraphNode
+from sterna.net.checks import shown
 
 
 class Fate(enum.StrEnum):
@@ -60,7 +61,7 @@ class Preflight:
         """The first refusal in one line, with the number of the others."""
         first, *others = self.refused
         more = f" (and {len(others)} more: see the table of --dry-run)" if others else ""
-        return f"node '{first.node}' ({first.operator}): {first.detail}{more}"
+        return f"node {shown(first.node)} ({first.operator}): {first.detail}{more}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for JSON."""

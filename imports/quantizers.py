@@ -8,6 +8,7 @@ import numpy as np
 
 from sterna.imports.graph import GraphNode
 from sterna.imports.operators import Arrays, Operator, optional
+from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError
 
 #: QONNX's rounding modes.
@@ -27,7 +28,7 @@ def rounding(node: GraphNode, default: str) -> Callable[[np.ndarray], np.ndarray
     """The rounding that a node names; :exc:`ValueError` if there is no such."""
     mode = node.text("rounding_mode", default).upper()
     if mode not in ROUNDINGS:
-        raise InvalidValueError(f"rounding mode {mode} is not understood; known are {', '.join(ROUNDINGS)}")
+        raise InvalidValueError(f"rounding mode {shown(mode)} is not understood; known are {', '.join(ROUNDINGS)}")
     return ROUNDINGS[mode]
 
 

@@ -29,6 +29,8 @@ class Quantizer:
         From real values, (channels, samples), to integers in the same float type.
     bipolar : bool
         Whether it gives -1 and 1 alone.
+    channels : int or None
+        How many channels it is made for; ``None`` for any.
     """
 
     scale: float
@@ -36,6 +38,7 @@ class Quantizer:
     high: int
     function: Callable[[np.ndarray], np.ndarray] = field(repr=False)
     bipolar: bool = False
+    channels: int | None = None
 
     @property
     def type(self) -> ActivationType:
@@ -82,6 +85,8 @@ def recognize(node: GraphNode, constants: list[np.ndarray], axes: int, whole: tu
     if whole is None:
         raise NodeRefused("a DequantizeLinear must follow a QuantizeLinear")
     zero = int(_one(constants[1], "zero point")) if len(constants) > 1 else 0
+    if whole[0] > whole[1]:
+        raise NodeRefused(f"no integer lies between the limits {whole[0]} and {whole[1]} before it")
     scale = _positive(constants[0])
     return Quantizer(scale=scale, low=whole[0] - zero, high=whole[1] - zero, function=lambda x: x - x.dtype.type(zero))
 
@@ -192,4 +197,5 @@ def _thresholds(node: GraphNode, constants: list[np.ndarray], axes: int) -> Quan
             count += x >= ours[:, k : k + 1]
         return count * x.dtype.type(step) + x.dtype.type(low)
 
-    return Quantizer(scale=scale, low=low, high=high, function=function, bipolar=step == 2)
+    channels = len(levels) if len(levels) > 1 else None
+    return Quantizer(scale=scale, low=low, high=high, function=function, bipolar=step == 2, channels=channels)

@@ -39,7 +39,9 @@ def functions_of(node: GraphNode, value: Pending, constants: Constants) -> tuple
         other = _spread(value, constants[node.inputs[0 if first else 1]])
         return _arithmetic(operator, other, constant_first=first), None
     if operator == "BatchNormalization":
-        gain, offset, mean, variance = (_spread(value, part) for part in other_inputs(node, constants)[:4])
+        gain, offset, mean, variance = (
+            _spread(value, _by_channel(part, value)) for part in other_inputs(node, constants)[:4]
+        )
         epsilon = node.number("epsilon", 1e-5)
         if (variance.astype(np.float64) + epsilon <= 0).any():
             raise NodeRefused("a variance is not positive")
@@ -109,6 +111,12 @@ def _limits(node: GraphNode, constants: Constants) -> tuple[float, float]:
 def _whole(limit: float) -> int:
     """A limit of integers, which are 32 bits at most."""
     return int(np.clip(limit, -(2**31), 2**31))
+
+
+def _by_channel(parameter: np.ndarray, value: Pending) -> np.ndarray:
+    """A parameter of a normalization, (channels,), as a constant of the value's axes."""
+    axes = 0 if value.shape is None else len(value.shape)
+    return parameter.reshape(1, -1, *[1] * (axes - 1))
 
 
 def _spread(value: Pending, constant: np.ndarray) -> np.ndarray:
