@@ -69,14 +69,15 @@ class InputRule:
         codes = rng.integers(self.codes.low, self.codes.high + 1, shape)
         reals = self.codes.scale * (codes + rng.uniform(-0.4, 0.4, shape)) + self.codes.offset
         if self.quantizer is None:
-            return (self.codes.scale * codes).astype(np.float32)
+            return np.asarray(self.codes.scale * codes, dtype=np.float32)
         straight = list(itertools.takewhile(lambda step: not isinstance(step, Bend), self.steps))
         line = line_through(straight)
         assert line is not None
         if self.rounded:
             reals = reals / self.quantizer.scale
         gain, offset = (part.reshape(-1, *[1] * (len(shape) - 2)) for part in line)
-        return ((reals - offset) / gain).astype(np.float32)
+        with np.errstate(all="ignore"):  # the check refuses what is not finite
+            return ((reals - offset) / gain).astype(np.float32)
 
 
 class Builder:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import graphs
+import onnx_graphs
 import pytest
 from onnx import ModelProto, TensorProto
 
@@ -24,7 +24,7 @@ NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.3, 1e-30, 1e30, 3e38, float("inf"), float("-i
 
 
 def samples() -> list[ModelProto]:
-    return [graphs.perceptron(), graphs.convolutional(), graphs.binarized()]
+    return [onnx_graphs.perceptron(), onnx_graphs.convolutional(), onnx_graphs.binarized()]
 
 
 def damaged_bytes(proto: ModelProto, rng: random.Random) -> bytes:
