@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from sterna.imports.api import Imported, from_qonnx, import_model
+from sterna.imports.brevitas import from_brevitas
 from sterna.imports.errors import MismatchError, ModelFileError, RefusedError
 from sterna.imports.options import ImportOptions
 
-__all__ = ["ImportOptions", "Imported", "MismatchError", "ModelFileError", "RefusedError", "from_qonnx", "import_model"]
+__all__ = [
+    "ImportOptions",
+    "Imported",
+    "MismatchError",
+    "ModelFileError",
+    "RefusedError",
+    "from_brevitas",
+    "from_qonnx",
+    "import_model",
+]

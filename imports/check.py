@@ -116,7 +116,7 @@ class _Checker:
                 return value
             seen.add(name)
             if name == self._scores:
-                self.proof.classes_changed += _changed(value, trace[probe.node])
+                self.proof.classes_changed += _changed(probe, trace[probe.node])
             return self._compared(probe, value, trace[probe.node], inputs, codes)
 
         ((name, _),) = self._graph.inputs.items()
@@ -139,7 +139,8 @@ class _Checker:
         if not different.any():
             return value
         low, high = self._admissible(probe, ours, inputs, codes)
-        wrong = different & ~((low <= nearest) & (nearest <= high) & (np.abs(theirs - nearest) < _NEAR))
+        inside = (low <= np.minimum(nearest, ours)) & (np.maximum(nearest, ours) <= high)
+        wrong = different & ~(inside & (np.abs(theirs - nearest) < _NEAR))
         if wrong.any():
             sample, *place = (int(i) for i in np.argwhere(wrong)[0])
             where = (sample, *place)
@@ -171,11 +172,12 @@ class _Checker:
         return np.minimum(low, high), np.maximum(low, high)
 
 
-def _changed(theirs: np.ndarray, ours: np.ndarray) -> int:
-    """Inputs whose largest score is none of the largest integers."""
-    rows = np.arange(len(ours))
-    scores = ours.reshape(len(ours), -1)
-    return int((scores[rows, theirs.reshape(len(ours), -1).argmax(axis=1)] < scores.max(axis=1)).sum())
+def _changed(probe: Probe, ours: np.ndarray) -> int:
+    """Inputs at which the largest integer's class has not the largest real score."""
+    axes = (1, -1, *[1] * (ours.ndim - 2))
+    real = (ours * probe.scale.reshape(axes) + probe.offset.reshape(axes)).reshape(len(ours), -1)
+    chosen = ours.reshape(len(ours), -1).argmax(axis=1)
+    return int((real[np.arange(len(ours)), chosen] < real.max(axis=1)).sum())
 
 
 def _with_levels(network: Network, probe: Probe, levels: np.ndarray) -> Network:

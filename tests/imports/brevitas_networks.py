@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     from brevitas.core.restrict_val import RestrictValueType
     from brevitas.core.scaling import ScalingImplType
     from brevitas.export import export_onnx_qcdq, export_qonnx
+    from brevitas.inject.enum import QuantType
     from brevitas.quant import (
         Int8ActPerTensorFloat,
         Int8WeightPerTensorFloat,
@@ -33,6 +34,13 @@ class Ternary(SignedTernaryWeightPerTensorConst):
 
     scaling_const = 0.11
     threshold = 0.5
+
+
+class TernaryThreshold(Ternary):
+    """Brevitas' other kind of ternary weights, whose threshold the exporters do not write."""
+
+    quant_type = QuantType.TERNARY
+    threshold = 0.7
 
 
 class TernaryPerChannel(Int8WeightPerTensorFloat):

@@ -7,13 +7,15 @@ from pathlib import Path
 import brevitas_networks
 import numpy as np
 import pytest
+import torch
 from import_qonnx import differences, execute
 
-from sterna.imports import ImportOptions, import_model
+from sterna.imports import ImportOptions, MismatchError, from_brevitas, import_model
 from sterna.imports.evaluate import evaluate
 from sterna.imports.fold import fold
 from sterna.imports.graph import read_graph
 from sterna.imports.preflight import Preflight
+from sterna.net.errors import InvalidTypeError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Brevitas, qonnx and the exporters
 
@@ -60,3 +62,23 @@ def test_network(name: str, form: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_network(name: str, form: str, seed: int, tmp_path: Path) -> None:
     check(name, form, tmp_path, seed)
+
+
+@pytest.mark.parametrize("name", ["mlp", "residual"])
+def test_from_brevitas_is_the_import_of_its_export(name: str, tmp_path: Path) -> None:
+    model, example = brevitas_networks.build(name)
+    path = brevitas_networks.export(model, example, tmp_path / "model.onnx", "qonnx")
+    network = from_brevitas(model, example, options=OPTIONS)
+    assert network.digest == import_model(path, options=OPTIONS).network.digest
+
+
+def test_weights_that_the_export_rounds_otherwise_are_refused() -> None:
+    layer = brevitas_networks.dense(20, 5, weights=brevitas_networks.TernaryThreshold)
+    model = brevitas_networks.randomized(torch.nn.Sequential(brevitas_networks.signed(), layer), 0)
+    with pytest.raises(MismatchError, match=r"of 100 exported weights are not those of layer '1'"):
+        from_brevitas(model, torch.rand((1, 20)), options=OPTIONS)
+
+
+def test_from_brevitas_takes_modules() -> None:
+    with pytest.raises(InvalidTypeError, match="takes a torch module"):
+        from_brevitas("model", torch.rand((1, 20)))
