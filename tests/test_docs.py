@@ -19,7 +19,7 @@ DRAWN_ELSEWHERE = {"accuracy-zeros.png": "benchmarks/training_page.py"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 #: A file or folder of the project, by its path, as `hw/parts/fifo.py` or `docs/figures/`.
 NAMED = re.compile(
-    r"(?<![\w/.-])((?:net|codes|train|sim|hw|flow|cli|tests|tools|docs|benchmarks|recipes|models|examples)/[\w/.-]*\w/?)"
+    r"(?<![\w/.-])((?:net|codes|train|sim|hw|flow|imports|cli|tests|tools|docs|benchmarks|recipes|models|examples)/[\w/.-]*\w/?)"
 )
 #: Parts of those pages that name files which a command makes.
 MADE = re.compile(r"docs/NAME\.png|models/NAME\S*")
