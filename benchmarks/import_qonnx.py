@@ -79,7 +79,8 @@ def differences(folded: Folded, tensors: dict[str, np.ndarray], inputs: np.ndarr
     trace = {INPUT: codes, **GoldenModel(folded.network).trace(codes)}
     different = compared = 0
     for probe in folded.probes:
-        theirs, ours = tensors[probe.tensor], trace[probe.node]
+        ours = trace[probe.node]
+        theirs = probe.to_ours(tensors[probe.tensor], ours.shape[1:])
         scale, offset = (part.reshape(1, -1, *[1] * (theirs.ndim - 2)) for part in (probe.scale, probe.offset))
         values = (theirs.astype(np.float64) - offset) / scale
         different += int(((np.rint(values) != ours) | (np.abs(values - np.rint(values)) > 0.01)).sum())
@@ -98,8 +99,7 @@ def measure(path: Path, options: ImportOptions) -> dict[str, Any]:
     except SternaError as error:
         return {"file": path.name, "refused": [str(error)]}
     seconds = time.perf_counter() - start
-    shape = next(iter(graph.inputs.values()))[1:]
-    inputs = folded.rule.draw(np.random.default_rng(options.seed), (options.samples, *shape))
+    inputs = folded.rule.draw(np.random.default_rng(options.seed), options.samples)
     different, compared = differences(folded, execute(path, inputs), inputs)
     return {
         "file": path.name,

@@ -86,7 +86,7 @@ def import_graph(
     folded = fold(graph, options, preflight)
     shape = next(iter(graph.inputs.values()))[1:]
     if check is None:
-        check = folded.rule.draw(np.random.default_rng(options.seed), (options.samples, *shape))
+        check = folded.rule.draw(np.random.default_rng(options.seed), options.samples)
     proof = prove(graph, folded, check_inputs(np.asarray(check), shape))
     network = folded.network
     metadata: dict[str, Any] = {**network.metadata, "source": name, "check": proof.as_json()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +34,8 @@ class Probe:
     folded : str or None
         The node whose levels ties may move; ``None`` without levels.
     levels : Levels or None
+    order : int64 or None
+        As of :class:`~sterna.imports.values.Codes`.
     """
 
     tensor: str
@@ -41,6 +44,16 @@ class Probe:
     offset: np.ndarray
     folded: str | None = None
     levels: Levels | None = None
+    order: np.ndarray | None = None
+
+    def to_ours(self, tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The tensor's values, (batch, ...), in the node's shape and order, (batch, \\*shape)."""
+        return to_own_order(tensor, self.order, shape)
+
+    def to_theirs(self, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The node's values in the tensor's."""
+        flat = values.reshape(len(values), -1)
+        return (flat if self.order is None else flat[:, self.order.ravel()]).reshape(len(values), *shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,9 +64,12 @@ class InputRule:
     quantizer: Quantizer | None = None
     codes: Codes
     rounded: bool = False  # among the steps, as in QuantizeLinear
+    order: np.ndarray | None = None  # of the original's input
 
     def quantize(self, x: np.ndarray, off: int = 0) -> np.ndarray:
         """Codes of real inputs, (batch, ...), int64; ``off`` of -1 or 1 as if float32 had rounded them down or up."""
+        assert self.codes.shape is not None
+        x = to_own_order(x, self.order, self.codes.shape)
         flat = np.moveaxis(x.astype(np.float64), 1, 0)
         values = flat.reshape(len(flat), -1)
         if self.quantizer is None:
@@ -64,8 +80,15 @@ class InputRule:
             codes = (integers + 1) // 2 if self.codes.type == BIT and self.quantizer.bipolar else integers
         return np.moveaxis(codes.reshape(flat.shape), 0, 1).astype(np.int64)
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Real inputs whose codes are all about equally frequent, float32, away from where they are rounded."""
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Real inputs of the original whose codes are about equally frequent, float32, away from where they round."""
+        assert self.codes.shape is not None
+        drawn = self._draw(rng, (count, *self.codes.shape))
+        if self.order is None:
+            return drawn
+        return drawn.reshape(count, -1)[:, self.order.ravel()].reshape(count, *self.order.shape)
+
+    def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         codes = rng.integers(self.codes.low, self.codes.high + 1, shape)
         reals = self.codes.scale * (codes + rng.uniform(-0.4, 0.4, shape)) + self.codes.offset
         if self.quantizer is None:
@@ -78,6 +101,16 @@ class InputRule:
         gain, offset = (part.reshape(-1, *[1] * (len(shape) - 2)) for part in line)
         with np.errstate(all="ignore"):  # the check refuses what is not finite
             return ((reals - offset) / gain).astype(np.float32)
+
+
+def to_own_order(tensor: np.ndarray, order: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor's values, (batch, ...), where ``order`` says; (batch, \\*shape)."""
+    flat = tensor.reshape(len(tensor), -1)
+    if order is None:
+        return flat.reshape(len(tensor), *shape)
+    own = np.empty_like(flat)
+    own[:, order.ravel()] = flat
+    return own.reshape(len(tensor), *shape)
 
 
 class Builder:
@@ -97,6 +130,8 @@ class Builder:
         self.nodes: list[Node] = []
         self.probes: list[Probe] = []
         self.rule: InputRule | None = None
+        self.input_order: np.ndarray | None = None
+        self._flat: dict[str, str] = {}
 
     def name(self, base: str) -> str:
         """A name that no node has yet."""
@@ -112,11 +147,23 @@ class Builder:
         self.nodes.append(named)
         return named.name
 
+    def flatten(self, codes: Codes) -> Codes:
+        """A node's codes as a vector in its own order."""
+        assert codes.node is not None
+        assert codes.shape is not None
+        node = codes.node
+        if len(codes.shape) > 1:
+            if node not in self._flat:
+                self._flat[node] = self.add(Flatten(name=f"{node}_flat"), node)
+            node = self._flat[node]
+        return replace(codes, node=node, shape=(math.prod(codes.shape),), order=None)
+
     def given_input(self, type: ActivationType, scale: float, shape: Shape) -> Codes:
         """The input as codes of a type and a scale that the model itself does not have."""
         codes = Codes(node=INPUT, type=type, shape=shape, scale=scale, offset=0.0, low=type.min, high=type.max)
-        self.rule = InputRule(codes=codes)
-        self._preflight.input = {"type": str(type), "scale": scale, "range": [type.min, type.max], "before": []}
+        self.rule = InputRule(codes=codes, order=self.input_order)
+        self._preflight.input = {"type": str(type), "scale": scale, "range": [type.min, type.max]}
+        self._preflight.input |= {"channels_last": self.input_order is not None, "before": []}
         return codes
 
     def quantize(self, node: GraphNode, value: Pending, quantizer: Quantizer, *, zero: bool) -> Codes:
@@ -140,6 +187,7 @@ class Builder:
             offset=-quantizer.scale if bit else 0.0,
             low=0 if bit else quantizer.low,
             high=1 if bit else quantizer.high,
+            order=value.order,
         )
         if quantizer.channels is not None:
             _check_channels(quantizer.channels, value)
@@ -149,7 +197,7 @@ class Builder:
             case Lost():
                 return codes
             case Codes() if not value.moved and quantizer.channels is None and self._same(value, quantizer, codes):
-                return value.source
+                return replace(value.source, order=value.order)
         return self._quantize_sums(node, value, quantizer, codes)
 
     def _quantize_input(self, tensor: str, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
@@ -163,6 +211,7 @@ class Builder:
             "offset": codes.offset,
             "range": [codes.low, codes.high],
             "bipolar": quantizer.bipolar,
+            "channels_last": self.input_order is not None,
             "before": [_described(step) for step in value.functions],
         }
         self.rule = InputRule(
@@ -170,6 +219,7 @@ class Builder:
             quantizer=quantizer,
             codes=replace(codes, node=INPUT, shape=value.source.shape),
             rounded=value.whole is not None,
+            order=self.input_order,
         )
         node = INPUT
         for moved in value.moved:
@@ -245,7 +295,15 @@ class Builder:
         assert codes.node is not None
         scale, offset = np.array([codes.scale]), np.array([codes.offset])
         self.probes.append(
-            Probe(tensor=tensor, node=codes.node, scale=scale, offset=offset, folded=folded, levels=levels)
+            Probe(
+                tensor=tensor,
+                node=codes.node,
+                scale=scale,
+                offset=offset,
+                folded=folded,
+                levels=levels,
+                order=codes.order,
+            )
         )
 
     def scores(self, tensor: str, value: Codes | Pending) -> None:
@@ -291,8 +349,10 @@ class Builder:
         node = replace(node, name=name, weights=_flipped(node.weights, flipped), bias=bias if bias.any() else None)
         self.nodes.append(node)
         last = name
-        for moved in value.moved:
-            last = self.add(moved, last)
+        if value.order is not None:
+            if not np.array_equal(value.order, np.arange(value.order.size)):
+                raise NodeRefused("the scores are turned after the last layer: leave that to the host")
+            last = self.add(Flatten(name=f"{name}_flat"), name)
         self._preflight.scores = {
             "scale": _listed(scale), "offset": _listed(left), "equal": equal, "flipped": int(flipped.sum()),
         }  # fmt: skip
@@ -348,9 +408,8 @@ def _before_pool(steps: tuple[Step | Node, ...]) -> list[Step] | None:
     for step in steps:
         if isinstance(step, MaxPool2d):
             return before
-        if not isinstance(step, Flatten):
-            assert isinstance(step, Step)
-            before.append(step)
+        assert isinstance(step, Step)
+        before.append(step)
     return None
 
 

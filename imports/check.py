@@ -117,7 +117,11 @@ class _Checker:
             seen.add(name)
             if name == self._scores:
                 self.proof.classes_changed += _changed(probe, trace[probe.node])
-            return self._compared(probe, value, trace[probe.node], inputs, codes)
+            ours = trace[probe.node]
+            if value.size != ours.size:
+                raise MismatchError(f"node '{probe.node}' has the shape {ours.shape[1:]}, not {value.shape[1:]}")
+            turned = probe.to_ours(value, ours.shape[1:])
+            return probe.to_theirs(self._compared(probe, turned, ours, inputs, codes), value.shape[1:])
 
         ((name, _),) = self._graph.inputs.items()
         evaluate(self._graph, {name: inputs}, watch)
@@ -130,8 +134,6 @@ class _Checker:
     ) -> np.ndarray:
         """The values that go on, where all differences are ties."""
         scale, offset = (part.reshape(1, -1, *[1] * (value.ndim - 2)) for part in (probe.scale, probe.offset))
-        if value.shape != ours.shape:
-            raise MismatchError(f"node '{probe.node}': the shape is {ours.shape[1:]}, not {value.shape[1:]}")
         self.proof.codes += ours.size
         expected = ours.astype(value.dtype) * scale.astype(value.dtype) + offset.astype(value.dtype)
         if np.array_equal(value, expected):

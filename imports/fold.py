@@ -15,11 +15,11 @@ from sterna.imports.graph import Graph, GraphNode
 from sterna.imports.operators import FEWEST_INPUTS, OPERATORS
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Fate, Preflight
-from sterna.imports.quantizers import QUANTIZERS
+from sterna.imports.quantizers import QUANTIZERS, channel_axis
 from sterna.imports.recognize import recognize
-from sterna.imports.steps import functions_of, other_inputs
-from sterna.imports.values import Codes, Lost, Pending, Reals, Sums, Value, pending
-from sterna.net import ActivationType, Flatten, Network
+from sterna.imports.steps import functions_of, other_inputs, per_channel
+from sterna.imports.values import Codes, Lost, Pending, Reals, Sums, Value, pending, reordered, view
+from sterna.net import ActivationType, Network
 from sterna.net.errors import InvalidValueError, SternaError
 
 MAX_INPUT = 1 << 19  # values of an input: 400 x 400 pixels in three colors
@@ -27,7 +27,7 @@ MAX_INPUT = 1 << 19  # values of an input: 400 x 400 pixels in three colors
 #: What may follow the scores: the host's.
 _ENDS = {"Softmax", "LogSoftmax", "ArgMax", "TopK"}
 _NOTHING = {"Identity", "Dropout", "Cast"}
-_SHAPES = {"Flatten", "Reshape", "Squeeze", "Unsqueeze"}
+_SHAPES = {"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"}
 _AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean"}
 _WEIGHTS = {"Conv", "Gemm", "MatMul"}
 
@@ -151,8 +151,26 @@ class _Fold:
             self._preflight.add(placeholder, Fate.REFUSED, str(error))
             self._lose(placeholder)
             return
-        self._values[name] = Pending(source=Reals(shape=sizes), shape=sizes)
+        order = None
+        if len(sizes) == 3 and self._is_channels_last(name):
+            sizes = (sizes[2], *sizes[:2])
+            order = np.arange(math.prod(sizes)).reshape(sizes).transpose(1, 2, 0)
+        self.builder.input_order = order
+        self._values[name] = Pending(source=Reals(shape=sizes), shape=sizes, order=order)
         self._input_name = name
+
+    def _is_channels_last(self, name: str) -> bool:
+        """Whether the input is turned to channels first before its first layer."""
+        waiting, seen = [name], {name}
+        while waiting:
+            for node in self._consumers.get(waiting.pop(), []):
+                if node.operator == "Transpose":
+                    return node.integers("perm", ()) == (0, 3, 1, 2)
+                if node.operator not in _WEIGHTS:
+                    fresh = set(node.outputs) - seen
+                    seen |= fresh
+                    waiting.extend(fresh)
+        return False
 
     def _take(self, node: GraphNode) -> tuple[Fate, str]:
         """What a node becomes; its outputs are known then."""
@@ -167,9 +185,9 @@ class _Fold:
         inputs = [self._values.get(name) for name in node.inputs]
         if node.operator == "Shape":
             value = inputs[0]
-            if value is None or value.shape is None:
+            if value is None:
                 raise NodeRefused("")
-            self._constants[node.outputs[0]] = np.array([1, *value.shape], dtype=np.int64)
+            self._constants[node.outputs[0]] = np.array([1, *view(value)], dtype=np.int64)
             return Fate.FOLDED, "a constant, but for the batch"
         if node.operator in _WEIGHTS:
             return self._weigh(node, inputs)
@@ -194,13 +212,14 @@ class _Fold:
         if node.operator == "Conv":
             made = layers.convolution(node, value, weights, bias)
         elif node.operator == "MatMul":
-            made = layers.linear(node, value, weights.T, None)
+            made = layers.linear(node, value, weights.T, None, self.builder.flatten)
         else:
             if node.integer("transA", 0):
                 raise NodeRefused("transA turns the batch into features")
             alpha, beta = np.float32(node.number("alpha", 1.0)), np.float32(node.number("beta", 1.0))
             matrix = weights if node.integer("transB", 0) else weights.T
-            made = layers.linear(node, value, alpha * matrix, None if bias is None else beta * bias)
+            bias = None if bias is None else beta * bias
+            made = layers.linear(node, value, alpha * matrix, bias, self.builder.flatten)
         self._set(node, made)
         assert isinstance(made.source, Sums)
         return Fate.KEPT, type(made.source.node).__name__
@@ -214,19 +233,14 @@ class _Fold:
         if kind is None or scale is None or self.builder.rule is not None:
             return value
         codes = self.builder.given_input(kind, scale, value.source.shape)
-        if value.moved:
-            node = codes.node
-            assert node is not None
-            for moved in value.moved:
-                node = self.builder.add(moved, node)
-            codes = replace(codes, node=node, shape=value.shape)
-        return Pending(source=codes, shape=value.shape, steps=value.functions)
+        return Pending(source=codes, shape=value.shape, steps=value.functions, order=value.order)
 
     def _quantize(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
         constants = other_inputs(node, self._constants)
-        axes = 2 if value.shape is None else len(value.shape) + 1
+        if node.operator == "MultiThreshold" and constants[0].ndim == 2 and len(constants[0]) > 1:
+            constants[0] = constants[0][self._channels(node, value, len(constants[0]))]
         whole = value.whole if isinstance(value, Pending) else None
-        quantizer = recognize(node, constants, axes, whole)
+        quantizer = recognize(node, constants, whole)
         before = len(self.builder.nodes)
         zero = quantizer.bipolar and self._needs_zero(node.outputs[0])
         first = self.builder.rule is None
@@ -235,11 +249,21 @@ class _Fold:
         if first and self.builder.rule is not None:
             self.builder.check_input()
             return Fate.FOLDED, f"the input's rule, {made.type}"
-        if made is (value.source if isinstance(value, Pending) else value):
+        source = value.source if isinstance(value, Pending) else value
+        if isinstance(source, Codes) and made.node == source.node and made.node is not None:
             return Fate.LEFT_OUT, "it changes no code"
         if len(self.builder.nodes) == before:
             return Fate.FOLDED, f"{made.type}"
         return Fate.FOLDED, f"the thresholds of '{self.builder.probes[-1].folded or made.node}', {made.type}"
+
+    def _channels(self, node: GraphNode, value: Value, count: int) -> np.ndarray:
+        """Which of ``count`` rows of thresholds is that of each of the value's own channels."""
+        shape = view(value)
+        axis = channel_axis(node, len(shape) + 1)
+        if not 1 <= axis <= len(shape) or shape[axis - 1] != count:
+            raise NodeRefused(f"it has thresholds for {count} channels, and its values are {shape}")
+        rows = np.arange(count).reshape([-1 if k == axis else 1 for k in range(len(shape) + 1)])
+        return per_channel(rows, value).ravel()
 
     def _needs_zero(self, tensor: str) -> bool:
         """Whether a code for 0 is needed behind a tensor, so that a bit is not enough for -1 and 1.
@@ -275,11 +299,13 @@ class _Fold:
         operator = node.operator
         if operator in _ENDS:
             return self._leave_to_host(node, value)
-        if operator in _NOTHING or (operator == "Transpose" and self._keeps_order(node, value)):
+        if operator in _NOTHING:
             self._set(node, value)
             return Fate.LEFT_OUT, "it changes no value"
         if operator in _SHAPES:
-            return self._reshape(node, value)
+            turned = reordered(value, lambda x: execute(node, {**self._constants, node.inputs[0]: x})[node.outputs[0]])
+            self._set(node, turned)
+            return Fate.FOLDED, f"the order of values, now {view(turned)}"
         if operator == "MaxPool":
             pool, made = layers.maximum(node, value)
             if isinstance(value, Codes):
@@ -312,42 +338,11 @@ class _Fold:
             self._values[name], self._real[name] = value, origin
         return Fate.LEFT_OUT, "the host's: the network gives the scores before it"
 
-    def _keeps_order(self, node: GraphNode, value: Value) -> bool:
-        """Whether a transposition moves no axis that has more than one entry."""
-        if value.shape is None:
-            raise NodeRefused("")
-        order = node.integers("perm", ())
-        if order != tuple(range(len(value.shape) + 1)):
-            raise NodeRefused(f"it moves the axes to {order}: convert the model to channels first")
-        return True
-
     def _is_global(self, node: GraphNode) -> bool:
         axes = node.integers("axes", ())
         constants = other_inputs(node, self._constants)
         axes = tuple(int(axis) for axis in constants[0].ravel()) if constants else axes
         return sorted(axis % 4 for axis in axes) == [2, 3] and bool(node.integer("keepdims", 1))
-
-    def _reshape(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
-        if value.shape is None:
-            raise NodeRefused("")
-        elements = math.prod(value.shape)
-        if node.operator == "Flatten":
-            shape: tuple[int, ...] = (elements,) if node.integer("axis", 1) == 1 else ()
-        else:
-            stand_in = np.broadcast_to(np.zeros((), dtype=np.int8), (1, *value.shape))
-            shape = execute(node, {**self._constants, node.inputs[0]: stand_in})[node.outputs[0]].shape[1:]
-        if shape == value.shape:
-            self._set(node, value)
-            return Fate.LEFT_OUT, "the shape is the same"
-        if shape != (elements,):
-            raise NodeRefused(f"it makes the shape {shape} of {value.shape}: only flattening is understood")
-        flat = Flatten(name=node.identifier)
-        if isinstance(value, Codes):
-            assert value.node is not None
-            self._set(node, replace(value, node=self.builder.add(flat, value.node), shape=shape))
-        else:
-            self._set(node, value.then(flat, shape=shape))
-        return Fate.KEPT, "Flatten"
 
     def _step(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
         """A function of each value by itself."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sterna.imports.errors import NodeRefused
-
 Line = tuple[np.ndarray, np.ndarray]  # gain and offset of each channel, or of all
 
 
@@ -157,23 +155,3 @@ def run(steps: Sequence[Step], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             x, largest = step.apply(x), step.magnitude(largest)
             largest = np.maximum(largest, np.abs(x))
     return x, largest
-
-
-def per_channel(constant: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A constant that meets values of ``shape`` (without the batch): (1, 1), or (channels, 1).
-
-    Raises
-    ------
-    NodeRefused
-        If it differs within a channel, or is not finite.
-    """
-    if constant.dtype.kind not in "fiub" or not np.isfinite(constant.astype(np.float64)).all():
-        raise NodeRefused("a constant is no finite number")
-    if constant.size == 1:
-        return constant.reshape(1, 1)
-    sizes = (1,) * (len(shape) + 1 - constant.ndim) + constant.shape
-    if len(sizes) != len(shape) + 1 or sizes[0] != 1 or any(side != 1 for side in sizes[2:]):
-        raise NodeRefused(f"a constant of the shape {constant.shape} is neither one number nor one a channel")
-    if sizes[1] != shape[0]:
-        raise NodeRefused(f"a constant has {sizes[1]} channels, and the values it meets have {shape[0]}")
-    return constant.reshape(-1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from sterna.imports.errors import NodeRefused
 from sterna.imports.functions import Divide, Multiply, Plus
 from sterna.imports.graph import GraphNode
 from sterna.imports.operators import check_values, pool_kernel, window
-from sterna.imports.values import Codes, Pending, Sums, Value, as_codes, pending
+from sterna.imports.values import Codes, Pending, Sums, Value, as_codes, in_own_order, pending, view
 from sterna.imports.weights import lowest_bit, ternary
 from sterna.net import Add, Conv2d, Linear, MaxPool2d, SumNode, SumPool2d, WeightNode
 from sterna.net.nodes import Bounds
@@ -19,14 +20,22 @@ _EXACT = 1 << 24  # float32 holds every integer below
 _SUM_ERROR = 2.0**-20  # of the largest sum of magnitudes: what adding in float32, in any order, may be off
 
 
-def linear(node: GraphNode, value: Value, weights: np.ndarray, bias: np.ndarray | None) -> Pending:
-    """A ``MatMul`` or ``Gemm``; ``weights`` (out, in), ``bias`` (out,) or one number."""
+def linear(
+    node: GraphNode, value: Value, weights: np.ndarray, bias: np.ndarray | None, flatten: Callable[[Codes], Codes]
+) -> Pending:
+    """A ``MatMul`` or ``Gemm``; ``weights`` (out, in), ``bias`` (out,) or one number; ``flatten`` turns maps."""
     if weights.ndim != 2:
         raise NodeRefused(f"its weights must be a matrix, not of the shape {weights.shape}")
     signs, scales = ternary(weights)
     codes = as_codes(value)
-    if codes.shape is not None and len(codes.shape) != 1:
-        raise NodeRefused(f"it multiplies maps of the shape {codes.shape}: flatten them before")
+    if len(view(codes)) != 1:
+        raise NodeRefused(f"it multiplies maps of the shape {view(codes)}: flatten them before")
+    if signs.shape[1:] != view(codes):
+        raise NodeRefused(f"it has weights for {signs.shape[1]} features, and meets {view(codes)[0]}")
+    if codes.order is not None:
+        moved = np.empty_like(signs)
+        moved[:, codes.order] = signs
+        signs, codes = moved, flatten(codes)
     return _weighted(Linear(name=node.identifier, weights=signs, inputs=_source(codes)), node, codes, scales, bias)
 
 
@@ -35,7 +44,7 @@ def convolution(node: GraphNode, value: Value, weights: np.ndarray, bias: np.nda
     if weights.ndim != 4:
         raise NodeRefused(f"only convolutions of two dimensions are understood, not of weights {weights.shape}")
     signs, scales = ternary(weights)
-    codes = as_codes(value)
+    codes = as_codes(in_own_order(value))
     if codes.shape is None or len(codes.shape) != 3:
         raise NodeRefused("" if codes.shape is None else f"it convolves a vector of {codes.shape[0]}")
     strides, dilations, pads = window(node, signs.shape[2:], codes.shape[1:])
@@ -82,7 +91,7 @@ def _weighted(layer: WeightNode, node: GraphNode, codes: Codes, scales: np.ndarr
 
 def average(node: GraphNode, value: Value) -> Pending:
     """An ``AveragePool``, or one over the whole map: sums of windows, and a division."""
-    codes = as_codes(value)
+    codes = as_codes(in_own_order(value))
     if codes.shape is None or len(codes.shape) != 3:
         raise NodeRefused("" if codes.shape is None else "it averages a vector")
     if node.operator == "AveragePool":
@@ -116,6 +125,7 @@ def maximum(node: GraphNode, value: Value) -> tuple[MaxPool2d, Pending]:
     """A ``MaxPool``, which commutes with what rises."""
     if value.shape is None or len(value.shape) != 3:
         raise NodeRefused("" if value.shape is None else "it pools a vector")
+    in_own_order(value)
     kernel = pool_kernel(node)
     strides, dilations, pads = window(node, kernel, value.shape[1:])
     _plain_window(dilations, pads)
@@ -135,6 +145,8 @@ def addition(node: GraphNode, first: Value, second: Value) -> Pending:
     left, right = as_codes(first), as_codes(second)
     if left.shape is not None and right.shape is not None and left.shape != right.shape:
         raise NodeRefused(f"it adds shapes {left.shape} and {right.shape}: branches must have one shape")
+    if (left.order is None) != (right.order is None) or not np.array_equal(left.order, right.order):  # type: ignore[arg-type]
+        raise NodeRefused("it adds branches whose values stand in different orders")
     if min(left.scale, right.scale) <= 0:
         raise NodeRefused("a branch has a negative scale; keep it positive")
     ratio, exponent = np.frexp(left.scale / right.scale)
@@ -151,7 +163,7 @@ def addition(node: GraphNode, first: Value, second: Value) -> Pending:
     reach = max(float(np.abs(codes.reals()).max()) for codes in (left, right))
     exact = 2 * reach / min(lowest_bit(left.reals()), lowest_bit(right.reals())) < _EXACT
     sums = _sums(added, node, [left, right], 0.0 if exact else 2 * _SUM_ERROR * reach / scale)
-    return Pending(source=sums, shape=left.shape if right.shape else None).then(
+    return Pending(source=sums, shape=left.shape if right.shape else None, order=left.order).then(
         Multiply(factor=np.array([[scale]])), Plus(term=np.array([[left.offset + right.offset]]))
     )
 

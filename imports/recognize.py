@@ -9,7 +9,7 @@ import numpy as np
 
 from sterna.imports.errors import NodeRefused
 from sterna.imports.graph import GraphNode
-from sterna.imports.quantizers import channel_axis, rounding
+from sterna.imports.quantizers import rounding
 from sterna.net import ActivationType
 
 MOST_BITS = 8
@@ -55,16 +55,14 @@ def type_for(low: int, high: int) -> ActivationType:
     return ActivationType(width, signed)
 
 
-def recognize(node: GraphNode, constants: list[np.ndarray], axes: int, whole: tuple[int, int] | None) -> Quantizer:
+def recognize(node: GraphNode, constants: list[np.ndarray], whole: tuple[int, int] | None) -> Quantizer:
     """The quantizer of a node.
 
     Parameters
     ----------
     node : GraphNode
     constants : list of array
-        Its inputs but the first.
-    axes : int
-        Of the values that it quantizes, with the batch.
+        Its inputs but the first; thresholds by the channels of the network's node.
     whole : (low, high) or None
         Range of what is integers already, behind a ``QuantizeLinear``.
 
@@ -81,7 +79,7 @@ def recognize(node: GraphNode, constants: list[np.ndarray], axes: int, whole: tu
         case "Trunc":
             return _trunc(node, constants)
         case "MultiThreshold":
-            return _thresholds(node, constants, axes)
+            return _thresholds(node, constants)
     if whole is None:
         raise NodeRefused("a DequantizeLinear must follow a QuantizeLinear")
     zero = int(_one(constants[1], "zero point")) if len(constants) > 1 else 0
@@ -174,12 +172,10 @@ def _trunc(node: GraphNode, constants: list[np.ndarray]) -> Quantizer:
     return Quantizer(scale=out_scale, low=low, high=high, function=function)
 
 
-def _thresholds(node: GraphNode, constants: list[np.ndarray], axes: int) -> Quantizer:
+def _thresholds(node: GraphNode, constants: list[np.ndarray]) -> Quantizer:
     levels = constants[0]
     if levels.ndim != 2 or not np.isfinite(levels).all() or not levels.shape[1]:
         raise NodeRefused(f"its thresholds must be finite, (channels, steps), not {levels.shape}")
-    if channel_axis(node, axes) != 1:
-        raise NodeRefused("its channels are last; convert the model to channels first")
     factor, first = node.number("out_scale", 1.0), node.number("out_bias", 0.0)
     if factor <= 0:
         raise NodeRefused(f"its out_scale must be positive, not {factor:g}")

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from sterna.imports.errors import NodeRefused
-from sterna.imports.functions import BENDS, Bend, Divide, Multiply, Normalize, Plus, Step, clip, per_channel
+from sterna.imports.functions import BENDS, Bend, Divide, Multiply, Normalize, Plus, Step, clip
 from sterna.imports.graph import GraphNode
 from sterna.imports.operators import OPERATORS
-from sterna.imports.values import Pending, Sums
-from sterna.net import Flatten
+from sterna.imports.values import Pending, Value, view
 
 Range = tuple[int, int]
 Constants = Mapping[str, np.ndarray]
@@ -36,11 +35,11 @@ def functions_of(node: GraphNode, value: Pending, constants: Constants) -> tuple
     operator = node.operator
     if operator in ("Add", "Sub", "Mul", "Div"):
         first = node.inputs[0] in constants
-        other = _spread(value, constants[node.inputs[0 if first else 1]])
+        other = per_channel(constants[node.inputs[0 if first else 1]], value)
         return _arithmetic(operator, other, constant_first=first), None
     if operator == "BatchNormalization":
         gain, offset, mean, variance = (
-            _spread(value, _by_channel(part, value)) for part in other_inputs(node, constants)[:4]
+            per_channel(_by_channel(part, value), value) for part in other_inputs(node, constants)[:4]
         )
         epsilon = node.number("epsilon", 1e-5)
         if (variance.astype(np.float64) + epsilon <= 0).any():
@@ -114,19 +113,31 @@ def _whole(limit: float) -> int:
 
 
 def _by_channel(parameter: np.ndarray, value: Pending) -> np.ndarray:
-    """A parameter of a normalization, (channels,), as a constant of the value's axes."""
-    axes = 0 if value.shape is None else len(value.shape)
-    return parameter.reshape(1, -1, *[1] * (axes - 1))
+    """A parameter of a normalization, (channels,), as a constant of the tensor's axes."""
+    return parameter.reshape(1, -1, *[1] * (len(view(value)) - 1))
 
 
-def _spread(value: Pending, constant: np.ndarray) -> np.ndarray:
-    """A constant for each channel of the value's sums."""
-    if value.shape is None:
-        raise NodeRefused("")
-    spread = per_channel(constant, value.shape)
-    flattened = any(isinstance(node, Flatten) for node in value.moved)
-    if len(spread) > 1 and flattened and isinstance(value.source, Sums) and value.source.bounds is not None:
-        channels = len(value.source.bounds[0])
-        if channels != len(spread):
-            raise NodeRefused("it has one number a feature behind a flattening: put it, or a quantizer, before")
-    return spread
+def per_channel(constant: np.ndarray, value: Value) -> np.ndarray:
+    """A constant that meets a value's tensor, by the value's own channels: (1, 1), or (channels, 1).
+
+    Raises
+    ------
+    NodeRefused
+        If it differs within a channel, does not go with the tensor, or is not finite.
+    """
+    if constant.dtype.kind not in "fiub" or not np.isfinite(constant.astype(np.float64)).all():
+        raise NodeRefused("a constant is no finite number")
+    if constant.size == 1:
+        return constant.reshape(1, 1)
+    tensor = (1, *view(value))
+    assert value.shape is not None
+    try:
+        spread = np.broadcast_to(constant, tensor)
+    except ValueError:
+        raise NodeRefused(f"a constant of the shape {constant.shape} does not go with values of {tensor[1:]}") from None
+    own = np.empty(spread.size, dtype=constant.dtype)
+    own[slice(None) if value.order is None else value.order.ravel()] = spread.ravel()
+    own = own.reshape(value.shape[0], -1)
+    if (own != own[:, :1]).any():
+        raise NodeRefused(f"a constant of the shape {constant.shape} is neither one number nor one a channel")
+    return own[:, :1]

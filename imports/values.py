@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +28,9 @@ class Codes:
         ``offset`` is -scale / 2 for bipolar values, whose codes are 0 and 1; else mostly 0.
     low, high : int
         Smallest and largest code that comes.
+    order : int64 or None
+        Of the original's tensor, without the batch: the index of each of its values among the node's, flattened.
+        ``None`` where the tensor has the node's own shape and order.
     """
 
     node: str | None
@@ -35,6 +40,7 @@ class Codes:
     offset: float
     low: int
     high: int
+    order: np.ndarray | None = None
 
     def reals(self) -> np.ndarray:
         """What its codes are worth, from low to high, float64."""
@@ -84,15 +90,18 @@ class Pending:
     source : Sums, Codes, Reals or Lost
     shape : tuple of int, or None behind what is refused
     steps : tuple of Step or Node
-        Functions of each value, and nodes (pools, flattenings) that are to stand behind the quantizer.
+        Functions of each value, and pools that are to stand behind the quantizer.
     whole : (low, high) or None
         Range of the values where they are integers, behind a ``QuantizeLinear``.
+    order : int64 or None
+        As of :class:`Codes`.
     """
 
     source: Sums | Codes | Reals | Lost
     shape: Shape | None
     steps: tuple[Step | Node, ...] = ()
     whole: tuple[int, int] | None = None
+    order: np.ndarray | None = None
 
     def then(self, *steps: Step | Node, shape: Shape | None = None) -> Pending:
         """With more steps."""
@@ -114,7 +123,35 @@ Value = Codes | Pending
 
 def pending(value: Value) -> Pending:
     """A value that steps can be put behind."""
-    return value if isinstance(value, Pending) else Pending(source=value, shape=value.shape)
+    return value if isinstance(value, Pending) else Pending(source=value, shape=value.shape, order=value.order)
+
+
+def view(value: Value) -> tuple[int, ...]:
+    """The shape of the original's tensor, without the batch; refused behind what is refused."""
+    if value.shape is None:
+        raise NodeRefused("")
+    return value.shape if value.order is None else value.order.shape
+
+
+def reordered(value: Value, change: Callable[[np.ndarray], np.ndarray]) -> Value:
+    """A value whose tensor has another shape or order: ``change`` makes it of what stands for a batch of one."""
+    before = value.order
+    if before is None:
+        shape = view(value)
+        before = np.arange(math.prod(shape)).reshape(shape)
+    order = change(before[None])
+    if order.shape[:1] != (1,) or order.size != before.size:
+        raise NodeRefused("it moves values between the inputs of a batch")
+    order = order[0]
+    same = order.shape == value.shape and np.array_equal(order.ravel(), np.arange(order.size))
+    return replace(value, order=None if same else order)
+
+
+def in_own_order(value: Value) -> Value:
+    """Refuses values that stand in another order than a node of the network has."""
+    if value.order is not None:
+        raise NodeRefused(f"its inputs are {view(value)} in another order: convert the model to channels first")
+    return value
 
 
 def as_codes(value: Value) -> Codes:
@@ -132,7 +169,7 @@ def as_codes(value: Value) -> Codes:
         if line and all(part.size == 1 for part in line):
             gain, offset = (float(part.ravel()[0]) for part in line)
             codes = value.source
-            return replace(codes, scale=codes.scale * gain, offset=codes.offset * gain + offset)
+            return replace(codes, scale=codes.scale * gain, offset=codes.offset * gain + offset, order=value.order)
         if line:
             raise NodeRefused("its inputs are scaled differently in each channel; scale them alike, or quantize again")
     if isinstance(value.source, Lost):

@@ -143,7 +143,7 @@ def test_ties_are_reported_and_not_called_equal(tmp_path: Path) -> None:
 def test_the_check_finds_a_wrong_threshold(tmp_path: Path) -> None:
     graph = read_graph(onnx_graphs.save(onnx_graphs.perceptron(), tmp_path / "a.onnx"))
     folded = fold(graph, ImportOptions(), Preflight())
-    inputs = folded.rule.draw(np.random.default_rng(0), (1000, 6))
+    inputs = folded.rule.draw(np.random.default_rng(0), 1000)
     assert prove(graph, folded, inputs).ties == 0
     first, last = folded.network.nodes
     assert isinstance(first, Linear)
@@ -261,7 +261,7 @@ def test_all_refusals_come_at_once(tmp_path: Path) -> None:
         ([node("Softmax", ["s1"], "t1")], {}, "make_t1", "it is understood at the end only, and 'make_h' follows"),
         (
             [node("Add", ["s1", "c"], "t1")], {"c": np.ones((2, 1))}, "make_t1",
-            r"a constant of the shape (2, 1) is neither one number nor one a channel",
+            "a constant of the shape (2, 1) does not go with values of (5,)",
         ),
     ],
 )  # fmt: skip
@@ -317,3 +317,46 @@ def test_softmax_and_classes_at_the_end_are_the_hosts(tmp_path: Path) -> None:
         ).digest
     )
     assert [row.fate for row in found.preflight.rows[-2:]] == [Fate.LEFT_OUT, Fate.LEFT_OUT]
+
+
+def test_layouts_are_turned_back(tmp_path: Path) -> None:
+    """Channels-last input, thresholds, and flattening in that order: the network is the channels-first one's."""
+    rng = np.random.default_rng(4)
+    levels = np.sort(rng.integers(-9, 9, (4, 3)), axis=1).astype(np.float32)
+    last = trits((4 * 9, 3), 2)
+    constants = {**PARAMETERS, "w1": trits((4, 2, 3, 3), 1), "t": levels, "w2": last}
+    first = [
+        quant("x", "x_q"),
+        node("Conv", ["x_q", "w1"], "s1", kernel_shape=[3, 3]),
+        node("MultiThreshold", ["s1", "t"], "h", out_dtype="UINT2"),
+        node("MaxPool", ["h"], "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Flatten", ["p"], "f"),
+        node("MatMul", ["f", "w2"], "y"),
+    ]
+    plain = imported(onnx_graphs.model(first, constants, [1, 2, 8, 8]), tmp_path)
+    turned = [
+        node("Transpose", ["x"], "x_t", perm=[0, 3, 1, 2]),
+        quant("x_t", "x_q"),
+        first[1],
+        node("Transpose", ["s1"], "s1_t", perm=[0, 2, 3, 1]),
+        node("MultiThreshold", ["s1_t", "t"], "h_t", out_dtype="UINT2", data_layout="NHWC"),
+        node("Transpose", ["h_t"], "h", perm=[0, 3, 1, 2]),
+        first[3],
+        node("Transpose", ["p"], "p_t", perm=[0, 2, 3, 1]),
+        node("Flatten", ["p_t"], "f"),
+        node("MatMul", ["f", "w2"], "y"),
+    ]
+    constants["w2"] = last.reshape(4, 3, 3, 3).transpose(1, 2, 0, 3).reshape(36, 3)
+    network = imported(onnx_graphs.model(turned, constants, [1, 8, 8, 2]), tmp_path)
+    assert network.digest == plain.digest
+    assert network.metadata["input"]["channels_last"]
+
+
+def test_another_order_before_a_convolution_is_refused(tmp_path: Path) -> None:
+    nodes = [
+        quant("x", "x_q"),
+        node("Transpose", ["x_q"], "x_t", perm=[0, 1, 3, 2]),
+        node("Conv", ["x_t", "w"], "y", kernel_shape=[3, 3]),
+    ]
+    proto = onnx_graphs.model(nodes, {**PARAMETERS, "w": trits((4, 2, 3, 3), 1)}, [1, 2, 8, 8])
+    assert refused(proto, tmp_path)["make_y"].startswith("its inputs are (2, 8, 8) in another order: convert")
