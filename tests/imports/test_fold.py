@@ -140,6 +140,14 @@ def test_ties_are_reported_and_not_called_equal(tmp_path: Path) -> None:
     assert found.preflight.layers["make_s1"]["ties"] > 0
 
 
+def test_what_float32_nearly_rounds_otherwise_is_a_tie(tmp_path: Path) -> None:
+    """5 times it is one step of float32 above 1/2, in float32 as in float64; sums in another order may be below."""
+    factor = np.nextafter(np.float32(0.1), np.float32(1))
+    assert np.rint(np.float32(5) * factor) == np.rint(5 * np.float64(factor)) == 1
+    found = import_model(onnx_graphs.save(between(node("Mul", ["s1", "c"], "t1"), c=factor), tmp_path / "a.onnx"))
+    assert found.preflight.layers["make_s1"]["ties"] > 0
+
+
 def test_the_check_finds_a_wrong_threshold(tmp_path: Path) -> None:
     graph = read_graph(onnx_graphs.save(onnx_graphs.perceptron(), tmp_path / "a.onnx"))
     folded = fold(graph, ImportOptions(), Preflight())
@@ -170,6 +178,17 @@ def test_scores_keep_scale_and_offset(tmp_path: Path) -> None:
     codes = np.random.default_rng(0).integers(-8, 8, (50, 6))
     (real,) = evaluate(read_graph(tmp_path / "a.onnx"), {"x": codes.astype(np.float32)}).values()
     assert (GoldenModel(network).predict(codes) * 0.25 == real).all()
+
+
+def test_scores_of_a_negative_scale_are_turned(tmp_path: Path) -> None:
+    plain = imported(onnx_graphs.perceptron(), tmp_path)
+    proto = onnx_graphs.perceptron(c=-0.5)
+    proto.graph.node[-1].output[0] = "s2"
+    proto.graph.node.append(node("Mul", ["s2", "c"], "y"))
+    network = imported(proto, tmp_path)
+    assert network.metadata["scores"] == {"scale": [0.5], "offset": [0.0], "equal": True, "flipped": 3}
+    codes = np.random.default_rng(0).integers(-8, 8, (50, 6))
+    assert (GoldenModel(network).predict(codes) == -GoldenModel(plain).predict(codes)).all()
 
 
 def biased(values: list[float]) -> ModelProto:
