@@ -16,6 +16,7 @@ from sterna.cli.demo import demo
 from sterna.cli.errors import FAILED, INTERRUPTED, message, status_of
 from sterna.cli.export import export
 from sterna.cli.generate import generate
+from sterna.cli.import_network import import_network
 from sterna.cli.info import info
 from sterna.cli.plot import plot
 from sterna.cli.report import report
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for function in (train, plot, info, export, codes, generate, simulate, synth, report, demo):
     app.command()(function)
+app.command("import")(import_network)
 
 
 def _version(wanted: bool) -> None:

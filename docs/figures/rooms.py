@@ -15,16 +15,16 @@ HEIGHT = 9.0
 #: Where each room stands (lower left corner and width), and what it is for.
 PLACES = {
     "cli": (46.5, 50.5, 24.0, "the command line"),
-    "train": (1.0, 29.0, 13.3, "makes networks\n(PyTorch)"),
-    "sim": (22.3, 29.0, 15.8, "judges: golden model,\ncocotb"),
-    "imports": (46.0, 29.0, 11.0, "other people's\nnetworks"),
-    "codes": (58.0, 29.0, 9.3, "matrix codes"),
-    "hw": (73.0, 29.0, 16.0, "makes hardware\n(Amaranth)"),
-    "flow": (96.0, 29.0, 16.0, "Yosys, nextpnr,\nnetlists, clock"),
+    "train": (1.0, 29.0, 14.5, "makes networks\n(PyTorch)"),
+    "sim": (23.5, 29.0, 17.0, "judges: golden model,\ncocotb"),
+    "imports": (49.0, 29.0, 15.0, "networks made\nelsewhere (ONNX)"),
+    "codes": (71.0, 29.0, 11.5, "matrix codes"),
+    "hw": (85.0, 29.0, 13.0, "makes hardware\n(Amaranth)"),
+    "flow": (100.0, 29.0, 13.0, "Yosys, nextpnr,\nnetlists, clock"),
     "net": (46.5, 3.0, 24.0, "the contract:\ninteger network, its file"),
 }
 #: What an arrow stands for where it is less than the whole room.
-NOTES = {(18.3, 35.0): "golden.py", (99.0, 20.0): "errors and\nwhole files\nonly"}
+NOTES = {(19.5, 35.0): "golden.py", (44.5, 35.0): "golden.py", (99.0, 20.0): "errors and\nwhole files\nonly"}
 FILLS = {"net": (PLUS_PALE, PLUS), "sim": (GREEN_PALE, GREEN), "train": (MINUS_PALE, MINUS)}
 
 
@@ -87,7 +87,7 @@ def _ends(room: str, other: str) -> tuple[tuple[float, float], tuple[float, floa
     if y == to_y:
         right = to_x > x
         return (x + width * right, y + HEIGHT / 2), (to_x + to_width * (not right), to_y + HEIGHT / 2)
-    if room == "cli" and other == "net":  # past codes/
+    if room == "cli" and other == "net":  # past imports/
         return (x + width - 2, y), (to_x + to_width - 2, to_y + HEIGHT)
     middle, to_middle = x + width / 2, to_x + to_width / 2
     spread = (to_middle - middle) / 94 * 17

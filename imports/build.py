@@ -1,0 +1,443 @@
+"""Makes the nodes of the network, one after the other, as the quantizers of the original end its layers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sterna.imports.errors import NodeRefused
+from sterna.imports.functions import Bend, Multiply, Plus, Step, line_through, run
+from sterna.imports.graph import GraphNode
+from sterna.imports.levels import FLOAT32_ERROR, Levels, find_levels
+from sterna.imports.options import ImportOptions
+from sterna.imports.preflight import Preflight
+from sterna.imports.recognize import Quantizer
+from sterna.imports.values import Codes, Lost, Pending, Reals, Sums
+from sterna.net import ActivationType, Conv2d, Flatten, Linear, MaxPool2d, Network, Node, Thresholds, WeightNode
+from sterna.net.nodes import INPUT, Bounds, Shape
+
+BIT = ActivationType(1, False)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Probe:
+    """A tensor of the original graph, and the node of the network whose codes it must have.
+
+    Parameters
+    ----------
+    tensor, node : str
+    scale, offset : float64, (1,) or (channels,)
+        Real values are ``scale * code + offset``.
+    folded : str or None
+        The node whose levels ties may move; ``None`` without levels.
+    levels : Levels or None
+    order : int64 or None
+        As of :class:`~sterna.imports.values.Codes`.
+    """
+
+    tensor: str
+    node: str
+    scale: np.ndarray
+    offset: np.ndarray
+    folded: str | None = None
+    levels: Levels | None = None
+    order: np.ndarray | None = None
+
+    def to_ours(self, tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The tensor's values, (batch, ...), in the node's shape and order, (batch, \\*shape)."""
+        return to_own_order(tensor, self.order, shape)
+
+    def to_theirs(self, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """The node's values in the tensor's."""
+        flat = values.reshape(len(values), -1)
+        return (flat if self.order is None else flat[:, self.order.ravel()]).reshape(len(values), *shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputRule:
+    """How real inputs become codes: ``steps``, then the quantizer; neither where codes come with a scale alone."""
+
+    steps: tuple[Step, ...] = ()
+    quantizer: Quantizer | None = None
+    codes: Codes
+    rounded: bool = False  # among the steps, as in QuantizeLinear
+    order: np.ndarray | None = None  # of the original's input
+
+    def quantize(self, x: np.ndarray, off: int = 0) -> np.ndarray:
+        """Codes of real inputs, (batch, ...), int64; ``off`` of -1 or 1 as if float32 had rounded them down or up."""
+        assert self.codes.shape is not None
+        x = to_own_order(x, self.order, self.codes.shape)
+        flat = np.moveaxis(x.astype(np.float64), 1, 0)
+        values = flat.reshape(len(flat), -1)
+        if self.quantizer is None:
+            codes = np.clip(np.rint(values / self.codes.scale), self.codes.low, self.codes.high)
+        else:
+            before, largest = run(self.steps, values)
+            integers = self.quantizer.function(before + off * FLOAT32_ERROR * largest)
+            codes = (integers + 1) // 2 if self.codes.type == BIT and self.quantizer.bipolar else integers
+        return np.moveaxis(codes.reshape(flat.shape), 0, 1).astype(np.int64)
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Real inputs of the original whose codes are about equally frequent, float32, away from where they round."""
+        assert self.codes.shape is not None
+        drawn = self._draw(rng, (count, *self.codes.shape))
+        if self.order is None:
+            return drawn
+        return drawn.reshape(count, -1)[:, self.order.ravel()].reshape(count, *self.order.shape)
+
+    def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        codes = rng.integers(self.codes.low, self.codes.high + 1, shape)
+        reals = self.codes.scale * (codes + rng.uniform(-0.4, 0.4, shape)) + self.codes.offset
+        if self.quantizer is None:
+            return np.asarray(self.codes.scale * codes, dtype=np.float32)
+        straight = list(itertools.takewhile(lambda step: not isinstance(step, Bend), self.steps))
+        line = line_through(straight)
+        assert line is not None
+        if self.rounded:
+            reals = reals / self.quantizer.scale
+        gain, offset = (part.reshape(-1, *[1] * (len(shape) - 2)) for part in line)
+        with np.errstate(all="ignore"):  # the check refuses what is not finite
+            return ((reals - offset) / gain).astype(np.float32)
+
+
+def to_own_order(tensor: np.ndarray, order: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor's values, (batch, ...), where ``order`` says; (batch, \\*shape)."""
+    flat = tensor.reshape(len(tensor), -1)
+    if order is None:
+        return flat.reshape(len(tensor), *shape)
+    own = np.empty_like(flat)
+    own[:, order.ravel()] = flat
+    return own.reshape(len(tensor), *shape)
+
+
+class Builder:
+    """The network while it is made.
+
+    Parameters
+    ----------
+    options : ImportOptions
+    preflight : Preflight
+        What is worth knowing about layers and input is added to it.
+    """
+
+    def __init__(self, options: ImportOptions, preflight: Preflight) -> None:
+        self._options = options
+        self._preflight = preflight
+        self._names = {INPUT}
+        self.nodes: list[Node] = []
+        self.probes: list[Probe] = []
+        self.rule: InputRule | None = None
+        self.input_order: np.ndarray | None = None
+        self._flat: dict[str, str] = {}
+
+    def name(self, base: str) -> str:
+        """A name that no node has yet."""
+        name, number = base, 2
+        while name in self._names:
+            name, number = f"{base}_{number}", number + 1
+        self._names.add(name)
+        return name
+
+    def add(self, node: Node, source: str) -> str:
+        """Put a node behind another; its name."""
+        named = replace(node, name=self.name(node.name), inputs=(source,))
+        self.nodes.append(named)
+        return named.name
+
+    def flatten(self, codes: Codes) -> Codes:
+        """A node's codes as a vector in its own order."""
+        assert codes.node is not None
+        assert codes.shape is not None
+        node = codes.node
+        if len(codes.shape) > 1:
+            if node not in self._flat:
+                self._flat[node] = self.add(Flatten(name=f"{node}_flat"), node)
+            node = self._flat[node]
+        return replace(codes, node=node, shape=(math.prod(codes.shape),), order=None)
+
+    def given_input(self, type: ActivationType, scale: float, shape: Shape) -> Codes:
+        """The input as codes of a type and a scale that the model itself does not have."""
+        codes = Codes(node=INPUT, type=type, shape=shape, scale=scale, offset=0.0, low=type.min, high=type.max)
+        self.rule = InputRule(codes=codes, order=self.input_order)
+        self._preflight.input = {"type": str(type), "scale": scale, "range": [type.min, type.max]}
+        self._preflight.input |= {"channels_last": self.input_order is not None, "before": []}
+        return codes
+
+    def quantize(self, node: GraphNode, value: Pending, quantizer: Quantizer, *, zero: bool) -> Codes:
+        """The codes that a quantizer gives.
+
+        Parameters
+        ----------
+        node : GraphNode
+            The original's.
+        value : Pending
+        quantizer : Quantizer
+        zero : bool
+            Whether what follows needs a code for 0, as padding does.
+        """
+        bit = quantizer.bipolar and not zero
+        codes = Codes(
+            node=None,
+            type=BIT if bit else quantizer.type,
+            shape=value.shape,
+            scale=quantizer.scale * (2 if bit else 1),
+            offset=-quantizer.scale if bit else 0.0,
+            low=0 if bit else quantizer.low,
+            high=1 if bit else quantizer.high,
+            order=value.order,
+        )
+        if quantizer.channels is not None:
+            _check_channels(quantizer.channels, value)
+        match value.source:
+            case Reals():
+                return self._quantize_input(node.outputs[0], value, quantizer, codes)
+            case Lost():
+                return codes
+            case Codes() if not value.moved and quantizer.channels is None and self._same(value, quantizer, codes):
+                return replace(value.source, order=value.order)
+        return self._quantize_sums(node, value, quantizer, codes)
+
+    def _quantize_input(self, tensor: str, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
+        if self.rule is not None:
+            raise NodeRefused("the input is quantized twice, in two ways: quantize it once")
+        assert isinstance(value.source, Reals)
+        type = codes.type
+        self._preflight.input = {
+            "type": str(type),
+            "scale": codes.scale,
+            "offset": codes.offset,
+            "range": [codes.low, codes.high],
+            "bipolar": quantizer.bipolar,
+            "channels_last": self.input_order is not None,
+            "before": [_described(step) for step in value.functions],
+        }
+        self.rule = InputRule(
+            steps=value.functions,
+            quantizer=quantizer,
+            codes=replace(codes, node=INPUT, shape=value.source.shape),
+            rounded=value.whole is not None,
+            order=self.input_order,
+        )
+        node = INPUT
+        for moved in value.moved:
+            node = self.add(moved, node)
+        made = replace(codes, node=node)
+        self._probe(tensor, made)
+        return made
+
+    def check_input(self) -> None:
+        """Refuses an input of fewer codes than its type has, unless the user takes it."""
+        assert self.rule is not None
+        codes, quantizer = self.rule.codes, self.rule.quantizer
+        type = codes.type
+        gaps = quantizer is not None and quantizer.bipolar and type != BIT
+        if (codes.low > type.min or codes.high < type.max or gaps) and not self._options.narrow_input:
+            raise NodeRefused(
+                f"the input has codes {codes.low} to {codes.high}, a part of {type}'s {type.min} to {type.max}: allow "
+                "it with --narrow-input, and keep other codes away"
+            )
+
+    @staticmethod
+    def _same(value: Pending, quantizer: Quantizer, codes: Codes) -> bool:
+        """Whether the quantizer changes no value of codes: then there is nothing to be made."""
+        source = value.source
+        assert isinstance(source, Codes)
+        before = source.reals()[None]
+        integers = quantizer.function(run(value.functions, before)[0])
+        return bool(np.allclose(quantizer.scale * integers, before, rtol=1e-6, atol=0))
+
+    def _quantize_sums(self, quantized: GraphNode, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
+        source = value.source
+        if isinstance(source, Codes):
+            if source.shape is None:
+                return codes
+            source, value = _passed(source, value, quantized)
+        assert isinstance(source, Sums)
+        if source.bounds is None:
+            return codes
+        bit = codes.type == BIT and quantizer.bipolar
+        low, high = source.bounds
+        levels = find_levels(
+            value.functions, _before_pool(value.steps), quantizer, codes.type, source.bounds, source.slack,
+            stride=2 if bit else 1, start=-1 if bit else 0,
+        )  # fmt: skip
+        node = source.node
+        if levels.flipped.any():
+            if not isinstance(node, WeightNode):
+                channel = int(np.argmax(levels.flipped))
+                raise NodeRefused(
+                    f"codes of channel {channel} fall with a sum that has no weights whose signs could turn: keep the "
+                    "gain positive"
+                )
+            node = replace(node, weights=_flipped(node.weights, levels.flipped))
+        name = self.name(node.name)
+        made: Node = replace(node, name=name, requantize=Thresholds(output=codes.type, levels=levels.levels))
+        self.nodes.append(made)
+        self._preflight.layers[name] = {
+            "node": source.label,
+            "quantizer": quantized.name,
+            "accumulator": [int(low.min()), int(high.max())],
+            "flipped": int(levels.flipped.sum()),
+            "dead": int(levels.constant.sum()),
+            "ties": levels.ties,
+        }
+        last = name
+        for moved in value.moved:
+            last = self.add(moved, last)
+        found = replace(codes, node=last)
+        self._probe(quantized.outputs[0], found, name, levels)
+        return found
+
+    def _probe(self, tensor: str, codes: Codes, folded: str | None = None, levels: Levels | None = None) -> None:
+        assert codes.node is not None
+        scale, offset = np.array([codes.scale]), np.array([codes.offset])
+        self.probes.append(
+            Probe(
+                tensor=tensor,
+                node=codes.node,
+                scale=scale,
+                offset=offset,
+                folded=folded,
+                levels=levels,
+                order=codes.order,
+            )
+        )
+
+    def scores(self, tensor: str, value: Codes | Pending) -> None:
+        """End the network with the output's node.
+
+        Raises
+        ------
+        NodeRefused
+            If the output is no straight line of sums, or differs between classes.
+        """
+        if isinstance(value, Codes):
+            if not self.nodes or value.node != self.nodes[-1].name:
+                raise NodeRefused("the output must come from the last layer")
+            self._preflight.scores = {"scale": [value.scale], "offset": [value.offset], "equal": True}
+            return
+        if not isinstance(value.source, Sums) or any(isinstance(node, MaxPool2d) for node in value.moved):
+            raise NodeRefused("the output must be a weight layer's sums, or codes")
+        line = line_through(value.functions)
+        if line is None:
+            raise NodeRefused(
+                "only multiplications and additions may follow the last layer: leave the rest to the host"
+            )
+        node = value.source.node
+        if not isinstance(node, WeightNode):
+            raise NodeRefused("the last layer must have weights")
+        if value.source.bounds is None:
+            return
+        classes = len(node.weights)
+        gain, offset = (np.broadcast_to(part.ravel(), (classes,)).astype(np.float64) for part in line)
+        if not (np.isfinite(gain).all() and np.isfinite(offset).all() and gain.all()):
+            raise NodeRefused(f"score {int(np.argmin(np.abs(gain)))} has a gain of 0, or none that is finite")
+        flipped, scale = gain < 0, np.abs(gain)
+        bias, left = _bias(scale, offset)
+        equal = bool(np.ptp(scale) == 0 and np.ptp(left) == 0)
+        if not equal and not self._options.unequal_scores:
+            differs, values = ("scale", scale) if np.ptp(scale) else ("offset", left)
+            raise NodeRefused(
+                f"scores of different classes have no one {differs} ({values.min():g} to {values.max():g}), so "
+                "that the largest integer need not be the largest score: train the last layer with one scale and no "
+                "bias, or allow it with --unequal-scores"
+            )
+        name = self.name(node.name)
+        node = replace(node, name=name, weights=_flipped(node.weights, flipped), bias=bias if bias.any() else None)
+        self.nodes.append(node)
+        last = name
+        if value.order is not None:
+            if not np.array_equal(value.order, np.arange(value.order.size)):
+                raise NodeRefused("the scores are turned after the last layer: leave that to the host")
+            last = self.add(Flatten(name=f"{name}_flat"), name)
+        self._preflight.scores = {
+            "scale": _listed(scale), "offset": _listed(left), "equal": equal, "flipped": int(flipped.sum()),
+        }  # fmt: skip
+        self.probes.append(Probe(tensor=tensor, node=last, scale=scale, offset=left))
+
+    def network(self, metadata: dict[str, object]) -> Network:
+        """The whole network."""
+        assert self.rule is not None
+        assert self.rule.codes.shape is not None
+        return Network(
+            input_shape=self.rule.codes.shape,
+            input_type=self.rule.codes.type,
+            input_scale=self.rule.codes.scale,
+            nodes=self.nodes,
+            metadata=metadata,
+        )
+
+
+def _check_channels(channels: int, value: Pending) -> None:
+    """Refuses thresholds for other channels than those of what is quantized."""
+    match value.source:
+        case Sums(bounds=(low, _)):
+            found: int | None = len(low)
+        case Reals(shape=shape) | Codes(shape=tuple(shape)):
+            found = shape[0]
+        case _:
+            found = None
+    if found is not None and found != channels:
+        raise NodeRefused(f"it has thresholds for {channels} channels, and its values have {found}")
+
+
+def _passed(codes: Codes, value: Pending, quantized: GraphNode) -> tuple[Sums, Pending]:
+    """Codes as the sums of a node that passes them on, for a quantizer that follows another."""
+    assert codes.shape is not None
+    channels = codes.shape[0]
+    name = quantized.identifier
+    inputs = (codes.node or INPUT,)
+    node: WeightNode
+    if len(codes.shape) == 1:
+        node = Linear(name=name, inputs=inputs, weights=np.eye(channels, dtype=np.int8))
+    else:
+        ones = np.ones((channels, 1, 1, 1), dtype=np.int8)
+        node = Conv2d(name=name, inputs=inputs, weights=ones, groups=channels)
+    bounds: Bounds = (np.full(channels, codes.low), np.full(channels, codes.high))
+    scaled = (Multiply(factor=np.array([[codes.scale]])), Plus(term=np.array([[codes.offset]])))
+    sums = Sums(node=node, label=quantized.name, bounds=None if codes.node is None else bounds, slack=0.0)
+    return sums, replace(value, source=sums, steps=(*scaled, *value.steps))
+
+
+def _before_pool(steps: tuple[Step | Node, ...]) -> list[Step] | None:
+    """The functions before the first pool; ``None`` where there is no pool."""
+    before: list[Step] = []
+    for step in steps:
+        if isinstance(step, MaxPool2d):
+            return before
+        assert isinstance(step, Step)
+        before.append(step)
+    return None
+
+
+def _flipped(weights: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    signs = np.where(channels, -1, 1).astype(np.int8)
+    return weights * signs.reshape(-1, *[1] * (weights.ndim - 1))
+
+
+def _bias(scale: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Integer biases, int64, and what is left of the offsets: nothing more than one number where that can be."""
+    if np.ptp(offset) == 0 and np.ptp(scale) == 0:
+        return np.zeros(len(offset), dtype=np.int64), offset
+    common = offset[0] if np.ptp(scale) == 0 else 0.0
+    bias = np.rint((offset - common) / scale)
+    if np.abs(bias).max() >= 1 << 31:
+        raise NodeRefused("an offset of the scores is beyond 32 bits of their scale")
+    left = offset - bias * scale
+    whole = np.ptp(scale) == 0 and np.array_equal((offset - common) / scale, bias)
+    return bias.astype(np.int64), np.full(len(offset), common) if whole else left
+
+
+def _listed(values: np.ndarray) -> list[float]:
+    return [float(value) for value in (values[:1] if np.ptp(values) == 0 else values)]
+
+
+def _described(step: Step) -> dict[str, object]:
+    """A step before the input's quantizer, for JSON."""
+    line = line_through([step])
+    if line is None:
+        return {"function": type(step).__name__.lower()}
+    return {"factor": _listed(line[0].ravel()), "term": _listed(line[1].ravel())}
