@@ -177,12 +177,12 @@ def _summary(found: Imported, path: Path | None) -> dict[str, object]:
         "network": found.network.digest,
         "input": f"{found.network.input_type}, scale {found.network.input_scale:g}",
         "scores": f"scale {_short(scale)}, offset {_short(offset)}",
-        "checked": f"{proof.samples:,} inputs, {proof.codes:,} codes equal",
+        "checked": f"{proof.samples:,} inputs, {proof.codes - proof.ties:,} codes equal",
     }
     if before:
         rows["before the input"] = f"{len(before)} steps of preprocessing, which the host does; in the file's metadata"
     if proof.ties:
-        rows["ties"] = f"{proof.ties:,} of them rounded otherwise in float32"
+        rows["ties"] = f"{proof.ties:,} codes differ, at ties that float32 rounds otherwise"
     if proof.classes_changed:
         rows["classes"] = f"{proof.classes_changed:,} inputs have another largest score"
     rows["written"] = path or "nothing"

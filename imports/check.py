@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sterna.imports.build import Probe
 from sterna.imports.errors import MismatchError
 from sterna.imports.evaluate import evaluate, with_constants
 from sterna.imports.fold import Folded
 from sterna.imports.graph import Graph
+from sterna.imports.meaning import Probe
 from sterna.net import Network, SumNode, Thresholds
 from sterna.net.checks import describe_index
 from sterna.net.errors import InvalidTypeError, InvalidValueError

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sterna.imports import layers
-from sterna.imports.build import Builder, InputRule, Probe
+from sterna.imports.build import Builder
 from sterna.imports.errors import EvaluationError, NodeRefused, RefusedError
 from sterna.imports.evaluate import execute, with_constants
 from sterna.imports.graph import Graph, GraphNode
+from sterna.imports.meaning import InputRule, Probe
 from sterna.imports.operators import FEWEST_INPUTS, OPERATORS
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Fate, Preflight

@@ -112,10 +112,6 @@ class Graph:
     datatypes: Mapping[str, str]
     opset: int
 
-    def consumers(self, tensor: str) -> list[GraphNode]:
-        """The nodes that take a tensor."""
-        return [node for node in self.nodes if tensor in node.inputs]
-
 
 def read_graph(path: str | Path) -> Graph:
     """The graph of an ONNX file.
