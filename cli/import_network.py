@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,9 +55,7 @@ def import_network(
     ] = None,
     narrow_input: Annotated[
         bool,
-        typer.Option(
-            "--narrow-input", help="Take an input of fewer codes than its type has, as -7 to 7; keep others away."
-        ),
+        typer.Option("--narrow-input", help="Take an input of -1 and 1 where there is a code 0 between; keep 0 away."),
     ] = False,
     unequal_scores: Annotated[
         bool,
@@ -100,7 +99,8 @@ def import_network(
         print_json(figures)
         return
     console().print(_table(found.preflight))
-    console().print(_layers(found.preflight))
+    if found.preflight.layers:
+        console().print(_layers(found.preflight))
     console().print(facts(_summary(found, None if dry_run else path)))
 
 
@@ -171,16 +171,18 @@ def _layers(preflight: Preflight) -> Table:
 
 
 def _summary(found: Imported, path: Path | None) -> dict[str, object]:
-    proof, before = found.proof, found.preflight.input["before"]
+    proof, rule = found.proof, found.network.input_rule
     scale, offset = (found.preflight.scores[name] for name in ("scale", "offset"))
     rows: dict[str, object] = {
         "network": found.network.digest,
-        "input": f"{found.network.input_type}, scale {found.network.input_scale:g}",
+        "input": f"{rule.type}, scale {rule.scale:g}, codes {rule.range[0]} to {rule.range[1]}",
         "scores": f"scale {_short(scale)}, offset {_short(offset)}",
         "checked": f"{proof.samples:,} inputs, {proof.codes - proof.ties:,} codes equal",
     }
-    if before:
-        rows["before the input"] = f"{len(before)} steps of preprocessing, which the host does; in the file's metadata"
+    if not found.preflight.input.get("own_rule", True):
+        rows["real inputs"] = "the network's own rule gives other codes: quantize them as the original does"
+    elif (rule.gain, rule.offset) != ((1.0,), (0.0,)):
+        rows["real inputs"] = f"times {_short(rule.gain)}, plus {_short(rule.offset)}, before they are quantized"
     if proof.ties:
         rows["ties"] = f"{proof.ties:,} codes differ, at ties that float32 rounds otherwise"
     if proof.classes_changed:
@@ -189,5 +191,5 @@ def _summary(found: Imported, path: Path | None) -> dict[str, object]:
     return rows
 
 
-def _short(values: list[float]) -> str:
-    return f"{values[0]:g}" if len(values) == 1 else f"{min(values):g} to {max(values):g}, by class"
+def _short(values: Sequence[float]) -> str:
+    return f"{values[0]:g}" if len(values) == 1 else f"{min(values):g} to {max(values):g} by channel"

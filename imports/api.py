@@ -12,6 +12,7 @@ from onnx import ModelProto
 from sterna.imports.check import Proof, check_inputs, draw_inputs, prove, prove_exported
 from sterna.imports.fold import fold
 from sterna.imports.graph import Graph, read_graph
+from sterna.imports.meaning import with_preprocessing
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Fate, Preflight
 from sterna.imports.restore import restore_network
@@ -104,14 +105,10 @@ def import_graph(
     shape = next(iter(graph.inputs.values()))[1:]
     if check is None:
         check = folded.rule.draw(np.random.default_rng(options.seed), options.samples)
-    proof = prove(graph, folded, check_inputs(np.asarray(check), shape))
-    network = folded.network
-    metadata: dict[str, Any] = {**network.metadata, "source": name, "check": proof.as_json()}
-    proved = Network(
-        input_shape=network.input_shape,
-        input_type=network.input_type,
-        input_scale=network.input_scale,
-        nodes=network.nodes,
-        metadata=metadata,
-    )
+    inputs = check_inputs(np.asarray(check), shape)
+    proof = prove(graph, folded, inputs)
+    network, own = with_preprocessing(folded.network, folded.rule, inputs)
+    preflight.input["own_rule"] = own
+    metadata: dict[str, Any] = {**network.metadata, "input": preflight.input, "source": name, "check": proof.as_json()}
+    proved = network.with_metadata(metadata)
     return Imported(network=proved, preflight=preflight, proof=proof)

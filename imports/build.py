@@ -136,15 +136,13 @@ class Builder:
         return made
 
     def check_input(self) -> None:
-        """Refuses an input of fewer codes than its type has, unless the user takes it."""
+        """Refuses an input of -1 and 1 without the 0 between, unless the user takes it: no range leaves that out."""
         assert self.rule is not None
-        codes, quantizer = self.rule.codes, self.rule.quantizer
-        type = codes.type
-        gaps = quantizer is not None and quantizer.bipolar and type != BIT
-        if (codes.low > type.min or codes.high < type.max or gaps) and not self._options.narrow_input:
+        type, quantizer = self.rule.codes.type, self.rule.quantizer
+        if quantizer is not None and quantizer.bipolar and type != BIT and not self._options.narrow_input:
             raise NodeRefused(
-                f"the input has codes {codes.low} to {codes.high}, a part of {type}'s {type.min} to {type.max}: allow "
-                "it with --narrow-input, and keep other codes away"
+                f"the input has codes -1 and 1 of {type}, and not the 0 between them: allow it with --narrow-input, "
+                "and keep 0 away"
             )
 
     @staticmethod
@@ -273,6 +271,7 @@ class Builder:
             input_shape=self.rule.codes.shape,
             input_type=self.rule.codes.type,
             input_scale=self.rule.codes.scale,
+            input_range=(self.rule.codes.low, self.rule.codes.high),
             nodes=self.nodes,
             metadata=metadata,
         )

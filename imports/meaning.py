@@ -11,7 +11,7 @@ from sterna.imports.functions import Bend, Step, line_through, run
 from sterna.imports.levels import FLOAT32_ERROR, Levels
 from sterna.imports.recognize import Quantizer
 from sterna.imports.values import Codes
-from sterna.net import ActivationType
+from sterna.net import ActivationType, Network
 
 BIT = ActivationType(1, False)  # of bipolar values that need no 0
 
@@ -95,6 +95,32 @@ class InputRule:
         gain, offset = (part.reshape(-1, *[1] * (len(shape) - 2)) for part in line)
         with np.errstate(all="ignore"):  # the check refuses what is not finite
             return ((reals - offset) / gain).astype(np.float32)
+
+
+def with_preprocessing(network: Network, rule: InputRule, inputs: np.ndarray) -> tuple[Network, bool]:
+    """The network with what stands before the input's quantizer as its own preprocessing, where that is a line.
+
+    Parameters
+    ----------
+    network : Network
+    rule : InputRule
+    inputs : float32, (batch, ...)
+        Of the original.
+
+    Returns
+    -------
+    tuple of Network and bool
+        The second: whether :meth:`Network.quantize` gives the original's codes for all inputs. A function that is no
+        line, or another rounding, is not in the network's rule (docs/arithmetic.md, rule 2).
+    """
+    line = line_through(rule.steps)
+    if line is not None:
+        factor = rule.codes.scale if rule.rounded else 1.0  # rounded values are codes already
+        gain, offset = (factor * np.ravel(part) for part in line)
+        if {gain.size, offset.size} <= {1, network.input_shape[0]}:
+            network = network.with_preprocessing(gain, offset)
+    codes = network.quantize(to_own_order(inputs, rule.order, network.input_shape))
+    return network, bool(np.array_equal(codes, rule.quantize(inputs)))
 
 
 def to_own_order(tensor: np.ndarray, order: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

@@ -20,8 +20,7 @@ class ImportOptions:
     input_scale : float or None
         Real value of one step of them; given together with the type.
     narrow_input : bool
-        Take an input of fewer codes than its type has (-7 to 7, or -1 and 1). The network's own input rule then clamps
-        to the type: codes outside must not come.
+        Take an input of -1 and 1 where the network has a code 0 between them: a 0 must not come.
     unequal_scores : bool
         Take scores whose scale or offset differs between classes, and count how often the class changes.
     samples : int

@@ -217,6 +217,10 @@ class Network(Immutable):
         """The same network with other metadata; :exc:`TypeError` or :exc:`ValueError` if JSON cannot hold it."""
         return Network(**self._arguments() | {"metadata": metadata})
 
+    def with_preprocessing(self, gain: npt.ArrayLike, offset: npt.ArrayLike) -> Network:
+        """The same network with other preprocessing, as :class:`InputRule` takes it."""
+        return Network(**self._arguments() | {"input_gain": gain, "input_offset": offset})
+
     def node(self, name: str) -> Node:
         """The node of that name; :exc:`ValueError` if there is none."""
         for node in self._nodes:

@@ -248,12 +248,29 @@ def test_preprocessing_is_said(tmp_path: Path) -> None:
     ]
 
 
-def test_narrow_inputs_are_refused_or_taken(tmp_path: Path) -> None:
-    proto = onnx_graphs.perceptron()
+def test_preprocessing_and_narrow_codes_are_in_the_input_rule(tmp_path: Path) -> None:
+    """2x - 1 before a quantizer of -7 to 7: the network takes the original's own inputs."""
+    proto = onnx_graphs.perceptron(c=2.0, d=1.0)
     next(attribute for attribute in proto.graph.node[0].attribute if attribute.name == "narrow").i = 1
-    reasons = refused(proto, tmp_path)
-    assert reasons["make_x_q"].startswith("the input has codes -7 to 7, a part of s4's -8 to 7: allow it with")
-    assert imported(proto, tmp_path, FREE).metadata["input"]["range"] == [-7, 7]
+    proto.graph.node[0].input[0] = "p"
+    proto.graph.node.extend([node("Mul", ["x", "c"], "m"), node("Sub", ["m", "d"], "p")])
+    found = import_model(onnx_graphs.save(proto, tmp_path / "a.onnx"))
+    rule = found.network.input_rule
+    assert (rule.range, rule.gain, rule.offset) == ((-7, 7), (2.0,), (-1.0,))
+    assert found.preflight.input["own_rule"] is True
+    reals = np.random.default_rng(0).uniform(-9, 9, (50, *rule.shape))
+    wanted = np.clip(np.rint((2 * reals - 1) / rule.scale), -7, 7)
+    np.testing.assert_array_equal(found.network.quantize(reals), wanted)
+    assert {wanted.min(), wanted.max()} == {-7, 7}
+
+
+def test_an_input_that_rounds_down_is_not_in_the_input_rule(tmp_path: Path) -> None:
+    proto = onnx_graphs.perceptron()
+    rounding = next(attribute for attribute in proto.graph.node[0].attribute if attribute.name == "rounding_mode")
+    rounding.s = b"FLOOR"
+    found = import_model(onnx_graphs.save(proto, tmp_path / "a.onnx"))
+    assert found.preflight.input["own_rule"] is False
+    assert found.network.metadata["input"]["own_rule"] is False
 
 
 def test_all_refusals_come_at_once(tmp_path: Path) -> None:
