@@ -59,9 +59,8 @@ def test_network(name: str, form: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), ALL)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_every_network(name: str, form: str, seed: int, tmp_path: Path) -> None:
-    check(name, form, tmp_path, seed)
+def test_every_network(name: str, form: str, tmp_path: Path) -> None:
+    check(name, form, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mlp", "residual"])

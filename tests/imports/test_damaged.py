@@ -31,7 +31,7 @@ requantize = { kind = "thresholds", output = "u1", levels = "l" }
 [metadata]
 author = "somebody"
 """
-COUNTS = [pytest.param(400, id="some"), pytest.param(20000, id="many", marks=pytest.mark.slow)]
+COUNTS = [pytest.param(400, id="some"), pytest.param(5000, id="many", marks=pytest.mark.slow)]
 
 
 def damage(rng: np.random.Generator, content: bytes, *, signs: bytes = bytes(range(256))) -> bytes:
