@@ -34,8 +34,8 @@ ALL = [
 ]
 
 
-def check(name: str, form: str, folder: Path, seed: int = 0) -> None:
-    model, example = brevitas_networks.build(name, seed)
+def check(name: str, form: str, folder: Path) -> None:
+    model, example = brevitas_networks.build(name, seed=0)
     path = brevitas_networks.export(model, example, folder / "model.onnx", form)
     found = import_model(path, options=OPTIONS)
     assert found.proof.samples == 1000
@@ -44,7 +44,7 @@ def check(name: str, form: str, folder: Path, seed: int = 0) -> None:
     graph = read_graph(path)
     folded = fold(graph, OPTIONS, Preflight())
     assert folded.network.digest == found.network.digest
-    inputs = brevitas_networks.inputs(tuple(example.shape[1:]), 200, seed)
+    inputs = brevitas_networks.inputs(tuple(example.shape[1:]), 200, seed=0)
     theirs = execute(path, inputs)
     if name not in WITH_TIES:
         assert differences(folded, theirs, inputs)[0] == 0
