@@ -88,3 +88,46 @@ def test_options(sterna: Callable[..., Any], onnx_model: Path, arguments: list[s
 def test_damaged_file(sterna: Callable[..., Any], onnx_model: Path) -> None:
     onnx_model.write_bytes(onnx_model.read_bytes()[:-9])
     assert sterna("import", onnx_model).error == f"{onnx_model}: not a whole ONNX file"
+
+
+MANIFEST = """
+[input]
+shape = [3]
+type = "u4"
+scale = 1.0
+
+[[nodes]]
+name = "scores"
+kind = "linear"
+weights = "w"
+"""
+
+
+@pytest.mark.parametrize("form", ["folder", "npz"])
+def test_arrays(form: str, sterna: Callable[..., Any], tmp_path: Path) -> None:
+    weights = np.array([[1, 0, -1], [0, 1, 1]])
+    if form == "folder":
+        target = tmp_path / "arrays"
+        target.mkdir()
+        (target / "manifest.toml").write_text(MANIFEST)
+        np.savetxt(target / "w.csv", weights, delimiter=",", fmt="%d")
+    else:
+        target = tmp_path / "arrays.npz"
+        (tmp_path / "arrays.toml").write_text(MANIFEST)
+        np.savez(target, w=weights)
+    found = sterna("import", target, "-o", tmp_path / "a.safetensors", "--json")
+    network = load(tmp_path / "a.safetensors")
+    assert json.loads(found.out) == {
+        "imported": True, "file": str(tmp_path / "a.safetensors"), "network_digest": network.digest,
+    }  # fmt: skip
+    (node,) = network.nodes
+    np.testing.assert_array_equal(node.weights, weights)
+    assert network.digest in sterna("import", target, "--dry-run").out
+
+
+def test_an_export_comes_back(sterna: Callable[..., Any], tmp_path: Path) -> None:
+    digits = Path(__file__).parents[2] / "models" / "digits-mlp.safetensors"
+    assert sterna("export", digits, "-o", tmp_path / "a.onnx").status == 0
+    found = sterna("import", tmp_path / "a.onnx", "-o", tmp_path / "a.safetensors")
+    assert found.status == 0, found.err
+    assert (tmp_path / "a.safetensors").read_bytes() == digits.read_bytes()
