@@ -113,11 +113,14 @@ class StoredTensors:
     def read(self, name: str) -> np.ndarray:
         """The tensor; :exc:`ValueError` if NumPy has no such type, or cannot hold the shape."""
         try:
-            return np.asarray(self._file.get_tensor(name))
+            tensor = np.asarray(self._file.get_tensor(name))
         except (TypeError, AttributeError):  # so safetensors looks for a type that NumPy has not
-            raise InvalidValueError(f"tensor {shown(name)} is of type {self.dtype(name)}, which NumPy lacks") from None
+            tensor = None
         except (ValueError, SafetensorError) as error:  # as for a side of 0 beside one beyond all limits
             raise InvalidValueError(f"tensor {shown(name)} is no array: {error}") from None
+        if tensor is None or tensor.dtype.isbuiltin != 1:  # other packages add types to NumPy
+            raise InvalidValueError(f"tensor {shown(name)} is of type {self.dtype(name)}, which NumPy lacks")
+        return tensor
 
 
 @contextmanager

@@ -170,6 +170,8 @@ def stored(path: Path, entry: dict[str, Any], data: bytes) -> Path:
     ],
 )
 def test_tensors_that_numpy_cannot_hold(dtype: str, shape: list[int], size: int, message: str, tmp_path: Path) -> None:
+    import ml_dtypes  # noqa: F401  # as onnx does: it adds some of these types to NumPy
+
     path = stored(tmp_path / "file", {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}, bytes(size))
     opened = open_container(path, "key", versions=(1,), what="x")
     with pytest.raises(FileFormatError, match=f"file: {message}$"), opened as (_, tensors):
