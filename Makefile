@@ -68,6 +68,7 @@ mutants: $(INSTALLED)  ## Break the sources one line at a time: tests must notic
 examples: $(INSTALLED)  ## Run the examples
 	$(BIN)/python examples/own_network.py build/own_network
 	$(BIN)/python examples/embed/embed.py
+	$(BIN)/python examples/brevitas_import.py build/brevitas_import
 
 .PHONY: verilog
 verilog: $(INSTALLED)  ## Verilog of MODEL (default: the digits network)

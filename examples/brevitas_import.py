@@ -54,7 +54,7 @@ class Pixels(FourBits):
     max_val = 15.0
 
 
-EPOCHS = 15
+EPOCHS = 30
 
 torch.manual_seed(1)
 torch.set_num_threads(1)  # small layers gain nothing from more
@@ -72,7 +72,7 @@ train_x, test_x, train_y, test_y = train_test_split(
 for layer in (model[1], model[4]):
     torch.nn.init.uniform_(layer.weight, -0.12, 0.12)
 
-optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=1e-3)  # decay makes zeros
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
 for _ in range(EPOCHS):
     model.train()

@@ -45,13 +45,14 @@ def from_brevitas(
         If weights are not the model's own, or the network does not compute what the export does.
     """
     import torch
-    from brevitas.export import export_qonnx
 
     if not isinstance(model, torch.nn.Module) or not isinstance(example_input, torch.Tensor):
         raise InvalidTypeError("from_brevitas takes a torch module and an example tensor")
     model.eval()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the exporter
+        from brevitas.export import export_qonnx
+
         own = _own_weights(model, example_input)
         path = Path(folder) / "model.onnx"
         export_qonnx(model, args=example_input, export_path=str(path), dynamo=False)
