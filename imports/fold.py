@@ -304,6 +304,7 @@ class _Fold:
             self._set(node, value)
             return Fate.LEFT_OUT, "it changes no value"
         if operator in _SHAPES:
+            other_inputs(node, self._constants)  # refuses a shape that depends on the input
             turned = reordered(value, lambda x: execute(node, {**self._constants, node.inputs[0]: x})[node.outputs[0]])
             self._set(node, turned)
             return Fate.FOLDED, f"the order of values, now {view(turned)}"

@@ -294,6 +294,7 @@ def test_all_refusals_come_at_once(tmp_path: Path) -> None:
         ([node("Mul", ["s1", "s1"], "t1")], {}, "make_t1", "only the sum of two branches is understood"),
         ([node("Add", ["s1", "s1"], "t1")], {}, "make_t1", "its inputs are not quantized: put a quantizer before it"),
         ([node("Div", ["s1", "c"], "t1")], {"c": 0.0}, "make_t1", "it divides by the values, or by 0"),
+        ([node("Reshape", ["s1", "s1"], "t1")], {}, "make_t1", "'s1' must be a constant, and depends on the input"),
         ([node("Softmax", ["s1"], "t1")], {}, "make_t1", "it is understood at the end only, and 'make_h' follows"),
         (
             [node("Add", ["s1", "c"], "t1")], {"c": np.ones((2, 1))}, "make_t1",
