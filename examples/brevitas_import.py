@@ -49,7 +49,7 @@ class FourBits(Uint8ActPerTensorFloat):
 
 
 class Pixels(FourBits):
-    """Pixels of 0 to 16."""
+    """Pixels, of which 16 counts as 15."""
 
     max_val = 15.0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,11 +78,16 @@ def prove(graph: Graph, folded: Folded, inputs: np.ndarray) -> Proof:
     """
     graph = with_constants(graph)
     checker = _Checker(graph, folded)
-    widest = max(int(np.prod(shape)) for shape in folded.network.shapes.values())
-    rows = max(1, min(_ROWS, _VALUES // widest))
-    for start in range(0, len(inputs), rows):
-        checker.compare(inputs[start : start + rows])
+    for part in _parts(folded.network, inputs):
+        checker.compare(part)
     return checker.proof
+
+
+def _parts(network: Network, inputs: np.ndarray) -> Iterator[np.ndarray]:
+    """As many inputs at a time as memory holds all values of."""
+    rows = max(1, min(_ROWS, _VALUES // max(math.prod(shape) for shape in network.shapes.values())))
+    for start in range(0, len(inputs), rows):
+        yield inputs[start : start + rows]
 
 
 def prove_exported(graph: Graph, network: Network, inputs: np.ndarray) -> Proof:
@@ -93,11 +100,10 @@ def prove_exported(graph: Graph, network: Network, inputs: np.ndarray) -> Proof:
     """
     graph = with_constants(graph)
     golden, proof = GoldenModel(network), Proof()
-    rows = max(1, min(_ROWS, _VALUES // max(int(np.prod(shape)) for shape in network.shapes.values())))
     ((name, _),) = graph.inputs.items()
-    for start in range(0, len(inputs), rows):
-        part = inputs[start : start + rows]
-        wanted = {f"{INPUT}.codes": network.quantize(part), **golden.trace(part, real=True)}
+    for part in _parts(network, inputs):
+        codes = network.quantize(part)
+        wanted = {f"{INPUT}.codes": codes, **golden.trace(codes)}
 
         def watch(tensor: str, value: np.ndarray, wanted: dict[str, np.ndarray] = wanted) -> np.ndarray:
             ours = wanted.pop(tensor, value)

@@ -145,7 +145,8 @@ def addition(node: GraphNode, first: Value, second: Value) -> Pending:
     left, right = as_codes(first), as_codes(second)
     if left.shape is not None and right.shape is not None and left.shape != right.shape:
         raise NodeRefused(f"it adds shapes {left.shape} and {right.shape}: branches must have one shape")
-    if (left.order is None) != (right.order is None) or not np.array_equal(left.order, right.order):  # type: ignore[arg-type]
+    orders = [None if codes.order is None else codes.order.tolist() for codes in (left, right)]
+    if orders[0] != orders[1]:
         raise NodeRefused("it adds branches whose values stand in different orders")
     if min(left.scale, right.scale) <= 0:
         raise NodeRefused("a branch has a negative scale; keep it positive")

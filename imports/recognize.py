@@ -153,8 +153,8 @@ def _trunc(node: GraphNode, constants: list[np.ndarray]) -> Quantizer:
         power, signed, narrow = in_bits - bits, True, False
     else:
         bits, out_scale = _integer(constants[4], "bit width"), _positive(constants[3])
-        power, signed, narrow = round(np.log2(out_scale / scale)), bool(node.integer("signed", 1)), False
-        narrow = bool(node.integer("narrow", 0))
+        power = round(np.log2(out_scale / scale))
+        signed, narrow = bool(node.integer("signed", 1)), bool(node.integer("narrow", 0))
     if not 1 <= bits <= MOST_BITS or abs(power) > 2 * MOST_BITS:
         raise NodeRefused(f"from {in_bits} to {bits} bits it is not understood: activations have 1 to {MOST_BITS}")
     to_integers = rounding(node, "FLOOR")

@@ -72,8 +72,8 @@ class Network(Immutable):
             type=input_type,
             scale=input_scale,
             range=() if input_range is None else input_range,
-            gain=input_gain,  # type: ignore[arg-type]
-            offset=input_offset,  # type: ignore[arg-type]
+            gain=input_gain,  # type: ignore[arg-type]  # likewise
+            offset=input_offset,  # type: ignore[arg-type]  # likewise
         )
         self._metadata = _check_metadata(metadata)
         shapes: dict[str, Shape] = {INPUT: self.input_shape}

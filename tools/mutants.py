@@ -30,8 +30,8 @@ LIST = Path(__file__).with_suffix(".toml")
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "runs", "__pycache__", "*.egg-info")
 #: Exit statuses of pytest: all passed, some failed.
 PASSED, FAILED = 0, 1
-#: Seconds for one test, and for all that a mutant names: it may never end. What is compiled hears no test's time limit,
-#: so that the second one ends the process.
+#: Seconds for one test, and for all that a mutant names, which may never end. The first limit fails a test; the second
+#: one ends the process, whatever it does.
 TEST_TIMEOUT = 60
 MUTANT_TIMEOUT = 240
 

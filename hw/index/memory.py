@@ -23,8 +23,8 @@ def image_of(schedule: Schedule) -> MemoryImage:
 def bank_depths(depth: int) -> tuple[int, ...]:
     """Words of each bank of a memory: all but the last have 2,048.
 
-    Behind a memory that is deeper than its RAM blocks stands a multiplexer, and then the register: that path keeps a
-    unit below 110 MHz on an ECP5. Of banks, each has its register, and the RAM block has it inside.
+    Behind a memory that is deeper than its RAM blocks stands a multiplexer, and then the register. That path keeps a
+    unit below 120 MHz on an ECP5. Of banks, each has its register, and the RAM block has it inside.
     """
     full, rest = divmod(depth, BANK)
     return (BANK,) * full + (rest,) * (rest > 0)

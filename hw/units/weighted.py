@@ -17,6 +17,7 @@ from sterna.hw.parts.codes import sum_bounds
 from sterna.hw.parts.fifo import fifo_depth
 from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import Tables
+from sterna.hw.units.one_node import OneNode
 from sterna.net import ActivationType, Requantization
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ LayerT = TypeVar("LayerT", bound=WeightedLayer)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class WeightedPlan(Generic[LayerT]):
+class WeightedPlan(OneNode, Generic[LayerT]):
     """Part of a unit with lanes; see :class:`~sterna.hw.units.protocol.Unit`.
 
     Attributes
@@ -119,14 +120,6 @@ class WeightedPlan(Generic[LayerT]):
     schedule: Schedule
     tables: Tables
     loaded: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.layer.name
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        return (self.layer.name,)
 
     @property
     def inputs(self) -> tuple[StreamType, ...]:

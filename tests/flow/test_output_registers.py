@@ -260,6 +260,7 @@ def accelerator(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path
     return network, path, mapped(path.with_suffix(".v"), "two_layers", folder), frames
 
 
+@pytest.mark.slow
 @pytest.mark.synth
 def test_gate_level(accelerator: tuple[Network, Path, Netlist, np.ndarray]) -> None:
     network, path, before, frames = accelerator

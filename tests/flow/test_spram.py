@@ -66,6 +66,7 @@ def test_index_words_lie_where_the_device_has_room(accelerator: tuple[Network, P
     assert kinds == {"SB_SPRAM256KA" if sprams else "SB_RAM40_4K" if family is Family.ICE40 else "DP16KD"}
 
 
+@pytest.mark.slow
 @pytest.mark.synth
 def test_gate_level(accelerator: tuple[Network, Path]) -> None:
     """SPRAM as Yosys describes it knows no word before it is written."""

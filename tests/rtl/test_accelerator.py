@@ -278,6 +278,7 @@ def test_third_party_stream(accelerator: Subject, any_simulator: Simulator) -> N
     bench.play_axi(frames, expected, input_stall=BurstStall(free=5, stalled=9), output_stall=RandomStall())
 
 
+@pytest.mark.slow
 def test_verilator(accelerator: Subject) -> None:
     """The same accelerator, and many frames, in the other simulator."""
     directory, network, _ = accelerator

@@ -148,6 +148,7 @@ def test_waves_of_a_failure_are_kept(tiny: Tiny, frames: np.ndarray, any_simulat
     assert names(directory / "sim_build") == [build, f"{build}.lock", f"{build}.log"]
 
 
+@pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)], indirect=True)
 def test_odd_folder(
     tiny: Tiny,
     tiny_network: Network,

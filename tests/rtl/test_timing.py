@@ -48,7 +48,13 @@ CASES: dict[str, tuple[Network, int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+#: The slowest of them, whose units "deep" and "short frames, many lanes" have too.
+LONG = {"short frames", "argmax"}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (name in LONG), id=name) for name, case in CASES.items()]
+)
 def test_structures(case: tuple[Network, int, dict[str, Any]], tmp_path: Path, any_simulator: Simulator) -> None:
     """Over at least 64 frames of whole periods; and a frame alone has the latency of the first of many."""
     made, most, options = case

@@ -21,11 +21,12 @@ from sterna.hw.units.add.logic import count_add
 from sterna.hw.units.add.timing import AddClockwork
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import outlet_memories
+from sterna.hw.units.one_node import OneNode
 from sterna.hw.units.protocol import MemoryUse, Work
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AddPlan:
+class AddPlan(OneNode):
     """An addition unit; see :class:`~sterna.hw.units.protocol.Unit`.
 
     Attributes
@@ -42,14 +43,6 @@ class AddPlan:
     tables: Tables
 
     lanes = 0
-
-    @property
-    def name(self) -> str:
-        return self.layer.name
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        return (self.layer.name,)
 
     @property
     def output(self) -> StreamType:

@@ -17,6 +17,7 @@ from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import Tables, code_shape, plan_tables, shape_of
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import outlet_memories
+from sterna.hw.units.one_node import OneNode
 from sterna.hw.units.pool.component import PoolUnit, latency_of
 from sterna.hw.units.pool.geometry import Windows
 from sterna.hw.units.pool.layer import PoolLayer
@@ -27,7 +28,7 @@ from sterna.net.errors import InvalidValueError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PoolPlan:
+class PoolPlan(OneNode):
     """A pooling unit; see :class:`~sterna.hw.units.protocol.Unit`.
 
     Attributes
@@ -49,14 +50,6 @@ class PoolPlan:
     tables: Tables | None
 
     lanes = 0
-
-    @property
-    def name(self) -> str:
-        return self.layer.name
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        return (self.layer.name,)
 
     @property
     def inputs(self) -> tuple[StreamType, ...]:

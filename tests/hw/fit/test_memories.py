@@ -125,7 +125,7 @@ def drawn(seed: int, number: int) -> list[MemoryUse]:
     return memories
 
 
-@pytest.mark.parametrize("number", [12, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [6, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("family", list(MEMORIES))
 def test_memories_are_where_yosys_puts_them(family: str, number: int, tmp_path: Path) -> None:
     memories = drawn(number, number)
