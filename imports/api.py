@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto
 
 from sterna.imports.check import Proof, check_inputs, draw_inputs, prove, prove_exported
 from sterna.imports.fold import fold
-from sterna.imports.graph import Graph, read_graph
+from sterna.imports.graph import Graph, read_graph, read_model
 from sterna.imports.meaning import with_preprocessing
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Fate, Preflight
@@ -77,8 +76,9 @@ def import_model(
     path: str | Path, *, options: ImportOptions | None = None, check: np.ndarray | None = None
 ) -> Imported:
     """As :func:`from_qonnx`, with what became of each node, and what was compared."""
-    graph = read_graph(path)
-    exported = restore_network(ModelProto.FromString(Path(path).read_bytes()))
+    model = read_model(path)
+    graph = read_graph(path, model)
+    exported = restore_network(model)
     if exported is not None:
         return _import_exported(graph, exported, options or ImportOptions(), check)
     return import_graph(graph, name=Path(path).name, options=options, check=check)

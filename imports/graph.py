@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,38 @@ class Graph:
     opset: int
 
 
-def read_graph(path: str | Path) -> Graph:
+def read_model(path: str | Path) -> ModelProto:
+    """An ONNX file's model, of which only the graph's parts are not looked at.
+
+    Raises
+    ------
+    :exc:`ModelFileError`
+        If it is no whole ONNX file; the message names it.
+    :exc:`OSError`
+        If it cannot be read.
+    """
+    path = Path(path)
+    with _naming_file(path):
+        if is_special(path):
+            raise InvalidValueError("not a regular file")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InvalidValueError(f"it has {size} bytes, and at most {MAX_BYTES} are read; keep weights external")
+        try:
+            return ModelProto.FromString(path.read_bytes())
+        except (DecodeError, RecursionError):
+            raise InvalidValueError("not a whole ONNX file") from None
+
+
+def read_graph(path: str | Path, model: ModelProto | None = None) -> Graph:
     """The graph of an ONNX file.
+
+    Parameters
+    ----------
+    path : path
+        External data lie beside it.
+    model : ModelProto or None
+        What :func:`read_model` gave for it.
 
     Raises
     ------
@@ -124,23 +155,21 @@ def read_graph(path: str | Path) -> Graph:
         If it cannot be read.
     """
     path = Path(path)
+    model = read_model(path) if model is None else model
+    with _naming_file(path):
+        return graph_of(model, path.parent)
+
+
+@contextmanager
+def _naming_file(path: Path) -> Iterator[None]:
     try:
-        if is_special(path):
-            raise InvalidValueError("not a regular file")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InvalidValueError(f"it has {size} bytes, and at most {MAX_BYTES} are read; keep weights external")
-        return graph_of(path.read_bytes(), path.parent)
+        yield
     except SternaError as error:
         raise ModelFileError(f"{path}: {error}") from None
 
 
-def graph_of(content: bytes, folder: Path) -> Graph:
-    """The graph in the bytes of an ONNX file; ``folder`` has its external data."""
-    try:
-        model = ModelProto.FromString(content)
-    except (DecodeError, RecursionError):
-        raise InvalidValueError("not a whole ONNX file") from None
+def graph_of(model: ModelProto, folder: Path) -> Graph:
+    """The graph of a model; ``folder`` has its external data."""
     if not model.HasField("graph") or not model.graph.node:
         raise InvalidValueError("no ONNX model: there is no graph with nodes in it")
     if model.functions:

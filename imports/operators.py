@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -111,7 +112,9 @@ def _batch_norm(node: GraphNode, inputs: Arrays) -> np.ndarray:
 def _max_pool(node: GraphNode, inputs: Arrays) -> np.ndarray:
     x = _map(inputs[0])
     kernel = pool_kernel(node)
-    return windows(x, kernel, *window(node, kernel, x.shape[2:]), -np.inf).max(axis=(4, 5))
+    view = windows(x, kernel, *window(node, kernel, x.shape[2:]), -np.inf)
+    taps = [view[..., row, column] for row, column in np.ndindex(*kernel)]
+    return functools.reduce(np.maximum, taps, np.full_like(taps[0], -np.inf))
 
 
 def _average_pool(node: GraphNode, inputs: Arrays) -> np.ndarray:

@@ -76,14 +76,14 @@ def _trunc(node: GraphNode, inputs: Arrays) -> np.ndarray:
 def _multi_threshold(node: GraphNode, inputs: Arrays) -> np.ndarray:
     x, levels = inputs[:2]
     axis = channel_axis(node, x.ndim)
-    moved = np.moveaxis(x, axis, -1)
-    if levels.ndim != 2 or len(levels) not in (1, moved.shape[-1]):
-        raise InvalidValueError(f"thresholds of the shape {levels.shape} do not go with {moved.shape[-1]} channels")
-    count = np.zeros(moved.shape, dtype=x.dtype)
+    if levels.ndim != 2 or len(levels) not in (1, x.shape[axis]):
+        raise InvalidValueError(f"thresholds of the shape {levels.shape} do not go with {x.shape[axis]} channels")
+    along = (-1, *[1] * (x.ndim - 1 - axis))
+    count = np.zeros(x.shape, dtype=np.int32)
     for k in range(levels.shape[1]):
-        count += moved >= levels[:, k]
+        count += x >= levels[:, k].reshape(along)
     scale, offset = x.dtype.type(node.number("out_scale", 1.0)), x.dtype.type(node.number("out_bias", 0.0))
-    return np.moveaxis(count, -1, axis) * scale + offset
+    return count.astype(x.dtype) * scale + offset
 
 
 def channel_axis(node: GraphNode, axes: int) -> int:

@@ -135,7 +135,7 @@ def thresholds(acc: np.ndarray, levels: np.ndarray, y_min: int, axis: int = 1) -
     first = below.copy()
     step = (count + 1) // 2
     while step:
-        below += step * (acc >= flat[below + (step - 1)])
+        below += step * (acc >= flat.take(below + (step - 1)))
         step //= 2
     return below - first + y_min
 

@@ -172,6 +172,6 @@ def test_types_of_constants(dtype: str, raw: bool, tmp_path: Path) -> None:
         tensor = helper.make_tensor("c", helper.np_dtype_to_tensor_dtype(values.dtype), values.shape, values.ravel())
     proto = onnx_graphs.perceptron()
     proto.graph.initializer.append(tensor)
-    found = graph_of(proto.SerializeToString(), tmp_path).constants["c"]
+    found = graph_of(proto, tmp_path).constants["c"]
     assert found.dtype == values.dtype
     assert (found == values).all()
