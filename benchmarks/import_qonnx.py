@@ -1,23 +1,24 @@
 """Imports ONNX files of a folder, and compares hidden codes and scores with what the qonnx package computes.
 
-    python benchmarks/import_qonnx.py FOLDER [--inputs 1000] [--narrow-input] [--unequal-scores] [--output FILE.json]
+    python benchmarks/import_qonnx.py [FOLDER] [--inputs 1000] [--narrow-input] [--unequal-scores] [--output FILE.json]
 
+FOLDER is $STERNA_DATA/qonnx where it is left out.
 Every file is one line of the table: imported with how many differences, or refused with the first reason. Needs the
 package qonnx (the extra `dev` has it).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
+import os
+import sys
 import time
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from common import parser, write
 from onnx import numpy_helper
 
 from sterna.imports import ImportOptions, RefusedError
@@ -113,35 +114,36 @@ def measure(path: Path, options: ImportOptions) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--inputs", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--narrow-input", action="store_true")
-    parser.add_argument("--unequal-scores", action="store_true")
-    parser.add_argument("--output", type=Path)
-    arguments = parser.parse_args()
+def main() -> int:
+    """Prints a line a file, and writes JSON; exit status 1 where a code or score differs."""
+    command = parser(__doc__)
+    command.add_argument("folder", type=Path, nargs="?")
+    command.add_argument("--inputs", type=int, default=1000)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--narrow-input", action="store_true")
+    command.add_argument("--unequal-scores", action="store_true")
+    arguments = command.parse_args()
     options = ImportOptions(
         samples=arguments.inputs,
         seed=arguments.seed,
         narrow_input=arguments.narrow_input,
         unequal_scores=arguments.unequal_scores,
     )
-    lines = [measure(path, options) for path in sorted(arguments.folder.glob("*.onnx"))]
-    for line in lines:
-        if "refused" in line:
-            print(f"{line['file']}: refused: {'; '.join(line['refused'])}")
+    folder = arguments.folder or Path(os.environ.get("STERNA_DATA", ".")) / "qonnx"
+    files = [measure(path, options) for path in sorted(folder.glob("*.onnx"))]
+    if not files:
+        command.error(f"no file in {folder} ends in .onnx; name a folder, or set STERNA_DATA")
+    for file in files:
+        if "refused" in file:
+            print(f"{file['file']}: refused: {'; '.join(file['refused'])}")
         else:
             print(
-                f"{line['file']}: {line['different']} of {line['compared']:,} codes and scores different, "
-                f"{line['ties']} ties, {line['weights']:,} weights in {line['seconds']} s"
+                f"{file['file']}: {file['different']} of {file['compared']:,} codes and scores different, "
+                f"{file['ties']} ties, {file['weights']:,} weights in {file['seconds']} s"
             )
-    if arguments.output:
-        tools = {name: version(name) for name in ("sterna", "qonnx", "onnx", "numpy")}
-        result = {"seed": arguments.seed, "tools": tools, "files": lines}
-        arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write(arguments.output, ("qonnx", "onnx", "numpy"), {"seed": arguments.seed, "files": files})
+    return int(any(file.get("different", 0) for file in files))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

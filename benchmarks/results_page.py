@@ -9,6 +9,8 @@ from typing import Any
 import codes_page
 import conv_page
 import fit_page
+import generation_page
+import import_page
 import index_page
 import speed_page
 import training_page
@@ -294,7 +296,10 @@ SECTIONS = {
     "timing_exact": timing,
     "timing_graphs": timing_graphs,
     "golden_speed": speed,
+    "generation_scale": generation_page.generation,
     "schedule_speed": schedules,
+    "import_qonnx": import_page.files,
+    "import_speed": import_page.speed,
     "codes_study": codes_page.study,
     "codes_speed": codes_page.speed,
 }

@@ -4,7 +4,8 @@
 
 Training resumes where it stopped. From nothing, mnist_accuracy takes about half an hour on two cores, and
 training_study a day, most of it for CIFAR-10 (`python benchmarks/training_study.py --parts ...` runs some of it);
-cycles_accuracy wants a GPU; the rest takes an hour. Names run only some of them.
+cycles_accuracy wants a GPU; import_qonnx takes the files in $STERNA_DATA/qonnx; the rest takes an hour. Names run only
+some of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 
 from common import RESULTS, ROOT
+from generation_page import draw_generation
 from results_page import highlights, page
 from speed_page import draw_speed
 from training_page import draw_study
@@ -43,11 +45,14 @@ BENCHMARKS = (
     "index_words",
     "index_decoders",
     "generation_scale",
+    "import_qonnx",
+    "import_speed",
     "timing_exact",
     "timing_graphs",
     "codes_speed",
     "codes_study",
 )
+PICTURES = {"training_study": draw_study, "cycles_speed": draw_speed, "generation_scale": draw_generation}
 BEGIN, END = "<!-- results: made by benchmarks/run.py -->", "<!-- end of results -->"
 
 
@@ -69,12 +74,10 @@ def main() -> int:
     target = ROOT / "docs" / "results.md"
     target.write_text(page(RESULTS), encoding="utf-8")
     _into_readme(highlights(RESULTS))
-    study = RESULTS / "training_study.json"
-    if study.is_file():
-        draw_study(json.loads(study.read_text(encoding="utf-8")), target.parent)
-    speeds = RESULTS / "cycles_speed.json"
-    if speeds.is_file():
-        draw_speed(json.loads(speeds.read_text(encoding="utf-8")), target.parent)
+    for name, draw in PICTURES.items():
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            draw(json.loads(path.read_text(encoding="utf-8")), target.parent)
     print(f"{target.relative_to(ROOT)} made" + (f"; FAILED: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 

@@ -21,7 +21,7 @@ from sterna.net.nodes import INPUT
 from sterna.sim.golden import GoldenModel
 
 _ROWS = 1024  # inputs that are compared at a time
-_VALUES = 1 << 20  # ... and values of the widest tensor: 4 MiB, which caches hold
+_VALUES = 1 << 19  # ... and values of the widest tensor: what is made of them fits memory that is taken again
 _NEAR = 1e-2  # of a code's step: how far float32 may be off the real value of a code, or of a score
 
 
