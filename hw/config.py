@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
-MAX_ELEMENTS_PER_BEAT = 64
+MAX_ELEMENTS_PER_BEAT = 1024
 #: Stands for all nodes in ``AcceleratorConfig.load``.
 ALL = "all"
 #: Share of a layer's steps that may be given for fewer index bits.
@@ -51,6 +52,8 @@ class AcceleratorConfig:
     compact : bool
         Build convolutions for logic cells that give out either their table or the register behind it (iCE40): fewer of
         them, at a lower clock. On an ECP5 they are larger.
+    units : mapping of str to str
+        Kind of unit of a node, where it is not to be the usual one: ``{"fc1": "bitserial"}``.
     name : str, optional
         Name of the top module and of the files; a Verilog identifier.
 
@@ -70,6 +73,7 @@ class AcceleratorConfig:
     escape_price: int = ESCAPE_PRICE
     load: Sequence[str] = ()
     compact: bool = False
+    units: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -108,6 +112,11 @@ class AcceleratorConfig:
         if isinstance(self.load, str) or not all(isinstance(name, str) for name in self.load):
             raise InvalidTypeError(f"load must be a sequence of names of nodes, not {self.load!r}")
         object.__setattr__(self, "load", tuple(self.load))
+        if not isinstance(self.units, Mapping) or not all(
+            isinstance(part, str) for pair in self.units.items() for part in pair
+        ):
+            raise InvalidTypeError(f"units must map names of nodes to names of units, not {self.units!r}")
+        object.__setattr__(self, "units", MappingProxyType(dict(self.units)))
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise InvalidValueError(f"name must be a Verilog identifier, not {self.name!r}")
 
@@ -135,6 +144,7 @@ class AcceleratorConfig:
             "escape_price": self.escape_price,
             "load": list(self.load),
             "compact": self.compact,
+            "units": dict(self.units),
         }
 
 

@@ -87,18 +87,26 @@ class _Vertex:
         )
 
 
-def lower(network: Network) -> list[Layer]:
+def lower(network: Network, units: Mapping[str, str] | None = None) -> list[Layer]:
     """Layers of a network, in topological order.
 
     Channels whose code is constant, and channels that nothing reads, are left out: constants are folded into the
     layers that read them, as far as these can do without. Every hidden layer keeps at least one channel.
 
+    Parameters
+    ----------
+    network : Network
+    units : mapping of str to str, optional
+        Name of a kind of unit, by node, where it is not to be the usual one.
+
     Raises
     ------
     UnsupportedError
         If no kind of unit computes a node.
+    ValueError
+        If ``units`` names a node or a kind that is not there, or a kind that does not compute the node.
     """
-    vertices = _vertices(network)
+    vertices = _vertices(network, units or {})
     for vertex in vertices:
         vertex.leave_out_constants()
     for vertex in reversed(vertices):
@@ -111,13 +119,14 @@ def lower(network: Network) -> list[Layer]:
     return layers
 
 
-def _vertices(network: Network) -> list[_Vertex]:
+def _vertices(network: Network, units: Mapping[str, str]) -> list[_Vertex]:
     """The nodes that units compute; a Flatten is index arithmetic of the unit behind it."""
+    _check_units(network, units)
     vertices: dict[str, _Vertex] = {}
     edges = {INPUT: _Edge(INPUT)}
     for node in network.nodes:
         before = tuple(edges[name] for name in node.inputs)
-        lowering = _lowering(network, node)
+        lowering = _lowering(network, node, units.get(node.name))
         if lowering is not None and (len(before) == 1 or all(edge.spread == 1 for edge in before)):
             vertices[node.name] = vertex = _Vertex(lowering, before)
             edges[node.name] = _Edge(node.name)
@@ -139,9 +148,23 @@ def _vertices(network: Network) -> list[_Vertex]:
 
 def _made() -> str:
     """What there is hardware for."""
-    return ", ".join(name for kind in KINDS for name in kind.makes)
+    return ", ".join(dict.fromkeys(name for kind in KINDS for name in kind.makes))
 
 
-def _lowering(network: Network, node: Node) -> Lowering | None:
-    """By the first kind that computes the node."""
-    return next((found for kind in KINDS if (found := kind.lower(network, node)) is not None), None)
+def _check_units(network: Network, units: Mapping[str, str]) -> None:
+    nodes = {node.name: type(node).__name__ for node in network.nodes}
+    kinds = {kind.name: kind for kind in KINDS}
+    for name, wanted in units.items():
+        if name not in nodes:
+            raise InvalidValueError(f"units names {name!r}, and the network has the nodes {', '.join(nodes)}")
+        able = [kind.name for kind in KINDS if nodes[name] in kind.makes]
+        if wanted not in kinds or wanted not in able:
+            raise InvalidValueError(
+                f"no unit {wanted!r} computes node '{name}' ({nodes[name]}): choose {' or '.join(able) or 'none'}"
+            )
+
+
+def _lowering(network: Network, node: Node, wanted: str | None) -> Lowering | None:
+    """By the kind that is wanted, or the first that computes the node."""
+    able = (kind.lower(network, node) for kind in KINDS if wanted in (None, kind.name))
+    return next((found for found in able if found is not None), None)

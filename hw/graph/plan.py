@@ -84,7 +84,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
     ValueError
         If the configuration does not fit it.
     """
-    layers = lower(network)
+    layers = lower(network, config.units)
     _check_load(config, layers)
     stream = _input_stream(network, config)
     name = module_name(

@@ -21,8 +21,8 @@ class Outlet:
     A beat of results takes a place when it begins, and gives it back as it leaves; nothing begins without a place.
     There are as many as the FIFO has words, so that whatever is on its way finds room.
 
-    Throughput: one beat a cycle. Latency: ``latency + FIFO_LATENCY`` cycles from a beat's begin to its first cycle in
-    the stream. Cost: the requantizers, the FIFO, a counter.
+    Throughput: one beat in ``spacing`` cycles. Latency: ``latency + FIFO_LATENCY`` cycles from a beat's begin to its
+    first cycle in the stream. Cost: the requantizers, the FIFO, a counter.
 
     Attributes
     ----------
@@ -36,6 +36,8 @@ class Outlet:
         Beats of each row of the tables, one after the other.
     pipeline : int
         Cycles from a beat's begin to the end of the pipeline.
+    spacing : int
+        Cycles from a beat's begin to the next one's, at least.
     """
 
     shape: Shape
@@ -43,6 +45,7 @@ class Outlet:
     elements: int
     beats: int
     pipeline: int
+    spacing: int = 1
 
     @property
     def element(self) -> Shape:
@@ -57,7 +60,7 @@ class Outlet:
     @property
     def depth(self) -> int:
         """Places, a power of two: as many as may be taken at full rate."""
-        return 1 << (self.latency + FIFO_LATENCY).bit_length()
+        return 1 << ((self.latency + FIFO_LATENCY) // self.spacing).bit_length()
 
     def full(self, m: Module, begins: Value, left: Value) -> Signal:
         """Whether all places are taken; ``begins`` and ``left`` say that one is taken, and given back."""

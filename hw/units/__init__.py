@@ -5,6 +5,7 @@ from __future__ import annotations
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.add.kind import ADD
 from sterna.hw.units.argmax.plan import ArgmaxPlan
+from sterna.hw.units.bitserial.kind import BITSERIAL
 from sterna.hw.units.buffer.plan import BufferPlan
 from sterna.hw.units.buffer.timing import BufferClockwork
 from sterna.hw.units.conv.kind import CONV
@@ -12,8 +13,8 @@ from sterna.hw.units.dense.kind import DENSE
 from sterna.hw.units.pool.kind import POOL
 from sterna.hw.units.protocol import Kind, Unit
 
-#: Every kind that computes nodes.
-KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL, ADD)
+#: Every kind that computes nodes. Of several that compute the same, the first is the usual one.
+KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL, ADD, BITSERIAL)
 
 
 def classifier(scores: StreamType) -> Unit:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sterna.hw.graph.stream import StreamType
-from sterna.hw.units.dense.layer import DenseLayer, DenseLowering
+from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.plan import DensePlan, plan_dense
-from sterna.hw.units.protocol import Delivery
+from sterna.hw.units.linear import LinearLowering
+from sterna.hw.units.protocol import Delivery, Lowering
 from sterna.net import ActivationType, Linear, Network, Node
 
 
@@ -18,12 +19,12 @@ class Dense:
     name = "dense"
     makes = ("Linear",)
 
-    def lower(self, network: Network, node: Node) -> DenseLowering | None:
+    def lower(self, network: Network, node: Node) -> Lowering | None:
         if not isinstance(node, Linear):
             return None
         input_type = network.types[node.inputs[0]]
         assert isinstance(input_type, ActivationType)  # held by Network
-        return DenseLowering(node, input_type)
+        return LinearLowering(node, input_type, DenseLayer)
 
     def plan(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from amaranth.lib import wiring
@@ -20,6 +20,7 @@ from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.logic import count_dense
 from sterna.hw.units.dense.pipeline import ISSUE_TO_END, LEVEL_TO_STALL, TAKE_TO_SUM
 from sterna.hw.units.dense.timing import DenseClockwork
+from sterna.hw.units.linear import permuted
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import escape_memories, index_memories, outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
@@ -133,7 +134,7 @@ def plan_dense(
     if stream is None:
         stream = whole(layer.inputs.shape, code_shape(layer.input_type), elements=elements)
     else:
-        layer = _permuted(layer, stream)
+        layer = permuted(layer, stream)
     if order is not None:
         layer = in_order(layer, order)
     schedule = compile_schedule(
@@ -149,17 +150,3 @@ def plan_dense(
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, row), offset=layer.offset[row], low=low[row], high=high[row])
     return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables, loaded=loaded)
-
-
-def _permuted(layer: DenseLayer, stream: StreamType) -> DenseLayer:
-    """The layer with its columns in the order in which the stream brings them.
-
-    What the layer does not read, and the padding between runs of neighbours, has columns without weights.
-    """
-    column = {int(index): k for k, index in enumerate(layer.inputs)}
-    places = stream.places()
-    if len(stream.shape) == 1:
-        places = places[: stream.run]  # the last beat's padding comes after all columns
-    order = np.array([column.get(int(index), len(column)) for index in places])
-    weights = np.pad(layer.weights, ((0, 0), (0, 1)))
-    return replace(layer, weights=weights[:, order], inputs=places)

@@ -1,0 +1,56 @@
+"""Finds what rows share: greedily, and then by taking sums apart and trying again."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import numpy as np
+
+from sterna.hw.sums.equations import Equations
+from sterna.hw.sums.graph import SumGraph, graph_of
+
+#: Sums that are taken apart at a time, at most.
+_TOGETHER = 3
+#: Adders more that are accepted with a chance of 1/e, at first; it falls to none.
+_WARMTH = 0.3
+
+
+def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGraph:
+    """Adders that compute the rows of a matrix, proved to do so.
+
+    Sterna's own method. It names the pair of terms that most rows have, until none is in two rows: two-term common
+    subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then, ``effort`` times for
+    each weight, it takes up to three neighboring sums apart, shares anew what is touched, and keeps what is no worse,
+    or at first little worse (simulated annealing).
+
+    Parameters
+    ----------
+    weights : int8, (rows, columns)
+        -1, 0, +1.
+    effort : int
+        0 for the greedy search alone.
+    seed : int
+        The result follows from it.
+
+    Returns
+    -------
+    SumGraph
+    """
+    equations = Equations(weights, seed)
+    equations.share()
+    steps = effort * int(np.count_nonzero(weights))
+    random = Random(seed)
+    for step in range(steps):
+        if not equations.sums:
+            break
+        before = equations.adders
+        equations.begin()
+        equations.dissolve(random.randint(1, _TOGETHER))
+        more = equations.adders - before
+        warmth = _WARMTH * (1 - step / steps)
+        if more > 0 and random.random() >= math.exp(-more / warmth):
+            equations.take_back()
+    graph = graph_of(equations, len(weights))
+    graph.check(weights)
+    return graph

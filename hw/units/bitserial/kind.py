@@ -1,0 +1,43 @@
+"""The bit-serial unit as a kind; see ``hw/units/protocol.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.bitserial.layer import BitserialLayer
+from sterna.hw.units.bitserial.plan import BitserialPlan, plan_bitserial
+from sterna.hw.units.linear import LinearLowering
+from sterna.hw.units.protocol import Delivery, Lowering
+from sterna.net import ActivationType, Linear, Network, Node
+
+
+class Bitserial:
+    """Plans Linear nodes."""
+
+    name = "bitserial"
+    makes = ("Linear",)
+
+    def lower(self, network: Network, node: Node) -> Lowering | None:
+        if not isinstance(node, Linear):
+            return None
+        input_type = network.types[node.inputs[0]]
+        assert isinstance(input_type, ActivationType)  # held by Network
+        return LinearLowering(node, input_type, BitserialLayer)
+
+    def plan(
+        self,
+        layer: BitserialLayer,
+        *,
+        inputs: Sequence[StreamType],
+        lanes: int,
+        delivery: Delivery,
+        options: Mapping[str, Any],
+        cycles: int | None = None,
+    ) -> BitserialPlan:
+        (stream,) = inputs
+        return plan_bitserial(layer, stream=stream, order=delivery.order)
+
+
+BITSERIAL = Bitserial()

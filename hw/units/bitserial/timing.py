@@ -1,0 +1,54 @@
+"""When a bit-serial unit takes beats and gives results."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sterna.hw.graph.events import Channel, Marks, Process
+from sterna.hw.parts.outlet import Outlet
+from sterna.hw.units.departures import Departures
+
+
+@dataclass(eq=False, kw_only=True)
+class BitserialClockwork:
+    """Takes a frame's last beat once the frame before has given all its bits, and its results have a place.
+
+    The beats before it are held, and are taken as they come.
+    """
+
+    beats: Channel
+    count: int
+    bits: int
+    outlet: Outlet
+    results: Channel
+    waited: bool = True
+    begun: int = -1
+    departures: Departures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = -self.bits
+        self.departures = Departures(outlet=self.outlet, results=self.results)
+
+    @property
+    def marks(self) -> Sequence[Marks]:
+        return ()
+
+    def processes(self) -> Sequence[Process]:
+        return [self._run()]
+
+    def state(self) -> tuple[int, ...]:
+        return (self.begun, *self.departures.state(self.begun))
+
+    def shift(self, cycles: int) -> None:
+        self.begun += cycles
+        self.departures.shift(cycles)
+
+    def _run(self) -> Process:
+        for frame in itertools.count():
+            self.beats.ready(self.begun + 1, self.count - 1)
+            self.beats.ready(max(self.begun + self.bits, self.departures.place()))
+            yield self.beats, (frame + 1) * self.count
+            self.begun = self.beats.last
+            yield from self.departures.leave(self.begun)
