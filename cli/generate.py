@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,7 +54,7 @@ def generate(
         float | None,
         typer.Option(help="Clock in MHz that --fps is meant at.", show_default=False, callback=within(1e-6, 1e6)),
     ] = None,
-    elements_per_beat: Annotated[int, typer.Option(help="Input elements in one beat: a power of two up to 64.")] = 1,
+    elements_per_beat: Annotated[int, typer.Option(help="Input elements in one beat: a power of two, or all.")] = 1,
     argmax: Annotated[
         bool, typer.Option(help="Give the class (the lowest index among equal scores) instead of all scores.")
     ] = False,
@@ -83,6 +84,14 @@ def generate(
         bool,
         typer.Option("--compact", help="Convolutions with fewer logic cells of an iCE40, at a lower clock."),
     ] = False,
+    units: Annotated[
+        str | None,
+        typer.Option(
+            help="Kinds of units, as in fc1=bitserial,fc2=folded, or all=bitserial. A bit-serial unit has an adder for "
+            "every nonzero weight and takes a dense layer's frame in about a dozen cycles; a folded one is small.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the top module and the files.", show_default="the network file's"),
@@ -108,6 +117,7 @@ def generate(
         escape_price=escape_price,
         compact=compact,
         load=None if load is None else tuple(part.strip() for part in load.split(",")),
+        units=None if units is None else parse_units(units),
         name=name,
     )
     with steps() as progress:
@@ -134,7 +144,7 @@ def _configure(
     lanes: str | None,
     fps: float | None,
     clock_mhz: float | None,
-    **options: int | float | str | tuple[str, ...] | None,
+    **options: int | float | str | tuple[str, ...] | Mapping[str, str] | None,
 ) -> AcceleratorConfig:
     """The configuration that the options ask for; those that are ``None`` are left at their defaults."""
     from sterna.hw import AcceleratorConfig
@@ -165,6 +175,19 @@ def parse_lanes(text: str | None) -> int | tuple[int, ...] | None:
     return lanes if len(lanes) > 1 else lanes[0]
 
 
+def parse_units(text: str) -> dict[str, str]:
+    """``"fc1=bitserial,fc2=folded"`` by node."""
+    units: dict[str, str] = {}
+    for part in text.split(","):
+        node, found, kind = (word.strip() for word in part.partition("="))
+        if not found or not node or not kind:
+            raise InvalidValueError(f"--units must be like fc1=bitserial,fc2=folded, and {part.strip()!r} is not")
+        if node in units:
+            raise InvalidValueError(f"--units names {node} twice")
+        units[node] = kind
+    return units
+
+
 def show(manifest: Manifest, description: dict[str, Any]) -> None:
     """Print what was made."""
     weights = description["weights"]
@@ -184,7 +207,7 @@ def show(manifest: Manifest, description: dict[str, Any]) -> None:
         "unit", "kind", "lanes", "output", "nonzeros", "cycles", "beats", "results", "utilization", "index bits"
     )
     for unit in description["units"]:
-        weighted = "nonzeros" in unit
+        weighted, folded = "nonzeros" in unit, "index_bits" in unit
         table.add_row(
             unit["name"],
             unit["kind"],
@@ -194,8 +217,8 @@ def show(manifest: Manifest, description: dict[str, Any]) -> None:
             str(unit["cycles"]),
             str(unit["beats"]),
             str(unit["results"]),
-            f"{100 * unit['utilization']:.1f} %" if weighted else "",
-            str(unit["index_bits"]) if weighted else "",
+            f"{100 * unit['utilization']:.1f} %" if folded else "",
+            str(unit["index_bits"]) if folded else "",
         )
     out = console()
     out.print(facts(rows))

@@ -12,9 +12,11 @@ from typing import Any
 from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
-MAX_ELEMENTS_PER_BEAT = 1024
-#: Stands for all nodes in ``AcceleratorConfig.load``.
+MAX_ELEMENTS_PER_BEAT = 4096
+#: Stands for all nodes in ``AcceleratorConfig.load`` and ``units``.
 ALL = "all"
+#: The usual kind of unit in ``AcceleratorConfig.units``.
+FOLDED = "folded"
 #: Share of a layer's steps that may be given for fewer index bits.
 SLACK = 0.005
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
@@ -32,7 +34,7 @@ class AcceleratorConfig:
         Lanes of every layer, or of each. Without them they are derived: from ``fps`` and ``clock_hz``, or so that no
         layer takes longer than the input takes to arrive.
     elements_per_beat : int
-        Input elements in one beat, a power of two.
+        Input elements in one beat: a power of two, or all that there are.
     argmax : bool
         Give the index of the highest score (the lowest index among equals) instead of the scores.
     fps : float, optional
@@ -53,7 +55,8 @@ class AcceleratorConfig:
         Build convolutions for logic cells that give out either their table or the register behind it (iCE40): fewer of
         them, at a lower clock. On an ECP5 they are larger.
     units : mapping of str to str
-        Kind of unit of a node, where it is not to be the usual one: ``{"fc1": "bitserial"}``.
+        Kind of unit of a node: ``{"fc1": "bitserial"}``. ``"folded"`` is the usual one, and ``"all"`` stands for all
+        nodes of which there are such units.
     name : str, optional
         Name of the top module and of the files; a Verilog identifier.
 
@@ -84,10 +87,8 @@ class AcceleratorConfig:
             checked = tuple(check_integer(count, "lanes", low=1) for count in lanes)
             object.__setattr__(self, "lanes", checked if isinstance(self.lanes, Sequence) else checked[0])
         elements = check_integer(self.elements_per_beat, "elements_per_beat", low=1)
-        if elements & (elements - 1) or elements > MAX_ELEMENTS_PER_BEAT:
-            raise InvalidValueError(
-                f"elements_per_beat must be a power of two up to {MAX_ELEMENTS_PER_BEAT}, not {elements}"
-            )
+        if elements > MAX_ELEMENTS_PER_BEAT:
+            raise InvalidValueError(f"elements_per_beat must be at most {MAX_ELEMENTS_PER_BEAT}, not {elements}")
         object.__setattr__(self, "elements_per_beat", elements)
         if (self.fps is None) != (self.clock_hz is None):
             raise InvalidValueError("fps and clock_hz go together: lanes are derived from the cycles of a frame")

@@ -153,11 +153,12 @@ def _describe_weights(plan: AcceleratorPlan) -> dict[str, Any]:
     bound = float(sum(entropy(array) * array.size for array in arrays))
     described = [unit.describe() for unit in plan.units]
     bits = sum(fields.get("index_bits", 0) for fields in described)
+    stored = all("index_bits" in fields for fields in described if "nonzeros" in fields)  # else some are adders
     return {
         "count": sum(array.size for array in arrays),
         "nonzeros": int(sum(np.count_nonzero(array) for array in arrays)),
         "index_bits": bits,
         "entropy_bits": bound,
-        "bits_over_entropy": bits / bound if bound else None,
+        "bits_over_entropy": bits / bound if bound and stored else None,
         "table_bits": sum(fields.get("table_bits", 0) for fields in described),
     }

@@ -31,6 +31,8 @@ from sterna.hw.units.protocol import Unit
 MORE = 3
 #: Graphs that are timed, at most, each with buffers of twice the depth.
 TRIES = 6
+#: Beats in a buffer that only makes them narrower.
+LEAST = 2
 
 Graph = tuple[list[Unit], list[tuple[int, ...]]]
 #: An input stream: unit and input, by number.
@@ -52,20 +54,28 @@ def with_buffers(units: Sequence[Unit], sources: Sequence[tuple[int, ...]], stre
     readers = Counter(number for before in sources for number in before)
     every = [(k, port) for k, before in enumerate(sources) for port in range(len(before))]
     joins = [(k, port) for k, port in every if len(sources[k]) > 1]
+    narrower = [
+        (k, port)
+        for k, port in every
+        if _stream(units, stream, sources[k][port]).elements != units[k].inputs[port].elements
+    ]
+    alone = {port: LEAST for port in narrower if port not in joins}
     forks = [(k, port) for k, port in every if readers[sources[k][port]] > 1]
-    if not joins:
-        return list(units), list(sources)
 
     def made(depths: Mapping[Port, int | None]) -> Graph:
-        return _inserted(units, sources, stream, {port: depth for port, depth in depths.items() if depth != 0})
+        kept = {port: depth for port, depth in {**alone, **depths}.items() if depth != 0}
+        return _inserted(units, sources, stream, kept)
+
+    if not joins:
+        return made({})
 
     pace = max(stream.beats, *(unit.work.interval for unit in units))
     works = run_frames(*made(dict.fromkeys(joins)), pace=pace, more=MORE)
-    needed = [work.needed for work in works if isinstance(work, BufferClockwork)]
-    depths = {}
-    for (k, port), words in zip(joins, needed, strict=True):
-        narrower = _stream(units, stream, sources[k][port]).elements != units[k].inputs[port].elements
-        depths[k, port] = 1 << max(words - 1, 1).bit_length() if words or narrower else 0
+    buffers = [work for work in works if isinstance(work, BufferClockwork)]
+    needed = {port: work.needed for port, work in zip(sorted({*joins, *alone}), buffers, strict=True) if port in joins}
+    depths = {
+        port: 1 << max(words - 1, 1).bit_length() if words or port in narrower else 0 for port, words in needed.items()
+    }
     slowest = max(float(stream.beats), *(float(find_alone(unit).interval) for unit in units))
     tried: list[tuple[float, Graph]] = []
     for _ in range(TRIES):

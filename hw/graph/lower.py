@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from sterna.hw.config import ALL, FOLDED
 from sterna.hw.units import KINDS
 from sterna.hw.units.protocol import Layer, Lowering
 from sterna.net import Flatten, Network, Node
@@ -97,7 +98,7 @@ def lower(network: Network, units: Mapping[str, str] | None = None) -> list[Laye
     ----------
     network : Network
     units : mapping of str to str, optional
-        Name of a kind of unit, by node, where it is not to be the usual one.
+        Name of a kind of unit, by node: as :class:`~sterna.hw.config.AcceleratorConfig` has it.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def lower(network: Network, units: Mapping[str, str] | None = None) -> list[Laye
 
 def _vertices(network: Network, units: Mapping[str, str]) -> list[_Vertex]:
     """The nodes that units compute; a Flatten is index arithmetic of the unit behind it."""
-    _check_units(network, units)
+    units = _chosen(network, units)
     vertices: dict[str, _Vertex] = {}
     edges = {INPUT: _Edge(INPUT)}
     for node in network.nodes:
@@ -151,17 +152,23 @@ def _made() -> str:
     return ", ".join(dict.fromkeys(name for kind in KINDS for name in kind.makes))
 
 
-def _check_units(network: Network, units: Mapping[str, str]) -> None:
+def _chosen(network: Network, units: Mapping[str, str]) -> dict[str, str]:
+    """The kind of each node that is not to have the usual one."""
+    chosen: dict[str, str] = {}
     nodes = {node.name: type(node).__name__ for node in network.nodes}
-    kinds = {kind.name: kind for kind in KINDS}
     for name, wanted in units.items():
-        if name not in nodes:
-            raise InvalidValueError(f"units names {name!r}, and the network has the nodes {', '.join(nodes)}")
-        able = [kind.name for kind in KINDS if nodes[name] in kind.makes]
-        if wanted not in kinds or wanted not in able:
-            raise InvalidValueError(
-                f"no unit {wanted!r} computes node '{name}' ({nodes[name]}): choose {' or '.join(able) or 'none'}"
-            )
+        if name not in (*nodes, ALL):
+            raise InvalidValueError(f"units names node {name!r}, and the network has {', '.join(nodes)}")
+        makes = [make for kind in KINDS if kind.name == wanted for make in kind.makes]
+        for node in nodes if name == ALL else [name]:
+            if nodes[node] in makes:
+                chosen[node] = wanted
+            elif wanted == FOLDED:
+                chosen.pop(node, None)
+            elif name != ALL or not makes:
+                able = [FOLDED, *[kind.name for kind in KINDS if nodes[node] in kind.makes][1:]]
+                raise InvalidValueError(f"no unit {wanted!r} computes node '{node}': choose {' or '.join(able)}")
+    return chosen
 
 
 def _lowering(network: Network, node: Node, wanted: str | None) -> Lowering | None:

@@ -141,6 +141,8 @@ def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
     count = len(stream.index())
     if stream.elements > count:
         raise InvalidValueError(f"elements_per_beat must be at most the {count} input elements, not {stream.elements}")
+    if stream.elements & (stream.elements - 1) and stream.elements != count:
+        raise InvalidValueError(f"elements_per_beat must be a power of two, or all {count}, not {stream.elements}")
     if len(stream.shape) == 3 and stream.run % stream.elements:
         raise InvalidValueError(
             f"elements_per_beat must divide the {stream.run} pixels of an input row, not {stream.elements}: a beat "

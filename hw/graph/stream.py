@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -73,3 +73,19 @@ def whole(shape: Sequence[int], element: Shape, *, elements: int = 1) -> StreamT
     """A value of which everything is sent, channels in their own order."""
     shape = tuple(shape)
     return StreamType(element=element, shape=shape, order=tuple(range(shape[0])), elements=elements)
+
+
+def narrowed(stream: StreamType, *, most: int, cycles: int | None) -> StreamType:
+    """The same for a reader that takes a power of two of elements a beat, ``most`` at most.
+
+    Where the stream brings more or another number, as few as give a frame in ``cycles``, or else as can be: each of its
+    beats becomes several (``graph/joins.py``).
+    """
+    if stream.elements <= most and not stream.elements & (stream.elements - 1):
+        return stream
+    elements = 1
+    while 2 * elements <= most and stream.elements % (2 * elements) == 0:
+        if cycles is not None and replace(stream, elements=elements).beats <= cycles:
+            break
+        elements *= 2
+    return replace(stream, elements=elements)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.add.kind import ADD
 from sterna.hw.units.argmax.plan import ArgmaxPlan
@@ -18,8 +20,8 @@ KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL, ADD, BITSERIAL)
 
 
 def classifier(scores: StreamType) -> Unit:
-    """What gives the index of the highest score instead of the scores."""
-    return ArgmaxPlan(scores=scores)
+    """What gives the index of the highest score instead of the scores, which it takes one a beat."""
+    return ArgmaxPlan(scores=replace(scores, elements=1))
 
 
 def buffered(name: str, stream: StreamType, *, elements: int, depth: int | None) -> Unit:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sterna.hw.graph.stream import StreamType
+from sterna.hw.graph.stream import StreamType, narrowed
 from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.plan import DensePlan, plan_dense
 from sterna.hw.units.linear import LinearLowering
 from sterna.hw.units.protocol import Delivery, Lowering
 from sterna.net import ActivationType, Linear, Network, Node
+
+#: Input elements in a beat.
+MOST_ELEMENTS = 64
 
 
 class Dense:
@@ -36,7 +39,7 @@ class Dense:
         options: Mapping[str, Any],
         cycles: int | None = None,
     ) -> DensePlan:
-        (stream,) = inputs
+        (stream,) = (narrowed(each, most=MOST_ELEMENTS, cycles=cycles) for each in inputs)
         mine = {name: option for name, option in options.items() if name != "compact"}
         return plan_dense(layer, lanes=lanes, stream=stream, order=delivery.order, **mine)
 

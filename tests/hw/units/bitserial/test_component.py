@@ -1,0 +1,200 @@
+"""Bit-serial units: exact whatever stalls, a frame in as many cycles as its sums have bits, and back after a reset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from bench import (
+    S1,
+    S4,
+    S8,
+    U1,
+    U4,
+    U8,
+    Port,
+    Record,
+    beats_of,
+    drive,
+    extremes,
+    linear_network,
+    random_codes,
+    random_weights,
+)
+from networks import check_accelerator
+
+from sterna.hw.config import AcceleratorConfig
+from sterna.hw.graph.lower import lower
+from sterna.hw.graph.plan import plan_accelerator
+from sterna.hw.graph.stream import whole
+from sterna.hw.parts.fifo import FIFO_LATENCY
+from sterna.hw.parts.tables import code_shape
+from sterna.hw.units.bitserial.component import BitserialUnit
+from sterna.hw.units.bitserial.plan import BitserialPlan, plan_bitserial
+from sterna.net import ActivationType, Network, Requantization, ShiftRound, Thresholds
+from sterna.sim.golden import GoldenModel
+from sterna.sim.random_networks import random_dense_network
+
+
+def plan_of(network: Network, elements: int) -> BitserialPlan:
+    (layer,) = lower(network, {"fc": "bitserial"})
+    stream = whole(network.input_shape, code_shape(network.input_type), elements=elements)
+    return plan_bitserial(layer, stream=stream)
+
+
+def check(network: Network, plan: BitserialPlan, frames: np.ndarray, **stalls: Any) -> Record:
+    """Every result of every frame, all of a frame at once."""
+    unit = BitserialUnit(plan)
+    record = drive(
+        unit,
+        Port(unit.i.valid, unit.i.ready, unit.i.payload),
+        Port(unit.o.valid, unit.o.ready, unit.o.payload),
+        beats_of(frames, plan.stream.elements),
+        count=len(frames),
+        **stalls,
+    )
+    rows = len(plan.output.order)
+    found = [[result] if rows == 1 else list(result) for result in record.results]
+    np.testing.assert_array_equal(found, GoldenModel(network).predict(frames)[:, list(plan.output.order)])
+    return record
+
+
+def requantize_of(kind: str, rows: int, rng: np.random.Generator) -> Requantization | None:
+    bias = rng.integers(-20, 20, rows)
+    match kind:
+        case "shift":
+            return ShiftRound(output=U4, bias=bias, shift=2)
+        case "shifts":
+            return ShiftRound(output=S4, bias=bias, shift=rng.integers(0, 5, rows))
+        case "wide shifts":
+            return ShiftRound(output=S8, bias=bias, shift=rng.integers(0, 9, rows))
+        case "no shift":
+            return ShiftRound(output=U1, bias=bias, shift=0)
+        case "sign":
+            return ShiftRound(output=S1, bias=bias, shift=1)
+        case "levels":
+            return Thresholds(output=U4, levels=np.sort(rng.integers(-60, 60, (rows, 15)), axis=1))
+        case "signed levels":
+            return Thresholds(output=S4, levels=np.sort(rng.integers(-20, 20, (rows, 15)), axis=1))
+        case "one level":
+            return Thresholds(output=U1, levels=rng.integers(-9, 9, (rows, 1)))
+    return None
+
+
+CASES = {
+    # rows, columns, zeros, elements, input type, requantize
+    "scores": (16, 20, 0.5, 1, U4, ""),
+    "shift": (16, 20, 0.5, 4, U4, "shift"),
+    "shifts": (10, 40, 0.9, 8, S4, "shifts"),
+    "a wide code": (6, 12, 0.5, 12, U4, "wide shifts"),
+    "no shift": (9, 12, 0.6, 4, S4, "no shift"),
+    "a sign": (9, 12, 0.6, 4, S4, "sign"),
+    "levels": (12, 60, 0.9, 64, U4, "levels"),
+    "signed levels": (12, 30, 0.6, 16, S8, "signed levels"),
+    "one level": (7, 9, 0.5, 2, U1, "one level"),
+    "all at once": (7, 33, 0.8, 33, S8, "shift"),
+    "fewer beats than bits": (7, 33, 0.8, 16, U8, "levels"),
+    "all zeros": (5, 9, 1.0, 1, U4, ""),
+    "no zeros": (5, 9, 0.0, 2, S1, ""),
+    "one row, one column": (1, 1, 0.0, 1, U1, ""),
+    "one row of zeros": (1, 6, 1.0, 2, U8, ""),
+    "no adders": (4, 4, 0.8, 4, U4, "levels"),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.9), (0.3, 0.8)], ids=["free", "in", "out", "both"])
+def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float]) -> None:
+    rows, columns, zeros, elements, code, kind = case
+    rng = np.random.default_rng(rows * columns)
+    bias = rng.integers(-9, 10, rows) if not kind else None
+    network = linear_network(
+        random_weights(rng, rows, columns, zeros), code=code, bias=bias, requantize=requantize_of(kind, rows, rng)
+    )
+    frames = random_codes(rng, code, 8, columns)
+    check(network, plan_of(network, elements), frames, input_stall=stalls[0], output_stall=stalls[1], seed=rows)
+
+
+@pytest.mark.parametrize("code", [U1, S1, U8, S8], ids=str)
+@pytest.mark.parametrize("kind", ["", "shift", "levels"])
+@pytest.mark.parametrize("rows", [[1] * 9, [-1] * 9, [1, -1] * 4 + [0], [0] * 9])
+def test_sums_at_both_extremes(code: ActivationType, kind: str, rows: list[int]) -> None:
+    """No sum, nor its negative, leaves its bits."""
+    weights = np.array([rows, [0, 0, 1, -1, 0, 0, 0, 0, 1], [1] * 9, [-1] * 9], np.int8)
+    network = linear_network(weights, code=code, requantize=requantize_of(kind, 4, np.random.default_rng(0)))
+    check(network, plan_of(network, 9), extremes(weights, code))
+
+
+def test_levels_at_and_beside_every_sum() -> None:
+    """Each sum between the extremes, each level one below, at and one above."""
+    weights = np.array([[1, 1], [-1, -1], [1, -1]], np.int8)
+    levels = np.array([np.arange(15), np.arange(-14, 1), np.arange(-7, 8)])
+    network = linear_network(weights, code=U4, requantize=Thresholds(output=U4, levels=levels))
+    frames = np.stack(np.meshgrid(np.arange(16), np.arange(16)), axis=-1).reshape(-1, 2)
+    check(network, plan_of(network, 2), frames)
+
+
+def test_a_frame_in_as_many_cycles_as_bits() -> None:
+    """And its results ``latency`` cycles after its last beat, and those of the FIFO."""
+    rng = np.random.default_rng(0)
+    network = linear_network(random_weights(rng, 8, 24, 0.5), requantize=requantize_of("shift", 8, rng))
+    plan = plan_of(network, 24)
+    record = check(network, plan, random_codes(rng, U4, 9, 24))
+    assert np.diff(record.sent).tolist() == [plan.layer.bits] * 8
+    assert [out - came for came, out in zip(record.sent, record.received, strict=True)] == (
+        [plan.latency + FIFO_LATENCY] * 9
+    )
+
+
+def test_beats_are_held_while_the_frame_before_is_computed() -> None:
+    rng = np.random.default_rng(1)
+    network = linear_network(random_weights(rng, 8, 24, 0.5))
+    plan = plan_of(network, 8)
+    record = check(network, plan, random_codes(rng, U4, 5, 24))
+    starts = record.sent[2::3]
+    assert np.diff(starts).tolist() == [plan.layer.bits] * 4
+    for start, beats in zip(starts, np.reshape(record.sent[3:], (-1, 3)), strict=False):
+        assert beats[:2].tolist() == [start + 1, start + 2]
+
+
+def test_results_wait_in_the_fifo_and_no_more_begin() -> None:
+    rng = np.random.default_rng(2)
+    network = linear_network(random_weights(rng, 8, 24, 0.5))
+    plan = plan_of(network, 24)
+    record = check(network, plan, random_codes(rng, U4, 12, 24), output_stall=lambda cycle: cycle < 200)
+    before = sum(cycle < 200 for cycle in record.sent)
+    assert before == plan.outlet.depth
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_between_units_of_other_kinds(seed: int) -> None:
+    """Wide beats become narrow ones for a folded unit, and for argmax."""
+    rng = np.random.default_rng(seed)
+    network = random_dense_network(rng, sizes=rng.integers(2, 20, 4).tolist())
+    units = {layer.name: "bitserial" for layer in lower(network) if rng.random() < 0.5}
+    elements = int(rng.choice([1, network.input_shape[0]]))
+    config = AcceleratorConfig(units=units, elements_per_beat=elements, argmax=True)
+    frames = random_codes(rng, network.input_type, 4, *network.input_shape)
+    check_accelerator(plan_accelerator(network, config), frames, input_stall=0.2, output_stall=0.4, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ({"fc": "parallel"}, "no unit 'parallel' computes node 'fc': choose folded or bitserial"),
+        ({"fc": "conv"}, "no unit 'conv' computes node 'fc': choose folded or bitserial"),
+        ({"fc2": "bitserial"}, "units names node 'fc2', and the network has fc"),
+        ({"all": "serial"}, "no unit 'serial' computes node 'fc': choose folded or bitserial"),
+    ],
+)
+def test_units_that_are_not_there(units: dict[str, str], message: str) -> None:
+    network = linear_network(np.ones((2, 3), np.int8))
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        plan_accelerator(network, AcceleratorConfig(units=units))
+
+
+@pytest.mark.parametrize(("units", "kinds"), [({"all": "bitserial"}, "bitserial"), ({"fc": "folded"}, "dense")])
+def test_units_by_name(units: dict[str, str], kinds: str) -> None:
+    plan = plan_accelerator(linear_network(np.ones((2, 3), np.int8)), AcceleratorConfig(units=units))
+    assert [unit.describe()["kind"] for unit in plan.units] == [kinds]
