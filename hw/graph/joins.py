@@ -54,11 +54,8 @@ def with_buffers(units: Sequence[Unit], sources: Sequence[tuple[int, ...]], stre
     readers = Counter(number for before in sources for number in before)
     every = [(k, port) for k, before in enumerate(sources) for port in range(len(before))]
     joins = [(k, port) for k, port in every if len(sources[k]) > 1]
-    narrower = [
-        (k, port)
-        for k, port in every
-        if _stream(units, stream, sources[k][port]).elements != units[k].inputs[port].elements
-    ]
+    brought = {(k, port): _stream(units, stream, sources[k][port]).elements for k, port in every}
+    narrower = [(k, port) for k, port in every if brought[k, port] != units[k].inputs[port].elements]
     alone = {port: LEAST for port in narrower if port not in joins}
     forks = [(k, port) for k, port in every if readers[sources[k][port]] > 1]
 

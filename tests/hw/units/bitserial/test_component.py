@@ -135,6 +135,17 @@ def test_levels_at_and_beside_every_sum() -> None:
     check(network, plan_of(network, 2), frames)
 
 
+@pytest.mark.parametrize("code", [U1, S1, U4, S4], ids=str)
+def test_shifts_of_every_sum(code: ActivationType) -> None:
+    """All of -255 to 255, by every shift at once: inside the codes, just outside and far out."""
+    weights = np.array([[1, 0], [-1, 0]] * 5, np.int8)
+    shift = np.repeat(np.arange(5), 2)
+    network = linear_network(
+        weights, code=U8, requantize=ShiftRound(output=code, bias=np.zeros(10, np.int32), shift=shift)
+    )
+    check(network, plan_of(network, 2), np.stack([np.arange(256), np.zeros(256, int)], axis=1))
+
+
 def test_a_frame_in_as_many_cycles_as_bits() -> None:
     """And its results ``latency`` cycles after its last beat, and those of the FIFO."""
     rng = np.random.default_rng(0)
