@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ class Drawn:
 
 def drawn(counts: dict[str, int]) -> Iterator[Drawn]:
     """So many units of each kind, in turn; each has a seed of its own."""
-    kinds = {"dense": _dense, "conv": _conv, "pool": _pool, "argmax": _argmax}
+    kinds = {"dense": _dense, "conv": _conv, "pool": _pool, "argmax": _argmax, "bitserial": _bitserial}
     for k in range(max(counts.values())):
         for number, (kind, draw) in enumerate(kinds.items()):
             if k < counts[kind]:
@@ -95,11 +95,26 @@ def _argmax(rng: np.random.Generator) -> Unit:
     return classifier(whole((_log(rng, 2, 129),), signed(int(rng.integers(4, 17)))))
 
 
+def _bitserial(rng: np.random.Generator) -> Unit:
+    rows, columns = _log(rng, 8, 129), _log(rng, 16, 513)
+    code = _code(rng)
+    node = Linear(name="fc", weights=_weights(rng, (rows, columns)), requantize=_requantize(rng, rows, columns, code))
+    elements = int(rng.choice([columns, 1 << int(rng.integers(columns.bit_length()))]))
+    return _planned(rng, (columns,), code, node, lanes=1, elements=elements, units={"fc": "bitserial"})
+
+
 def _planned(
-    rng: np.random.Generator, shape: tuple[int, ...], code: ActivationType, node: Node, *, lanes: int, elements: int
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    code: ActivationType,
+    node: Node,
+    *,
+    lanes: int,
+    elements: int,
+    units: Mapping[str, str] | None = None,
 ) -> Unit:
     network = Network(input_shape=shape, input_type=code, input_scale=1.0, nodes=[node])
-    (layer,) = lower(network)
+    (layer,) = lower(network, units)
     stream = whole(shape, code_shape(code), elements=elements)
     options = {"slack": 0.005, "escape_price": int(rng.choice([0, 384, PLAIN]))}
     # with cycles to spare, a convolution has one requantizer; without, as many as keep the pace

@@ -44,6 +44,8 @@ CASES: dict[str, tuple[Network, int, dict[str, Any]]] = {
     "argmax": (network(10, 14, 9, 12, 6, seed=2), 3, {"argmax": True}),
     "several elements a beat": (network(40, 16, 10), 3, {"elements_per_beat": 8}),
     "one layer": (network(20, 7), 2, {"elements_per_beat": 4}),
+    "bit-serial": (network(24, 16, 10), 1, {"units": {"all": "bitserial"}, "elements_per_beat": 8}),
+    "bit-serial between folded": (network(20, 14, 12, 9), 1, {"units": {"fc2": "bitserial"}, "argmax": True}),
     "the last layer is the slowest": (network(24, 16, 10), 9, {"elements_per_beat": 8, "lanes": [9, 1]}),
 }
 
