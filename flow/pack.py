@@ -22,12 +22,15 @@ __all__ = [
     "pack",
     "pack_in",
     "read_result",
+    "router_arguments",
     "yosys_script",
 ]
 
 #: Used and available of each resource.
 Utilization = dict[Resource, tuple[int, int]]
 
+#: Slots from which on an ECP5 is routed by router2.
+ROUTER2_SLOTS = 20_000
 #: nextpnr's name of each budget, in its report.
 BUDGETS = {
     Family.ICE40: {
@@ -105,10 +108,17 @@ def nextpnr_arguments(top: str, device: Device, freq: float | None) -> list[str]
     arguments += ["--freq", f"{mhz:g}", "--timing-allow-fail"]
     if device.family is Family.ICE40:
         return [*arguments, "--pcf-allow-unconstrained"]
-    # Router2 takes minutes where router1, which nextpnr takes by itself, does not end: above 25,000 slots. Ripping up
-    # what misses the target takes a quarter longer and makes ECP5 some percent faster; iCE40 gains nothing.
-    arguments += ["--router", "router2", "--tmg-ripup"]
-    return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained"]
+    # Ripping up what misses the target takes a quarter longer and makes ECP5 some percent faster; iCE40 gains nothing.
+    return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained", "--tmg-ripup"]
+
+
+def router_arguments(device: Device, utilization: Utilization) -> list[str]:
+    """What place and route is called with besides: nextpnr's own router does not end with large designs.
+
+    Router2 routes a VGG of 35,000 slots in minutes. Small designs are a tenth slower with it, or more.
+    """
+    slots, _ = utilization[Resource.SLOTS]
+    return ["--router", "router2"] if device.family is Family.ECP5 and slots > ROUTER2_SLOTS else []
 
 
 def read_result(path: Path) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from sterna.flow.netlist import (
     unit_of,
 )
 from sterna.flow.output_registers import OutputRegisters
-from sterna.flow.pack import Utilization, nextpnr_arguments, nextpnr_of, pack_in, read_result
+from sterna.flow.pack import Utilization, nextpnr_arguments, nextpnr_of, pack_in, read_result, router_arguments
 from sterna.flow.toolchain import Run, Tool, run_tools, tool_version
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
@@ -206,6 +206,7 @@ def synthesize(
             work, verilog, top=top, device=device, freq=freq, output_registers=output_registers, progress=progress
         )
         _check_fit(top, device, utilization)
+        arguments += router_arguments(device, utilization)
 
         progress(f"nextpnr: place and route, {len(seeds)} seed{'s' * (len(seeds) > 1)}")
         routed = _route(nextpnr, arguments, seeds, work)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sterna.flow import pack, synth
-from sterna.flow.devices import Family, Resource
+from sterna.flow.devices import Family, Resource, find_device
 from sterna.flow.netlist import TOP, Resources
 from sterna.flow.synth import DoesNotFit, SynthesisReport, check_no_multiplier, synthesize
 from sterna.net.errors import InvalidTypeError, ToolError
@@ -219,3 +219,12 @@ def test_the_report_moves_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             (work / f"{number}.json").write_text("new")
     assert len(moved) == 21
     assert moved[-1] == "report.json"
+
+
+@pytest.mark.parametrize(
+    ("device", "slots", "router"),
+    [("85f", 20_001, ["--router", "router2"]), ("85f", 20_000, []), ("hx8k", 7_000, [])],
+)
+def test_large_designs_have_another_router(device: str, slots: int, router: list[str]) -> None:
+    found = find_device(device)
+    assert pack.router_arguments(found, {Resource.SLOTS: (slots, 83_640)}) == router
