@@ -180,9 +180,11 @@ def _summary(found: Imported, path: Path | None) -> dict[str, object]:
         "checked": f"{proof.samples:,} inputs, {proof.codes - proof.ties:,} codes equal",
     }
     if not found.preflight.input.get("own_rule", True):
-        rows["real inputs"] = "the network's own rule gives other codes: quantize them as the original does"
+        rows["real inputs"] = "the network's own rule gives other codes for some: quantize them as the original does"
     elif (rule.gain, rule.offset) != ((1.0,), (0.0,)):
         rows["real inputs"] = f"times {_short(rule.gain)}, plus {_short(rule.offset)}, before they are quantized"
+    if "note" in found.preflight.input:
+        rows["note"] = found.preflight.input["note"]
     if proof.ties:
         rows["ties"] = f"{proof.ties:,} codes differ, at ties that float32 rounds otherwise"
     if proof.classes_changed:

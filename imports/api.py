@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import numpy as np
 from sterna.imports.check import Proof, check_inputs, draw_inputs, prove, prove_exported
 from sterna.imports.fold import fold
 from sterna.imports.graph import Graph, read_graph, read_model
-from sterna.imports.meaning import with_preprocessing
 from sterna.imports.options import ImportOptions
 from sterna.imports.preflight import Fate, Preflight
+from sterna.imports.preprocessing import with_preprocessing
 from sterna.imports.restore import restore_network
 from sterna.net import ActivationType, Network
 
@@ -35,6 +36,16 @@ class Imported:
     preflight: Preflight
     proof: Proof
 
+    def warned(self) -> Network:
+        """The network alone, with a warning where its own input rule is not the original's."""
+        if not self.preflight.input.get("own_rule", True):
+            warnings.warn(
+                "the network's own input rule gives other codes than the model for some real inputs: quantize them as "
+                "the model does (metadata 'input')",
+                stacklevel=3,
+            )
+        return self.network
+
 
 def from_qonnx(
     path: str | Path,
@@ -46,6 +57,8 @@ def from_qonnx(
     unequal_scores: bool = False,
 ) -> Network:
     """The network in a QONNX or ONNX file, proved equal to it.
+
+    It warns where the network's own input rule gives other codes than the model's.
 
     Parameters
     ----------
@@ -69,7 +82,7 @@ def from_qonnx(
     options = ImportOptions(
         input_type=input_type, input_scale=input_scale, narrow_input=narrow_input, unequal_scores=unequal_scores
     )
-    return import_model(path, options=options, check=check).network
+    return import_model(path, options=options, check=check).warned()
 
 
 def import_model(
@@ -102,10 +115,9 @@ def import_graph(
     options = options or ImportOptions()
     preflight = Preflight()
     folded = fold(graph, options, preflight)
-    shape = next(iter(graph.inputs.values()))[1:]
     if check is None:
         check = folded.rule.draw(np.random.default_rng(options.seed), options.samples)
-    inputs = check_inputs(np.asarray(check), shape)
+    inputs = check_inputs(np.asarray(check), folded.entry.sizes)
     proof = prove(graph, folded, inputs)
     network, own = with_preprocessing(folded.network, folded.rule, inputs)
     preflight.input["own_rule"] = own

@@ -26,7 +26,7 @@ def from_brevitas(
 
     The model is exported to QONNX in a folder that is removed, and imported from there. Weights are compared with those
     of its own ``quant_weight()``: an export may round others, as that of ternary weights with a threshold that is not
-    0.5 does.
+    0.5 does. Layers of torch's own have none: their weights are taken as they are exported, and must be ternary.
 
     Parameters
     ----------
@@ -58,24 +58,33 @@ def from_brevitas(
         export_qonnx(model, args=example_input, export_path=str(path), dynamo=False)
         graph = read_graph(path)
     _compare(_exported_weights(graph), own)
-    return import_graph(graph, name=type(model).__name__, options=options, check=check).network
+    return import_graph(graph, name=type(model).__name__, options=options, check=check).warned()
 
 
-def _own_weights(model: Any, example_input: Any) -> list[tuple[str, np.ndarray]]:
-    """The quantized weights of each layer in the order in which they compute, with the layer's name."""
-    found: list[tuple[str, np.ndarray]] = []
+def _own_weights(model: Any, example_input: Any) -> list[tuple[str, np.ndarray | None]]:
+    """The quantized weights of each layer in the order in which they compute, with the layer's name.
+
+    ``None`` for a layer of torch's own, into which the exporter may multiply a normalization.
+    """
+    import torch
+
+    found: list[tuple[str, np.ndarray | None]] = []
 
     def note(name: str) -> Callable[..., None]:
         def hook(module: Any, inputs: object, output: object) -> None:
+            if not hasattr(module, "quant_weight"):
+                found.append((name, None))
+                return
             weights = module.quant_weight()
             found.append((name, getattr(weights, "value", weights).detach().cpu().numpy()))
 
         return hook
 
+    plain = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
     hooks = [
         module.register_forward_hook(note(name))
         for name, module in model.named_modules()
-        if hasattr(module, "quant_weight") and hasattr(module, "weight")
+        if (hasattr(module, "quant_weight") and hasattr(module, "weight")) or isinstance(module, plain)
     ]
     try:
         model(example_input)
@@ -97,10 +106,12 @@ def _exported_weights(graph: Graph) -> list[tuple[str, np.ndarray]]:
     return found
 
 
-def _compare(exported: list[tuple[str, np.ndarray]], own: list[tuple[str, np.ndarray]]) -> None:
+def _compare(exported: list[tuple[str, np.ndarray]], own: list[tuple[str, np.ndarray | None]]) -> None:
     if len(exported) != len(own):
-        raise MismatchError(f"the model has {len(own)} layers with quantized weights, and its export {len(exported)}")
+        raise MismatchError(f"the model has {len(own)} layers with weights, and its export {len(exported)}")
     for (node, theirs), (layer, ours) in zip(exported, own, strict=True):
+        if ours is None:
+            continue
         if theirs.shape != ours.shape:
             raise MismatchError(
                 f"node '{node}': its weights are {theirs.shape}, and those of layer '{layer}' {ours.shape}"

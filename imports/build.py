@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from sterna.imports.entry import Entry, GivenType
 from sterna.imports.errors import NodeRefused
 from sterna.imports.functions import Multiply, Plus, Step, line_through, run
-from sterna.imports.graph import GraphNode
 from sterna.imports.levels import Levels, find_levels
 from sterna.imports.meaning import BIT, InputRule, Probe
+from sterna.imports.node import GraphNode
 from sterna.imports.options import ImportOptions
+from sterna.imports.order import PADDED
 from sterna.imports.preflight import Preflight
-from sterna.imports.recognize import Quantizer
+from sterna.imports.recognize import Quantizer, type_for
 from sterna.imports.values import Codes, Lost, Pending, Reals, Sums
-from sterna.net import ActivationType, Conv2d, Flatten, Linear, MaxPool2d, Network, Node, Thresholds, WeightNode
-from sterna.net.nodes import INPUT, Bounds, Shape
+from sterna.net import Conv2d, Flatten, Linear, MaxPool2d, Network, Node, Thresholds, WeightNode
+from sterna.net.nodes import INPUT, Bounds
 
 
 class Builder:
@@ -37,7 +40,7 @@ class Builder:
         self.nodes: list[Node] = []
         self.probes: list[Probe] = []
         self.rule: InputRule | None = None
-        self.input_order: np.ndarray | None = None
+        self.entry: Entry | None = None
         self._flat: dict[str, str] = {}
 
     def name(self, base: str) -> str:
@@ -65,15 +68,33 @@ class Builder:
             node = self._flat[node]
         return replace(codes, node=node, shape=(math.prod(codes.shape),), order=None)
 
-    def given_input(self, type: ActivationType, scale: float, shape: Shape) -> Codes:
-        """The input as codes of a type and a scale that the model itself does not have."""
-        codes = Codes(node=INPUT, type=type, shape=shape, scale=scale, offset=0.0, low=type.min, high=type.max)
-        self.rule = InputRule(codes=codes, order=self.input_order)
-        self._preflight.input = {"type": str(type), "scale": scale, "range": [type.min, type.max]}
-        self._preflight.input |= {"channels_last": self.input_order is not None, "before": []}
+    def given_input(self, type: GivenType) -> Codes:
+        """The input as codes of a type that the model's own nodes do not give it."""
+        assert self.entry is not None
+        codes = Codes(
+            node=INPUT, type=type.type, shape=self.entry.shape, scale=type.scale, offset=type.offset, low=type.low,
+            high=type.high, order=self.entry.order,
+        )  # fmt: skip
+        self.rule = InputRule(codes=codes, order=self.entry.order)
+        self._describe_input(codes, bipolar=type.bipolar)
         return codes
 
-    def quantize(self, node: GraphNode, value: Pending, quantizer: Quantizer, *, zero: bool) -> Codes:
+    def _describe_input(self, codes: Codes, *, bipolar: bool, before: Sequence[Step] = ()) -> None:
+        assert self.entry is not None
+        self._preflight.input |= {
+            "type": str(codes.type),
+            "scale": codes.scale,
+            "offset": codes.offset,
+            "range": [codes.low, codes.high],
+            "bipolar": bipolar,
+            "shape": list(self.entry.sizes),
+            "channels_last": self.entry.channels_last,
+            "before": [_described(step) for step in before],
+        }
+
+    def quantize(
+        self, node: GraphNode, value: Pending, quantizer: Quantizer, *, zero: bool = False, tensor: str | None = None
+    ) -> Codes:
         """The codes that a quantizer gives.
 
         Parameters
@@ -84,7 +105,10 @@ class Builder:
         quantizer : Quantizer
         zero : bool
             Whether what follows needs a code for 0, as padding does.
+        tensor : str or None
+            Of the original, that has these codes; the node's own unless it is said.
         """
+        tensor = tensor or node.outputs[0]
         bit = quantizer.bipolar and not zero
         codes = Codes(
             node=None,
@@ -98,36 +122,34 @@ class Builder:
         )
         if quantizer.channels is not None:
             _check_channels(quantizer.channels, value)
+        if value.order is not None and (value.order == PADDED).any():
+            _check_zero(value, quantizer, codes)
         match value.source:
             case Reals():
-                return self._quantize_input(node.outputs[0], value, quantizer, codes)
+                return self._quantize_input(tensor, value, quantizer, codes)
             case Lost():
                 return codes
             case Codes() if not value.moved and quantizer.channels is None and self._same(value, quantizer, codes):
                 return replace(value.source, order=value.order)
-        return self._quantize_sums(node, value, quantizer, codes)
+        return self._quantize_sums(node, tensor, value, quantizer, codes)
 
     def _quantize_input(self, tensor: str, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
         if self.rule is not None:
             raise NodeRefused("the input is quantized twice, in two ways: quantize it once")
         assert isinstance(value.source, Reals)
-        type = codes.type
-        self._preflight.input = {
-            "type": str(type),
-            "scale": codes.scale,
-            "offset": codes.offset,
-            "range": [codes.low, codes.high],
-            "bipolar": quantizer.bipolar,
-            "channels_last": self.input_order is not None,
-            "before": [_described(step) for step in value.functions],
-        }
-        self.rule = InputRule(
+        assert self.entry is not None
+        rule = InputRule(
             steps=value.functions,
             quantizer=quantizer,
             codes=replace(codes, node=INPUT, shape=value.source.shape),
-            rounded=value.whole is not None,
-            order=self.input_order,
+            order=self.entry.order,
         )
+        low, high = rule.reached()
+        if (low, high) != (codes.low, codes.high):
+            codes = replace(codes, type=type_for(low, high), low=low, high=high)
+            rule = replace(rule, codes=replace(codes, node=INPUT, shape=value.source.shape))
+        self.rule = rule
+        self._describe_input(codes, bipolar=quantizer.bipolar, before=value.functions)
         node = INPUT
         for moved in value.moved:
             node = self.add(moved, node)
@@ -138,8 +160,8 @@ class Builder:
     def check_input(self) -> None:
         """Refuses an input of -1 and 1 without the 0 between, unless the user takes it: no range leaves that out."""
         assert self.rule is not None
-        type, quantizer = self.rule.codes.type, self.rule.quantizer
-        if quantizer is not None and quantizer.bipolar and type != BIT and not self._options.narrow_input:
+        type = self.rule.codes.type
+        if self._preflight.input["bipolar"] and type != BIT and not self._options.narrow_input:
             raise NodeRefused(
                 f"the input has codes -1 and 1 of {type}, and not the 0 between them: allow it with --narrow-input, "
                 "and keep 0 away"
@@ -154,7 +176,9 @@ class Builder:
         integers = quantizer.function(run(value.functions, before)[0])
         return bool(np.allclose(quantizer.scale * integers, before, rtol=1e-6, atol=0))
 
-    def _quantize_sums(self, quantized: GraphNode, value: Pending, quantizer: Quantizer, codes: Codes) -> Codes:
+    def _quantize_sums(
+        self, quantized: GraphNode, tensor: str, value: Pending, quantizer: Quantizer, codes: Codes
+    ) -> Codes:
         source = value.source
         if isinstance(source, Codes):
             if source.shape is None:
@@ -177,7 +201,7 @@ class Builder:
                     f"codes of channel {channel} fall with a sum that has no weights whose signs could turn: keep the "
                     "gain positive"
                 )
-            node = replace(node, weights=_flipped(node.weights, levels.flipped))
+            node = replace(node, weights=flipped(node.weights, levels.flipped))
         name = self.name(node.name)
         made: Node = replace(node, name=name, requantize=Thresholds(output=codes.type, levels=levels.levels))
         self.nodes.append(made)
@@ -193,7 +217,7 @@ class Builder:
         for moved in value.moved:
             last = self.add(moved, last)
         found = replace(codes, node=last)
-        self._probe(quantized.outputs[0], found, name, levels)
+        self._probe(tensor, found, name, levels)
         return found
 
     def _probe(self, tensor: str, codes: Codes, folded: str | None = None, levels: Levels | None = None) -> None:
@@ -210,58 +234,6 @@ class Builder:
                 order=codes.order,
             )
         )
-
-    def scores(self, tensor: str, value: Codes | Pending) -> None:
-        """End the network with the output's node.
-
-        Raises
-        ------
-        NodeRefused
-            If the output is no straight line of sums, or differs between classes.
-        """
-        if isinstance(value, Codes):
-            if not self.nodes or value.node != self.nodes[-1].name:
-                raise NodeRefused("the output must come from the last layer")
-            self._preflight.scores = {"scale": [value.scale], "offset": [value.offset], "equal": True}
-            return
-        if not isinstance(value.source, Sums) or any(isinstance(node, MaxPool2d) for node in value.moved):
-            raise NodeRefused("the output must be a weight layer's sums, or codes")
-        line = line_through(value.functions)
-        if line is None:
-            raise NodeRefused(
-                "only multiplications and additions may follow the last layer: leave the rest to the host"
-            )
-        node = value.source.node
-        if not isinstance(node, WeightNode):
-            raise NodeRefused("the last layer must have weights")
-        if value.source.bounds is None:
-            return
-        classes = len(node.weights)
-        gain, offset = (np.broadcast_to(part.ravel(), (classes,)).astype(np.float64) for part in line)
-        if not (np.isfinite(gain).all() and np.isfinite(offset).all() and gain.all()):
-            raise NodeRefused(f"score {int(np.argmin(np.abs(gain)))} has a gain of 0, or none that is finite")
-        flipped, scale = gain < 0, np.abs(gain)
-        bias, left = _bias(scale, offset)
-        equal = bool(np.ptp(scale) == 0 and np.ptp(left) == 0)
-        if not equal and not self._options.unequal_scores:
-            differs, values = ("scale", scale) if np.ptp(scale) else ("offset", left)
-            raise NodeRefused(
-                f"scores of different classes have no one {differs} ({values.min():g} to {values.max():g}), so "
-                "that the largest integer need not be the largest score: train the last layer with one scale and no "
-                "bias, or allow it with --unequal-scores"
-            )
-        name = self.name(node.name)
-        node = replace(node, name=name, weights=_flipped(node.weights, flipped), bias=bias if bias.any() else None)
-        self.nodes.append(node)
-        last = name
-        if value.order is not None:
-            if not np.array_equal(value.order, np.arange(value.order.size)):
-                raise NodeRefused("the scores are turned after the last layer: leave that to the host")
-            last = self.add(Flatten(name=f"{name}_flat"), name)
-        self._preflight.scores = {
-            "scale": _listed(scale), "offset": _listed(left), "equal": equal, "flipped": int(flipped.sum()),
-        }  # fmt: skip
-        self.probes.append(Probe(tensor=tensor, node=last, scale=scale, offset=left))
 
     def network(self, metadata: dict[str, object]) -> Network:
         """The whole network."""
@@ -319,25 +291,21 @@ def _before_pool(steps: tuple[Step | Node, ...]) -> list[Step] | None:
     return None
 
 
-def _flipped(weights: np.ndarray, channels: np.ndarray) -> np.ndarray:
+def _check_zero(value: Pending, quantizer: Quantizer, codes: Codes) -> None:
+    """Refuses a quantizer behind a ``Pad`` that makes another code than 0 of its zeros."""
+    zeros = run(value.functions, np.zeros((quantizer.channels or 1, 1)))[0]
+    if codes.offset or quantizer.function(zeros).any():
+        raise NodeRefused("a Pad is before it, whose zeros become other codes than 0: put the Pad behind it")
+
+
+def flipped(weights: np.ndarray, channels: np.ndarray) -> np.ndarray:
+    """Weights with the rows of some channels negated."""
     signs = np.where(channels, -1, 1).astype(np.int8)
     return weights * signs.reshape(-1, *[1] * (weights.ndim - 1))
 
 
-def _bias(scale: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Integer biases, int64, and what is left of the offsets: nothing more than one number where that can be."""
-    if np.ptp(offset) == 0 and np.ptp(scale) == 0:
-        return np.zeros(len(offset), dtype=np.int64), offset
-    common = offset[0] if np.ptp(scale) == 0 else 0.0
-    bias = np.rint((offset - common) / scale)
-    if np.abs(bias).max() >= 1 << 31:
-        raise NodeRefused("an offset of the scores is beyond 32 bits of their scale")
-    left = offset - bias * scale
-    whole = np.ptp(scale) == 0 and np.array_equal((offset - common) / scale, bias)
-    return bias.astype(np.int64), np.full(len(offset), common) if whole else left
-
-
-def _listed(values: np.ndarray) -> list[float]:
+def listed(values: np.ndarray) -> list[float]:
+    """Numbers for JSON: one, where all are the same."""
     return [float(value) for value in (values[:1] if np.ptp(values) == 0 else values)]
 
 
@@ -346,4 +314,4 @@ def _described(step: Step) -> dict[str, object]:
     line = line_through([step])
     if line is None:
         return {"function": type(step).__name__.lower()}
-    return {"factor": _listed(line[0].ravel()), "term": _listed(line[1].ravel())}
+    return {"factor": listed(line[0].ravel()), "term": listed(line[1].ravel())}

@@ -165,7 +165,8 @@ class _Checker:
             if name == self._scores:
                 self.proof.classes_changed += _changed(probe, trace[probe.node])
             ours = trace[probe.node]
-            if value.size != ours.size:
+            held = ours.size if probe.order is None else len(ours) * probe.order.size
+            if value.size != held:
                 raise MismatchError(f"node '{probe.node}' has the shape {ours.shape[1:]}, not {value.shape[1:]}")
             turned = probe.to_ours(value, ours.shape[1:])
             return probe.to_theirs(self._compared(probe, turned, ours, inputs, codes), value.shape[1:])

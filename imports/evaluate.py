@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from sterna.imports.errors import EvaluationError
-from sterna.imports.graph import Graph, GraphNode
+from sterna.imports.graph import Graph
+from sterna.imports.node import GraphNode
 from sterna.imports.operators import OPERATORS
 from sterna.imports.quantizers import QUANTIZERS
 from sterna.net.checks import shown
@@ -35,6 +36,9 @@ def execute(node: GraphNode, values: Mapping[str, np.ndarray]) -> dict[str, np.n
     operator = OPERATORS.get(node.operator) or QUANTIZERS.get(node.operator)
     if operator is None:
         raise EvaluationError(node.name, shown(node.operator), "this operator is not understood")
+    missing = [name for name in node.inputs if name and name not in values]
+    if missing:
+        raise EvaluationError(node.name, node.operator, f"{shown(missing[0])} must be a constant")
     inputs = [values[name] if name else None for name in node.inputs]
     try:
         with np.errstate(all="ignore"):
@@ -72,13 +76,31 @@ def evaluate(graph: Graph, feeds: Mapping[str, np.ndarray], watch: Watch | None 
     return {name: values[name] for name in graph.outputs}
 
 
+def needed_by_outputs(graph: Graph) -> set[str]:
+    """The names of the nodes that an output depends on."""
+    wanted, names = set(graph.outputs), set()
+    for node in reversed(graph.nodes):
+        if wanted & set(filter(None, node.outputs)):
+            names.add(node.name)
+            wanted.update(node.inputs)
+    return names
+
+
 def with_constants(graph: Graph) -> Graph:
-    """The same graph with all that depends on constants alone computed, and without what no output depends on."""
+    """The same graph with all that depends on constants alone computed, and without what no output depends on.
+
+    So of its inputs, too, only those are left that an output depends on, if any is.
+    """
     constants = dict(graph.constants)
+    needed = needed_by_outputs(graph)
     left = []
     for node in graph.nodes:
+        if node.name not in needed:
+            continue
         if node.inputs and all(not name or name in constants for name in node.inputs) and can_execute(node):
             constants |= execute(node, constants)
         else:
             left.append(node)
-    return replace(graph, nodes=tuple(left), constants=constants)
+    read = {*graph.outputs, *(name for node in left for name in node.inputs)}
+    inputs = {name: shape for name, shape in graph.inputs.items() if name in read}
+    return replace(graph, nodes=tuple(left), constants=constants, inputs=inputs or graph.inputs)

@@ -113,9 +113,17 @@ class Normalize(Step):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bend(Step):
-    """A function that is no straight line, such as a Relu."""
+    """A function that is no straight line, such as a Relu.
+
+    Parameters
+    ----------
+    function : callable
+    passes : bool
+        Whether it leaves values as they are over some range, as a Relu does, but for a rounding.
+    """
 
     function: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    passes: bool = False
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         return self.function(x).astype(x.dtype)
@@ -123,14 +131,15 @@ class Bend(Step):
 
 def clip(low: float, high: float) -> Bend:
     """``min(max(x, low), high)``."""
-    return Bend(function=lambda x: np.clip(x, x.dtype.type(low), x.dtype.type(high)))
+    return Bend(function=lambda x: np.clip(x, x.dtype.type(low), x.dtype.type(high)), passes=True)
 
 
 #: Functions without parameters that may stand before a quantizer.
 BENDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "Relu": lambda x: np.maximum(x, 0),
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "Tanh": np.tanh,
+    "Softplus": lambda x: np.logaddexp(x, np.zeros_like(x)),
+    "Softsign": lambda x: x / (1 + np.abs(x)),
     "Floor": np.floor,
     "Ceil": np.ceil,
     "Round": np.rint,
@@ -139,12 +148,21 @@ BENDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+#: Those of them that leave values as they are over some range, but for a rounding.
+PASSING = {"Round"}
+
+
 def line_through(steps: Sequence[Step]) -> Line | None:
     """Gain and offset of all steps together, float64; ``None`` where they are no straight line."""
     line: Line | None = (np.ones(1), np.zeros(1))
     for step in steps:
         line = step.after(line) if line else None
     return line
+
+
+def straight(steps: Sequence[Step]) -> Line | None:
+    """The line that all steps are where none of them bends; ``None`` if one is curved everywhere."""
+    return line_through([step for step in steps if not (isinstance(step, Bend) and step.passes)])
 
 
 def run(steps: Sequence[Step], x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

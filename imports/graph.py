@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,76 +13,20 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from sterna.imports.errors import ModelFileError
-from sterna.imports.tensors import element_type, read_tensor
+from sterna.imports.layout import channels_first
+from sterna.imports.node import GraphNode, with_batch
+from sterna.imports.tensors import element_type, is_element_type, read_tensor
 from sterna.net.checks import MAX_ELEMENTS, naming, shown
 from sterna.net.container import is_special
 from sterna.net.errors import InvalidValueError, SternaError
-from sterna.net.nodes import INPUT
 
 MAX_BYTES = 1 << 28  # of a file without its external data: a network of 64 million weights in float32
 MAX_NODES = 20_000
 #: Attributes that are no graphs: their field, as Python has it.
 _SCALARS = {AttributeProto.FLOAT: "f", AttributeProto.INT: "i"}
+#: QONNX's quantizers, which no other domain has by these names.
+QONNX_NAMES = {"Quant", "IntQuant", "BipolarQuant", "Trunc", "MultiThreshold"}
 _LISTS = {AttributeProto.FLOATS: "floats", AttributeProto.INTS: "ints"}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class GraphNode:
-    """One node of an ONNX graph.
-
-    Parameters
-    ----------
-    name : str
-        Its own, or its first output's where it has none; unique.
-    operator : str
-        Such as ``"Quant"``. Custom operators of all domains are told apart by this alone.
-    inputs, outputs : tuple of str
-        Tensors; an input that is left out is ``""``.
-    attributes : mapping
-        Numbers, strings, lists of numbers, arrays; ``None`` for what is none of these, as graphs are.
-    """
-
-    name: str
-    operator: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any]
-
-    @property
-    def identifier(self) -> str:
-        """Its name as a network's node may have it."""
-        text = re.sub(r"[^A-Za-z0-9]+", "_", self.name).strip("_") or "node"
-        return f"n{text}" if text[0].isdigit() or text == INPUT else text
-
-    def integer(self, name: str, default: int) -> int:
-        """An attribute that is an integer; :exc:`ValueError` if it is something else."""
-        value = self.attributes.get(name, default)
-        if type(value) is not int:
-            raise InvalidValueError(f"attribute {name} must be an integer, not {shown(value)}")
-        return value
-
-    def number(self, name: str, default: float) -> float:
-        """An attribute that is a number, likewise."""
-        value = self.attributes.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InvalidValueError(f"attribute {name} must be a number, not {shown(value)}")
-        return float(value)
-
-    def text(self, name: str, default: str) -> str:
-        """An attribute that is a string, likewise."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, str):
-            raise InvalidValueError(f"attribute {name} must be a string, not {shown(value)}")
-        return value
-
-    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """An attribute that is a list of integers, as long as ``default`` if that has any."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, tuple) or not all(type(item) is int for item in value):
-            raise InvalidValueError(f"attribute {name} must be integers, not {shown(value)}")
-        if default and len(value) != len(default):
-            raise InvalidValueError(f"attribute {name} must have {len(default)} integers, not {len(value)}")
-        return value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -204,12 +147,7 @@ class _Reader:
         self._opset = opset
 
     def graph(self) -> Graph:
-        constants: dict[str, np.ndarray] = {}
-        for tensor in self._graph.initializer:
-            with naming(f"initializer {shown(tensor.name)}"):
-                if tensor.name in constants:
-                    raise InvalidValueError("there are two of that name")
-                constants[_text(tensor.name)] = read_tensor(tensor, self._folder)
+        constants = self._initializers()
         inputs = {_text(entry.name): self._shape(entry) for entry in self._graph.input if entry.name not in constants}
         nodes = []
         for index, proto in enumerate(self._graph.node):
@@ -218,7 +156,9 @@ class _Reader:
                 constants[node.outputs[0]] = _constant(node)
             else:
                 nodes.append(node)
-        nodes = _in_order(_named(nodes), {*constants, *inputs})
+        batch = next(iter(inputs.values()), ())[:1]
+        nodes = [with_batch(node, *batch) for node in nodes]
+        nodes = _in_order(_named(channels_first(nodes)), {*constants, *inputs})
         outputs = tuple(_text(entry.name) for entry in self._graph.output)
         made = {*constants, *inputs, *(name for node in nodes for name in node.outputs)}
         for name in outputs:
@@ -230,6 +170,19 @@ class _Reader:
             nodes=tuple(nodes), inputs=inputs, outputs=outputs, constants=constants,
             datatypes=self._datatypes(), opset=self._opset,
         )  # fmt: skip
+
+    def _initializers(self) -> dict[str, np.ndarray]:
+        """The constants; those of types that no network has are left out where no node takes them."""
+        taken = {name for node in self._graph.node for name in node.input}
+        taken |= {entry.name for field in (self._graph.output, self._graph.input) for entry in field}
+        constants: dict[str, np.ndarray] = {}
+        for tensor in self._graph.initializer:
+            with naming(f"initializer {shown(tensor.name)}"):
+                if tensor.name in constants:
+                    raise InvalidValueError("there are two of that name")
+                if tensor.name in taken or is_element_type(tensor.data_type):
+                    constants[_text(tensor.name)] = read_tensor(tensor, self._folder)
+        return constants
 
     def _shape(self, entry: ValueInfoProto) -> tuple[int, ...]:
         with naming(f"input {shown(entry.name)}"):
@@ -254,7 +207,7 @@ class _Reader:
                 attributes[_text(attribute.name)] = self._attribute(attribute)
         return GraphNode(
             name=_text(proto.name or next(filter(None, proto.output))),
-            operator=_text(proto.op_type),
+            operator=_operator(_text(proto.domain), _text(proto.op_type)),
             inputs=tuple(map(_text, proto.input)),
             outputs=tuple(map(_text, proto.output)),
             attributes=attributes,
@@ -278,6 +231,11 @@ class _Reader:
             for entry in annotation.quant_parameter_tensor_names
             if entry.key == "finn_datatype"
         }
+
+
+def _operator(domain: str, name: str) -> str:
+    """The name by which an operator is known: without the domain only if that leaves no doubt of what is meant."""
+    return name if domain in ("", "ai.onnx") or name in QONNX_NAMES else f"{domain}.{name}"
 
 
 def _text(name: object) -> str:
@@ -307,11 +265,7 @@ def _named(nodes: Iterable[GraphNode]) -> list[GraphNode]:
         while name in taken:
             name = f"{node.outputs[0]} ({len(taken)})"
         taken.add(name)
-        found.append(
-            GraphNode(
-                name=name, operator=node.operator, inputs=node.inputs, outputs=node.outputs, attributes=node.attributes
-            )
-        )
+        found.append(replace(node, name=name))
     return found
 
 

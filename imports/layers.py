@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from sterna.imports.errors import NodeRefused
-from sterna.imports.functions import Divide, Multiply, Plus
-from sterna.imports.graph import GraphNode
+from sterna.imports.evaluate import execute
+from sterna.imports.functions import Divide, Multiply, Plus, run
+from sterna.imports.node import GraphNode
 from sterna.imports.operators import check_values, pool_kernel, window
-from sterna.imports.values import Codes, Pending, Sums, Value, as_codes, in_own_order, pending, view
-from sterna.imports.weights import lowest_bit, ternary
+from sterna.imports.order import is_flat, to_own_order
+from sterna.imports.values import (
+    Codes,
+    Pending,
+    Sums,
+    Value,
+    as_codes,
+    in_own_order,
+    padded,
+    pending,
+    view,
+    without_pads,
+)
+from sterna.imports.weights import Ternary, lowest_bit, ternary
 from sterna.net import Add, Conv2d, Linear, MaxPool2d, SumNode, SumPool2d, WeightNode
 from sterna.net.nodes import Bounds
 
@@ -25,32 +39,35 @@ def linear(
 ) -> Pending:
     """A ``MatMul`` or ``Gemm``; ``weights`` (out, in), ``bias`` (out,) or one number; ``flatten`` turns maps."""
     if weights.ndim != 2:
-        raise NodeRefused(f"its weights must be a matrix, not of the shape {weights.shape}")
-    signs, scales = ternary(weights)
-    codes = as_codes(value)
+        raise NodeRefused(f"its weights must be a matrix, not of the shape {weights.shape[::-1]}")
+    found = ternary(weights)
+    signs, codes = found.signs, as_codes(value)
     if len(view(codes)) != 1:
         raise NodeRefused(f"it multiplies maps of the shape {view(codes)}: flatten them before")
     if signs.shape[1:] != view(codes):
         raise NodeRefused(f"it has weights for {signs.shape[1]} features, and meets {view(codes)[0]}")
     if codes.order is not None:
-        moved = np.empty_like(signs)
-        moved[:, codes.order] = signs
-        signs, codes = moved, flatten(codes)
-    return _weighted(Linear(name=node.identifier, weights=signs, inputs=_source(codes)), node, codes, scales, bias)
+        assert codes.shape is not None
+        signs = to_own_order(signs, codes.order, (math.prod(codes.shape),))
+        codes = flatten(codes)
+    return _weighted(Linear(name=node.identifier, weights=signs, inputs=_source(codes)), node, codes, found, bias)
 
 
 def convolution(node: GraphNode, value: Value, weights: np.ndarray, bias: np.ndarray | None) -> Pending:
     """A ``Conv``: dilation and uneven padding become zeros in the kernel."""
     if weights.ndim != 4:
         raise NodeRefused(f"only convolutions of two dimensions are understood, not of weights {weights.shape}")
-    signs, scales = ternary(weights)
-    codes = as_codes(in_own_order(value))
+    found = ternary(weights)
+    inner, given = without_pads(value)
+    codes = as_codes(in_own_order(inner))
     if codes.shape is None or len(codes.shape) != 3:
         raise NodeRefused("" if codes.shape is None else f"it convolves a vector of {codes.shape[0]}")
-    strides, dilations, pads = window(node, signs.shape[2:], codes.shape[1:])
-    if any(pads) and codes.offset:
+    size = (codes.shape[1] + given[0] + given[2], codes.shape[2] + given[1] + given[3])
+    strides, dilations, own = window(node, weights.shape[2:], size)
+    if any(own) and codes.offset:
         raise NodeRefused("it pads with 0, and 0 is no code of its inputs")
-    signs = _dilated(signs, dilations)
+    pads = [side + more for side, more in zip(own, given, strict=True)]
+    signs = _dilated(found.signs, dilations)
     padding = (max(pads[0], pads[2]), max(pads[1], pads[3]))
     check_values(*signs.shape[:2], signs.shape[2] + sum(padding), signs.shape[3] + sum(padding))
     signs = np.pad(signs, ((0, 0), (0, 0), *((side - pads[k], side - pads[k + 2]) for k, side in enumerate(padding))))
@@ -58,7 +75,7 @@ def convolution(node: GraphNode, value: Value, weights: np.ndarray, bias: np.nda
         name=node.identifier, inputs=_source(codes), weights=signs, stride=(strides[0], strides[1]), padding=padding,
         groups=node.integer("group", 1),
     )  # fmt: skip
-    return _weighted(convolved, node, codes, scales, bias)
+    return _weighted(convolved, node, codes, found, bias)
 
 
 def _dilated(signs: np.ndarray, dilations: list[int]) -> np.ndarray:
@@ -70,14 +87,14 @@ def _dilated(signs: np.ndarray, dilations: list[int]) -> np.ndarray:
     return spread
 
 
-def _weighted(layer: WeightNode, node: GraphNode, codes: Codes, scales: np.ndarray, bias: np.ndarray | None) -> Pending:
+def _weighted(layer: WeightNode, node: GraphNode, codes: Codes, found: Ternary, bias: np.ndarray | None) -> Pending:
     flat = layer.weights.reshape(len(layer.weights), -1)
     reals = codes.reals()
     fan = int(np.count_nonzero(flat, axis=1).max())
     unit = lowest_bit(reals)
-    magnitudes = scales.astype(np.float64)
+    magnitudes = found.scales.astype(np.float64)
     odd = max(scale / lowest_bit(np.array([scale])) for scale in np.unique(magnitudes))
-    exact = fan * (np.abs(reals).max() / unit) * odd < _EXACT
+    exact = found.exact and fan * (np.abs(reals).max() / unit) * odd < _EXACT
     slack = 0.0 if exact else _SUM_ERROR * fan * float(np.abs(reals).max()) / abs(codes.scale)
     sums = _sums(layer, node, [codes], slack)
     value = _pending(sums, layer, codes).then(Multiply(factor=(codes.scale * magnitudes)[:, None]))
@@ -85,13 +102,58 @@ def _weighted(layer: WeightNode, node: GraphNode, codes: Codes, scales: np.ndarr
         rows = flat.sum(axis=1, dtype=np.int64)
         value = value.then(Plus(term=(codes.offset * magnitudes * rows)[:, None]))
     if bias is not None:
+        if bias.size != 1 and (bias.size != len(flat) or bias.shape[-1] != len(flat)):
+            raise NodeRefused(f"its bias has the shape {bias.shape}, and its sums {len(flat)} channels")
         value = value.then(Plus(term=np.broadcast_to(bias.reshape(-1), (len(flat),))[:, None]))
     return value
 
 
+def padding(node: GraphNode, value: Value, constants: Mapping[str, np.ndarray]) -> Value:
+    """A ``Pad`` with zeros, which is the convolution's behind it; the very same value where it pads by nothing."""
+    zeros = execute(node, {**constants, node.inputs[0]: np.zeros((1, *view(value)), dtype=np.float32)})
+    if zeros[node.outputs[0]].any():
+        raise NodeRefused("it pads with another number than 0: pad with 0")
+    sides = [constants[name] for name in node.inputs[1:2]]
+    pads = tuple(sides[0].tolist()) if sides else node.integers("pads", ())
+    if not any(pads):
+        return value
+    before = pending(value)
+    zero = np.zeros((1, 1))
+    shifted = isinstance(before.source, Codes) and before.source.offset
+    if before.moved or shifted or run(before.functions, zero)[0].any():
+        raise NodeRefused(
+            "0 is none of its inputs' codes, or something before it makes another number of 0: pad before"
+        )
+    return padded(value, pads)
+
+
 def average(node: GraphNode, value: Value) -> Pending:
     """An ``AveragePool``, or one over the whole map: sums of windows, and a division."""
-    codes = as_codes(in_own_order(value))
+    return _average(node, as_codes(in_own_order(value)))
+
+
+def mean(node: GraphNode, value: Value, axes: tuple[int, ...]) -> Pending:
+    """A ``ReduceMean``: an average over the whole map, in whatever order its values stand."""
+    codes = as_codes(value)
+    if codes.shape is None or len(codes.shape) != 3 or len(view(codes)) != 3:
+        raise NodeRefused("" if codes.shape is None else f"it averages values of the shape {view(codes)}")
+    if not axes or max(axes) > 3 or min(axes) < -4:
+        raise NodeRefused("it averages over other axes than the map's two")
+    order = np.arange(math.prod(codes.shape)).reshape(codes.shape) if codes.order is None else codes.order
+    chosen = sorted({axis % 4 - 1 for axis in axes})  # without the batch
+    places = np.moveaxis(order, chosen, range(3 - len(chosen), 3)) if min(chosen) >= 0 else order
+    area = math.prod(codes.shape[1:])
+    rows = places.reshape(-1, area) if len(chosen) == 2 and min(chosen) >= 0 else places.reshape(1, -1)
+    channels = rows[:, 0] // area
+    if len(rows) != codes.shape[0] or (rows < 0).any() or (rows // area != channels[:, None]).any():
+        raise NodeRefused("only a mean over the two axes of the whole map is understood")
+    keep = node.integer("keepdims", 1)
+    shape = tuple(1 if axis in chosen else side for axis, side in enumerate(order.shape) if keep or axis not in chosen)
+    own = _average(node, replace(codes, order=None))
+    return replace(own, order=None if shape == own.shape and is_flat(channels) else channels.reshape(shape))
+
+
+def _average(node: GraphNode, codes: Codes) -> Pending:
     if codes.shape is None or len(codes.shape) != 3:
         raise NodeRefused("" if codes.shape is None else "it averages a vector")
     if node.operator == "AveragePool":
@@ -126,7 +188,7 @@ def maximum(node: GraphNode, value: Value) -> tuple[MaxPool2d, Pending]:
     if value.shape is None or len(value.shape) != 3:
         raise NodeRefused("" if value.shape is None else "it pools a vector")
     in_own_order(value)
-    kernel = pool_kernel(node)
+    kernel = (value.shape[1], value.shape[2]) if node.operator == "GlobalMaxPool" else pool_kernel(node)
     strides, dilations, pads = window(node, kernel, value.shape[1:])
     _plain_window(dilations, pads)
     pool = MaxPool2d(name=node.identifier, kernel=kernel, stride=(strides[0], strides[1]), padding=(pads[0], pads[1]))

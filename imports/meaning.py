@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sterna.imports.functions import Bend, Step, line_through, run
+from sterna.imports.functions import Bend, Line, Step, line_through, run, straight
 from sterna.imports.levels import FLOAT32_ERROR, Levels
+from sterna.imports.order import PADDED, to_own_order
 from sterna.imports.recognize import Quantizer
 from sterna.imports.values import Codes
-from sterna.net import ActivationType, Network
+from sterna.net import ActivationType
 
 BIT = ActivationType(1, False)  # of bipolar values that need no 0
+_BEYOND = 2.0**20  # of a code's step: beyond the range of every type
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,9 +47,14 @@ class Probe:
         return to_own_order(tensor, self.order, shape)
 
     def to_theirs(self, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        """The node's values in the tensor's."""
+        """The node's values in the tensor's; where it is padded, code 0's."""
         flat = values.reshape(len(values), -1)
-        return (flat if self.order is None else flat[:, self.order.ravel()]).reshape(len(values), *shape)
+        if self.order is None:
+            return flat.reshape(len(values), *shape)
+        places = self.order.ravel()
+        theirs = flat[:, places]
+        theirs[:, places == PADDED] = self.offset[0]
+        return theirs.reshape(len(values), *shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +64,6 @@ class InputRule:
     steps: tuple[Step, ...] = ()
     quantizer: Quantizer | None = None
     codes: Codes
-    rounded: bool = False  # among the steps, as in QuantizeLinear
     order: np.ndarray | None = None  # of the original's input
 
     def quantize(self, x: np.ndarray, off: int = 0) -> np.ndarray:
@@ -65,14 +71,51 @@ class InputRule:
         assert self.codes.shape is not None
         x = to_own_order(x, self.order, self.codes.shape)
         flat = np.moveaxis(x.astype(np.float64), 1, 0)
-        values = flat.reshape(len(flat), -1)
-        if self.quantizer is None:
-            codes = np.clip(np.rint(values / self.codes.scale), self.codes.low, self.codes.high)
-        else:
-            before, largest = run(self.steps, values)
-            integers = self.quantizer.function(before + off * FLOAT32_ERROR * largest)
-            codes = (integers + 1) // 2 if self.codes.type == BIT and self.quantizer.bipolar else integers
+        codes = self.by_channel(flat.reshape(len(flat), -1), off)
         return np.moveaxis(codes.reshape(flat.shape), 0, 1).astype(np.int64)
+
+    def by_channel(self, values: np.ndarray, off: int = 0) -> np.ndarray:
+        """The same of real values as float64, (channels, samples); codes as floats."""
+        if self.quantizer is None:
+            codes = np.rint((values - self.codes.offset) / self.codes.scale)
+            return np.clip(codes, self.codes.low, self.codes.high)
+        before, largest = run(self.steps, values)
+        integers = self.quantizer.function(before + off * FLOAT32_ERROR * largest)
+        return (integers + 1) // 2 if self.codes.type == BIT and self.quantizer.bipolar else integers
+
+    def line(self) -> Line | None:
+        """Gain and offset, (1, 1) or (channels, 1) each, that make real values of a code's of inputs, but for ties.
+
+        ``None`` if there is no such line. Of a bipolar quantizer, the sign decides.
+        """
+        if self.quantizer is None:
+            return np.ones((1, 1)), np.zeros((1, 1))
+        before, last = straight(self.steps), self.quantizer.line
+        if before is None or last is None:
+            return None
+        gain, offset = (np.atleast_2d(part) for part in before)
+        return gain * last[0], offset * last[0] + last[1]
+
+    def grid(self, line: Line) -> np.ndarray:
+        """Real inputs at every code, at every tie and between, and beyond both ends: float32, (channels, samples)."""
+        low, high = self.codes.low - 2, self.codes.high + 2
+        steps = np.concatenate([np.arange(4 * low, 4 * high + 1) / 4, [-_BEYOND, _BEYOND]])
+        gain, offset = line
+        with np.errstate(all="ignore"):  # a gain of 0 gives one code
+            reals = (steps * self.codes.scale + self.codes.offset - offset) / np.where(gain == 0, 1, gain)
+        return np.nan_to_num(reals.astype(np.float32))
+
+    def reached(self) -> tuple[int, int]:
+        """The smallest and largest code that real inputs become: a Relu before the quantizer leaves some out."""
+        codes, line = self.codes, self.line()
+        if line is None or self.quantizer is None or self.quantizer.bipolar:
+            return codes.low, codes.high
+        channels = self.quantizer.channels or len(line[0])
+        reals = self.grid(line)[:, -2:].astype(np.float64)  # beyond both ends: what is a line rises or falls
+        found = self.by_channel(np.broadcast_to(reals, (max(channels, len(reals)), reals.shape[1])))
+        if not np.isfinite(found).all() or found.min() >= found.max():
+            return codes.low, codes.high
+        return max(codes.low, int(found.min())), min(codes.high, int(found.max()))
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Real inputs of the original whose codes are about equally frequent, float32, away from where they round."""
@@ -84,50 +127,11 @@ class InputRule:
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         codes = rng.integers(self.codes.low, self.codes.high + 1, shape)
-        reals = self.codes.scale * (codes + rng.uniform(-0.4, 0.4, shape)) + self.codes.offset
         if self.quantizer is None:
-            return np.asarray(self.codes.scale * codes, dtype=np.float32)
-        straight = list(itertools.takewhile(lambda step: not isinstance(step, Bend), self.steps))
-        line = line_through(straight)
+            return np.asarray(self.codes.scale * codes + self.codes.offset, dtype=np.float32)
+        reals = self.codes.scale * (codes + rng.uniform(-0.4, 0.4, shape)) + self.codes.offset
+        line = self.line() or line_through(list(itertools.takewhile(lambda s: not isinstance(s, Bend), self.steps)))
         assert line is not None
-        if self.rounded:
-            reals = reals / self.quantizer.scale
         gain, offset = (part.reshape(-1, *[1] * (len(shape) - 2)) for part in line)
         with np.errstate(all="ignore"):  # the check refuses what is not finite
-            return ((reals - offset) / gain).astype(np.float32)
-
-
-def with_preprocessing(network: Network, rule: InputRule, inputs: np.ndarray) -> tuple[Network, bool]:
-    """The network with what stands before the input's quantizer as its own preprocessing, where that is a line.
-
-    Parameters
-    ----------
-    network : Network
-    rule : InputRule
-    inputs : float32, (batch, ...)
-        Of the original.
-
-    Returns
-    -------
-    tuple of Network and bool
-        The second: whether :meth:`Network.quantize` gives the original's codes for all inputs. A function that is no
-        line, or another rounding, is not in the network's rule (docs/arithmetic.md, rule 2).
-    """
-    line = line_through(rule.steps)
-    if line is not None:
-        factor = rule.codes.scale if rule.rounded else 1.0  # rounded values are codes already
-        gain, offset = (factor * np.ravel(part) for part in line)
-        if {gain.size, offset.size} <= {1, network.input_shape[0]}:
-            network = network.with_preprocessing(gain, offset)
-    codes = network.quantize(to_own_order(inputs, rule.order, network.input_shape))
-    return network, bool(np.array_equal(codes, rule.quantize(inputs)))
-
-
-def to_own_order(tensor: np.ndarray, order: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    """A tensor's values, (batch, ...), where ``order`` says; (batch, \\*shape)."""
-    flat = tensor.reshape(len(tensor), -1)
-    if order is None:
-        return flat.reshape(len(tensor), *shape)
-    own = np.empty_like(flat)
-    own[:, order.ravel()] = flat
-    return own.reshape(len(tensor), *shape)
+            return ((reals - offset) / np.where(gain == 0, 1, gain)).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sterna.imports.graph import GraphNode
+from sterna.imports.node import BATCH, GraphNode
 from sterna.imports.tensors import element_type
 from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError
@@ -104,6 +104,8 @@ def _matmul(node: GraphNode, inputs: Arrays) -> np.ndarray:
 def _batch_norm(node: GraphNode, inputs: Arrays) -> np.ndarray:
     """As ONNX Runtime computes it: one gain and one offset a channel."""
     x, gain, offset, mean, variance = inputs[:5]
+    if node.integer("training_mode", 0) or any(node.outputs[1:]):
+        raise InvalidValueError("only a normalization in evaluation mode is understood")
     scale = gain / np.sqrt(variance + np.float32(node.number("epsilon", 1e-5)))
     shape = (1, -1, *[1] * (x.ndim - 2))
     return x * scale.reshape(shape) + (offset - mean * scale).reshape(shape)
@@ -112,9 +114,10 @@ def _batch_norm(node: GraphNode, inputs: Arrays) -> np.ndarray:
 def _max_pool(node: GraphNode, inputs: Arrays) -> np.ndarray:
     x = _map(inputs[0])
     kernel = pool_kernel(node)
-    view = windows(x, kernel, *window(node, kernel, x.shape[2:]), -np.inf)
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    view = windows(x, kernel, *window(node, kernel, x.shape[2:]), lowest)
     taps = [view[..., row, column] for row, column in np.ndindex(*kernel)]
-    return functools.reduce(np.maximum, taps, np.full_like(taps[0], -np.inf))
+    return functools.reduce(np.maximum, taps, np.full_like(taps[0], lowest))
 
 
 def _average_pool(node: GraphNode, inputs: Arrays) -> np.ndarray:
@@ -147,12 +150,19 @@ def _mean(node: GraphNode, inputs: Arrays) -> np.ndarray:
     return inputs[0].mean(axis=chosen or None, keepdims=bool(node.integer("keepdims", 1)), dtype=inputs[0].dtype)
 
 
+def shape_part(node: GraphNode, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes that a ``Shape`` gives."""
+    return shape[node.integer("start", 0) : node.integer("end", len(shape))]
+
+
 def _reshape(node: GraphNode, inputs: Arrays) -> np.ndarray:
-    """A target that names the model's own batch of 1 takes any batch."""
+    """A target that names the model's own batch takes any batch."""
+    batch = node.integer(BATCH, 1)
     x, target = inputs[0], [int(side) for side in inputs[1]]
     zero_is_zero = node.integer("allowzero", 0)
     target = [x.shape[k] if side == 0 and not zero_is_zero else side for k, side in enumerate(target)]
-    if target[:1] == [1] and x.ndim and len(x) > 1 and (-1 in target[1:] or math.prod(target) * len(x) == x.size):
+    rest = target[1:]
+    if target[:1] == [batch] and x.ndim and len(x) != batch and (-1 in rest or math.prod(rest) * len(x) == x.size):
         target[0] = len(x)
     return x.reshape(target)
 
@@ -254,7 +264,18 @@ def _hard_sigmoid(node: GraphNode, inputs: Arrays) -> np.ndarray:
     return np.clip(x * alpha + beta, x.dtype.type(0), x.dtype.type(1))
 
 
+def _elu(node: GraphNode, inputs: Arrays) -> np.ndarray:
+    x = inputs[0]
+    return np.where(x < 0, x.dtype.type(node.number("alpha", 1.0)) * (np.exp(x) - 1), x).astype(x.dtype)
+
+
 def _same(node: GraphNode, inputs: Arrays) -> np.ndarray:
+    return np.asarray(inputs[0])
+
+
+def _dropout(node: GraphNode, inputs: Arrays) -> np.ndarray:
+    if optional(inputs, 2) is not None and np.any(inputs[2]):
+        raise InvalidValueError("it drops values at random: export the model in evaluation mode")
     return np.asarray(inputs[0])
 
 
@@ -267,6 +288,7 @@ def _divide(node: GraphNode, inputs: Arrays) -> np.ndarray:
 #: The fewest inputs of operators that take more than one, those of quantizers too.
 FEWEST_INPUTS = {
     **dict.fromkeys(("Conv", "Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Pow", "Reshape", "TopK", "Expand"), 2),
+    **dict.fromkeys(("PRelu", "Max", "Min", "Sum", "CastLike"), 2),
     **dict.fromkeys(("BipolarQuant", "MultiThreshold", "QuantizeLinear", "DequantizeLinear", "Gather"), 2),
     **{"Quant": 4, "IntQuant": 4, "Trunc": 5, "BatchNormalization": 5},
 }
@@ -278,6 +300,7 @@ OPERATORS: dict[str, Operator] = {
     "BatchNormalization": _batch_norm,
     "MaxPool": _max_pool,
     "AveragePool": _average_pool,
+    "GlobalMaxPool": lambda node, inputs: _map(inputs[0]).max(axis=(2, 3), keepdims=True),
     "GlobalAveragePool": lambda node, inputs: inputs[0].mean(axis=(2, 3), keepdims=True, dtype=inputs[0].dtype),
     "ReduceMean": _mean,
     "Add": lambda node, inputs: inputs[0] + inputs[1],
@@ -285,6 +308,9 @@ OPERATORS: dict[str, Operator] = {
     "Mul": lambda node, inputs: inputs[0] * inputs[1],
     "Div": _divide,
     "Pow": lambda node, inputs: np.power(inputs[0], inputs[1]).astype(inputs[0].dtype),
+    "Exp": lambda node, inputs: np.exp(inputs[0]),
+    "Log": lambda node, inputs: np.log(inputs[0]),
+    "Sum": lambda node, inputs: functools.reduce(np.add, inputs),
     "Sqrt": lambda node, inputs: np.sqrt(inputs[0]),
     "Reciprocal": lambda node, inputs: 1 / inputs[0],
     "Neg": lambda node, inputs: -inputs[0],
@@ -293,22 +319,27 @@ OPERATORS: dict[str, Operator] = {
     "Floor": lambda node, inputs: np.floor(inputs[0]),
     "Ceil": lambda node, inputs: np.ceil(inputs[0]),
     "Round": lambda node, inputs: np.rint(inputs[0]),
-    "Max": lambda node, inputs: np.maximum.reduce(inputs),
-    "Min": lambda node, inputs: np.minimum.reduce(inputs),
+    "Max": lambda node, inputs: functools.reduce(np.maximum, inputs),
+    "Min": lambda node, inputs: functools.reduce(np.minimum, inputs),
     "Relu": lambda node, inputs: np.maximum(inputs[0], inputs[0].dtype.type(0)),
     "LeakyRelu": _leaky,
     "Sigmoid": lambda node, inputs: 1 / (1 + np.exp(-inputs[0])),
     "Tanh": lambda node, inputs: np.tanh(inputs[0]),
+    "Elu": _elu,
+    "Softplus": lambda node, inputs: np.log1p(np.exp(-np.abs(inputs[0]))) + np.maximum(inputs[0], 0),
+    "Softsign": lambda node, inputs: inputs[0] / (1 + np.abs(inputs[0])),
+    "PRelu": lambda node, inputs: np.where(inputs[0] < 0, inputs[0] * inputs[1], inputs[0]),
     "HardSigmoid": _hard_sigmoid,
     "Clip": _clip,
     "Identity": _same,
-    "Dropout": _same,
+    "Dropout": _dropout,
     "Cast": _cast,
+    "CastLike": lambda node, inputs: inputs[0].astype(inputs[1].dtype),
     "Softmax": _softmax,
     "LogSoftmax": _softmax,
     "ArgMax": _arg_max,
     "TopK": _top_k,
-    "Shape": lambda node, inputs: np.array(inputs[0].shape, dtype=np.int64),
+    "Shape": lambda node, inputs: np.array(shape_part(node, inputs[0].shape), dtype=np.int64),
     "Gather": lambda node, inputs: np.take(inputs[0], inputs[1].astype(np.int64), axis=node.integer("axis", 0)),
     "Unsqueeze": lambda node, inputs: np.expand_dims(inputs[0], _axes(node, inputs)),
     "Squeeze": lambda node, inputs: np.squeeze(inputs[0], _axes(node, inputs) or None),

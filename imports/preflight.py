@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sterna.imports.graph import GraphNode
+from sterna.imports.node import GraphNode
 from sterna.net.checks import shown
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sterna.imports.graph import GraphNode
+from sterna.imports.node import GraphNode
 from sterna.imports.operators import Arrays, Operator, optional
+from sterna.imports.tensors import element_type
 from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError
 
@@ -95,7 +96,8 @@ def channel_axis(node: GraphNode, axes: int) -> int:
 def _quantize_linear(node: GraphNode, inputs: Arrays) -> np.ndarray:
     x, scale = inputs[:2]
     zero = optional(inputs, 2)
-    zero = np.zeros(1, dtype=np.uint8) if zero is None else zero
+    if zero is None:
+        zero = np.zeros(1, dtype=element_type(node.integer("output_dtype", 0) or 2))  # 2: uint8
     limits = np.iinfo(zero.dtype)
     shape = _along(node, scale, x.ndim)
     y = np.rint(x / scale.reshape(shape)) + zero.reshape(shape).astype(x.dtype)

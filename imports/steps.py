@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from sterna.imports.errors import NodeRefused
-from sterna.imports.functions import BENDS, Bend, Divide, Multiply, Normalize, Plus, Step, clip
-from sterna.imports.graph import GraphNode
-from sterna.imports.operators import OPERATORS
+from sterna.imports.functions import BENDS, PASSING, Bend, Divide, Multiply, Normalize, Plus, Step, clip
+from sterna.imports.node import GraphNode
+from sterna.imports.order import to_own_order
+from sterna.imports.recognize import Integers
 from sterna.imports.values import Pending, Value, view
 
-Range = tuple[int, int]
+_INTEGERS = 1 << 31  # beyond all that a QuantizeLinear makes
 Constants = Mapping[str, np.ndarray]
+Function = Callable[[np.ndarray], np.ndarray]
 
 
-def functions_of(node: GraphNode, value: Pending, constants: Constants) -> tuple[list[Step], Range | None]:
-    """The functions that a node is, and the range of its values where they are integers.
+def _leaky(node: GraphNode) -> Function:
+    alpha = node.number("alpha", 0.01)
+    return lambda x: np.where(x < 0, x.dtype.type(alpha) * x, x)
+
+
+def _elu(node: GraphNode) -> Function:
+    alpha = node.number("alpha", 1.0)
+    return lambda x: np.where(x < 0, x.dtype.type(alpha) * (np.exp(np.minimum(x, 0)) - 1), x)
+
+
+def _hard_sigmoid(node: GraphNode) -> Function:
+    alpha, beta = node.number("alpha", 0.2), node.number("beta", 0.5)
+    return lambda x: np.clip(x.dtype.type(alpha) * x + x.dtype.type(beta), 0, 1)
+
+
+#: Functions with parameters of the node; written anew, since what judges (operators.py) must not share a mistake here.
+SLOPES: Mapping[str, Callable[[GraphNode], Function]] = {
+    "LeakyRelu": _leaky,
+    "Elu": _elu,
+    "HardSigmoid": _hard_sigmoid,
+}
+
+
+def functions_of(node: GraphNode, value: Pending, constants: Constants) -> list[Step]:
+    """The functions that a node is.
 
     Parameters
     ----------
@@ -33,31 +59,38 @@ def functions_of(node: GraphNode, value: Pending, constants: Constants) -> tuple
         If it is no such function, or its constants differ within a channel.
     """
     operator = node.operator
-    if operator in ("Add", "Sub", "Mul", "Div"):
+    if operator in ("Add", "Sub", "Mul", "Div", "Sum", "Max", "Min"):
         first = node.inputs[0] in constants
+        if len(node.inputs) != 2:
+            raise NodeRefused("only two inputs of it are understood")
         other = per_channel(constants[node.inputs[0 if first else 1]], value)
-        return _arithmetic(operator, other, constant_first=first), None
+        return _arithmetic(operator, other, constant_first=first)
     if operator == "BatchNormalization":
-        gain, offset, mean, variance = (
-            per_channel(_by_channel(part, value), value) for part in other_inputs(node, constants)[:4]
-        )
-        epsilon = node.number("epsilon", 1e-5)
-        if (variance.astype(np.float64) + epsilon <= 0).any():
-            raise NodeRefused("a variance is not positive")
-        return [Normalize(gain=gain, offset=offset, mean=mean, variance=variance, epsilon=epsilon)], None
-    if operator == "QuantizeLinear":
-        return _to_integers(other_inputs(node, constants))
-    if operator == "Clip":
-        low, high = _limits(node, constants)
-        whole = value.whole and (max(value.whole[0], _whole(low)), min(value.whole[1], _whole(high)))
-        return [clip(low, high)], whole
+        return [_normalization(node, value, constants)]
+    if operator in ("Clip", "Relu"):
+        return [clip(*limits(node, constants))]
     if operator in BENDS:
-        return [Bend(function=BENDS[operator])], None
+        return [Bend(function=BENDS[operator], passes=operator in PASSING)]
     if operator == "Neg":
-        return [Multiply(factor=np.array([[-1.0]]))], None
-    if operator in ("LeakyRelu", "HardSigmoid"):
-        return [Bend(function=lambda x: OPERATORS[operator](node, [x]))], None
+        return [Multiply(factor=np.array([[-1.0]]))]
+    if operator == "PRelu":
+        slope = per_channel(other_inputs(node, constants)[0], value)
+        return [Bend(function=lambda x: np.where(x < 0, x * slope.astype(x.dtype), x))]
+    if operator in SLOPES:
+        return [Bend(function=SLOPES[operator](node))]
     raise NodeRefused("it is not understood between a layer and a quantizer")
+
+
+def _normalization(node: GraphNode, value: Pending, constants: Constants) -> Normalize:
+    if node.integer("training_mode", 0) or any(node.outputs[1:]):
+        raise NodeRefused("it normalizes by the batch itself: export the model in evaluation mode")
+    gain, offset, mean, variance = (
+        per_channel(_by_channel(part, value), value) for part in other_inputs(node, constants)[:4]
+    )
+    epsilon = node.number("epsilon", 1e-5)
+    if (variance.astype(np.float64) + epsilon <= 0).any():
+        raise NodeRefused("a variance is not positive")
+    return Normalize(gain=gain, offset=offset, mean=mean, variance=variance, epsilon=epsilon)
 
 
 def other_inputs(node: GraphNode, constants: Constants) -> list[np.ndarray]:
@@ -72,8 +105,11 @@ def other_inputs(node: GraphNode, constants: Constants) -> list[np.ndarray]:
 def _arithmetic(operator: str, other: np.ndarray, *, constant_first: bool) -> list[Step]:
     if operator == "Mul":
         return [Multiply(factor=other)]
-    if operator == "Add":
+    if operator in ("Add", "Sum"):
         return [Plus(term=other)]
+    if operator in ("Max", "Min"):
+        bound = np.maximum if operator == "Max" else np.minimum
+        return [Bend(function=lambda x: bound(x, other.astype(x.dtype)), passes=True)]
     if operator == "Sub":
         return [Multiply(factor=np.array([[-1.0]])), Plus(term=other)] if constant_first else [Plus(term=-other)]
     if constant_first or not other.all():
@@ -81,35 +117,25 @@ def _arithmetic(operator: str, other: np.ndarray, *, constant_first: bool) -> li
     return [Divide(divisor=other)]
 
 
-def _to_integers(constants: list[np.ndarray]) -> tuple[list[Step], Range]:
-    """A ``QuantizeLinear``: its integers as numbers, and their range."""
-    scale = constants[0]
-    zero = constants[1] if len(constants) > 1 else np.zeros(1, dtype=np.uint8)
-    if scale.size != 1 or zero.size != 1 or zero.dtype.kind not in "iu" or not scale.ravel()[0] > 0:
-        raise NodeRefused("its scale and zero point must be one positive number and one integer for the tensor")
-    limits, start = np.iinfo(zero.dtype), int(zero.ravel()[0])
-
-    def function(x: np.ndarray) -> np.ndarray:
-        one = x.dtype.type
-        return np.clip(np.rint(x) + one(start), one(limits.min), one(limits.max))
-
-    return [Divide(divisor=scale.reshape(1, 1)), Bend(function=function)], (int(limits.min), int(limits.max))
-
-
-def _limits(node: GraphNode, constants: Constants) -> tuple[float, float]:
-    """Of a ``Clip``, whose older form has them as attributes."""
-    limits = []
+def limits(node: GraphNode, constants: Constants) -> tuple[float, float]:
+    """Between which values a ``Relu`` or ``Clip`` leaves what it takes; an older ``Clip`` has them as attributes."""
+    if node.operator == "Relu":
+        return 0.0, math.inf
+    found = []
     for index, name, open_end in ((1, "min", -math.inf), (2, "max", math.inf)):
         given = node.inputs[index] if index < len(node.inputs) else ""
         if given and (given not in constants or constants[given].size != 1):
             raise NodeRefused("its limits must be one constant each")
-        limits.append(float(constants[given].ravel()[0]) if given else node.number(name, open_end))
-    return limits[0], limits[1]
+        found.append(float(constants[given].ravel()[0]) if given else node.number(name, open_end))
+    if any(math.isnan(limit) for limit in found):
+        raise NodeRefused("its limits must be numbers")
+    return found[0], found[1]
 
 
-def _whole(limit: float) -> int:
-    """A limit of integers, which are 32 bits at most."""
-    return int(np.clip(limit, -(2**31), 2**31))
+def narrowed(node: GraphNode, whole: Integers, constants: Constants) -> Integers:
+    """The integers of a ``QuantizeLinear`` behind a ``Relu`` or ``Clip`` of them."""
+    low, high = (int(np.clip(limit, -_INTEGERS, _INTEGERS)) for limit in limits(node, constants))
+    return replace(whole, low=max(whole.low, low), high=min(whole.high, high))
 
 
 def _by_channel(parameter: np.ndarray, value: Pending) -> np.ndarray:
@@ -135,9 +161,7 @@ def per_channel(constant: np.ndarray, value: Value) -> np.ndarray:
         spread = np.broadcast_to(constant, tensor)
     except ValueError:
         raise NodeRefused(f"a constant of the shape {constant.shape} does not go with values of {tensor[1:]}") from None
-    own = np.empty(spread.size, dtype=constant.dtype)
-    own[slice(None) if value.order is None else value.order.ravel()] = spread.ravel()
-    own = own.reshape(value.shape[0], -1)
+    own = to_own_order(spread[None], value.order, (math.prod(value.shape),)).reshape(value.shape[0], -1)
     if (own != own[:, :1]).any():
         raise NodeRefused(f"a constant of the shape {constant.shape} is neither one number nor one a channel")
     return own[:, :1]

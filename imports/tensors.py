@@ -38,6 +38,11 @@ def element_type(code: int) -> np.dtype[Any]:
     return np.dtype(_TYPES[code][0]).newbyteorder("=")
 
 
+def is_element_type(code: int) -> bool:
+    """Whether networks are made of an ONNX element type."""
+    return code in _TYPES
+
+
 def read_tensor(tensor: TensorProto, folder: Path) -> np.ndarray:
     """The array of a tensor.
 

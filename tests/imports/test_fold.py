@@ -264,10 +264,10 @@ def test_preprocessing_and_narrow_codes_are_in_the_input_rule(tmp_path: Path) ->
     assert {wanted.min(), wanted.max()} == {-7, 7}
 
 
-def test_an_input_that_rounds_down_is_not_in_the_input_rule(tmp_path: Path) -> None:
+def test_an_input_that_rounds_away_from_zero_is_not_in_the_input_rule(tmp_path: Path) -> None:
     proto = onnx_graphs.perceptron()
     rounding = next(attribute for attribute in proto.graph.node[0].attribute if attribute.name == "rounding_mode")
-    rounding.s = b"FLOOR"
+    rounding.s = b"UP"
     found = import_model(onnx_graphs.save(proto, tmp_path / "a.onnx"))
     assert found.preflight.input["own_rule"] is False
     assert found.network.metadata["input"]["own_rule"] is False
