@@ -61,7 +61,7 @@ def end_network(builder: Builder, preflight: Preflight, tensor: str, value: Valu
     bias, left = _bias(scale, offset)
     equal = bool(np.ptp(scale) == 0 and np.ptp(left) == 0)
     if not equal and not unequal:
-        differs, values = ("scale", scale) if np.ptp(scale) else ("offset", left)
+        differs, values = ("scale", scale) if np.ptp(scale) else ("offset", offset)
         raise NodeRefused(
             f"scores of different classes have no one {differs} ({values.min():.9g} to {values.max():.9g}), so "
             "that the largest integer need not be the largest score: train the last layer with one scale, and with no "
