@@ -10,7 +10,7 @@ import pytest
 import torch
 from import_qonnx import differences, execute
 
-from sterna.imports import ImportOptions, MismatchError, from_brevitas, import_model
+from sterna.imports import ImportOptions, MismatchError, RefusedError, from_brevitas, import_model
 from sterna.imports.evaluate import evaluate
 from sterna.imports.fold import fold
 from sterna.imports.graph import read_graph
@@ -81,3 +81,22 @@ def test_weights_that_the_export_rounds_otherwise_are_refused() -> None:
 def test_from_brevitas_takes_modules() -> None:
     with pytest.raises(InvalidTypeError, match="takes a torch module"):
         from_brevitas("model", torch.rand((1, 20)))
+
+
+@pytest.mark.parametrize("ternary", [True, False])
+def test_layers_of_torchs_own(ternary: bool) -> None:
+    """They have no quantizer to be compared with: what they export is imported, or refused by its weights."""
+    model = torch.nn.Sequential(
+        brevitas_networks.signed(),
+        brevitas_networks.dense(20, 6),
+        brevitas_networks.relu(),
+        torch.nn.Linear(6, 3, False),
+    )
+    model = brevitas_networks.randomized(model, 0)
+    if ternary:
+        weights = torch.tensor(np.random.default_rng(0).choice([-0.5, 0, 0.5], (3, 6)), dtype=torch.float32)
+        model[-1].weight.data = weights
+        assert from_brevitas(model, torch.rand((1, 20)), options=OPTIONS).nodes[-1].weights.shape == (3, 6)
+    else:
+        with pytest.raises(RefusedError, match=r"its weights are not -1, 0 and \+1 times a scale: 18 values"):
+            from_brevitas(model, torch.rand((1, 20)), options=OPTIONS)
