@@ -13,6 +13,7 @@ from sterna.imports.evaluate import execute
 from sterna.imports.graph import Graph
 from sterna.imports.neighbors import WEIGHTS, Neighbors
 from sterna.net import ActivationType
+from sterna.net.checks import shown
 from sterna.net.nodes import Shape
 
 MAX_INPUT = 1 << 19  # values of an input: 400 x 400 pixels in three colors
@@ -54,7 +55,7 @@ def find_entry(graph: Graph, near: Neighbors) -> Entry:
     """
     (name, batched), *others = graph.inputs.items()
     if others:
-        names = ", ".join(f"'{other}'" for other in graph.inputs)
+        names = ", ".join(map(shown, list(graph.inputs)[:4]))
         raise NodeRefused(f"the model has {1 + len(others)} inputs ({names}), and a network has one")
     sizes = batched[1:]
     told = f"(batch{''.join(f', {side}' for side in sizes)})"

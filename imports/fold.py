@@ -27,6 +27,7 @@ from sterna.imports.scores import end_network
 from sterna.imports.steps import functions_of, narrowed, other_inputs, per_channel
 from sterna.imports.values import Codes, Lost, Pending, Reals, Sums, Value, pending, reordered, view
 from sterna.net import Network
+from sterna.net.checks import shown
 from sterna.net.errors import InvalidValueError, SternaError
 
 #: What may follow the scores: the host's. The second kind only where nothing else follows.
@@ -136,7 +137,7 @@ class _Fold:
                 self._preflight.add(node, Fate.FOLDED, "a constant")
             elif node.name not in kept:
                 first = self._makers[self._same[next(filter(None, node.outputs))]]
-                self._preflight.add(node, Fate.LEFT_OUT, f"it computes what '{first.name}' does")
+                self._preflight.add(node, Fate.LEFT_OUT, f"it computes what {shown(first.name)} does")
 
     def _lose(self, node: GraphNode) -> None:
         for name in node.outputs:
@@ -207,7 +208,7 @@ class _Fold:
         names = [name for name in node.inputs if name and name not in self._constants]
         for name in names:
             if name not in self._values:
-                raise NodeRefused(f"it takes '{name}', and only a node's first output is understood")
+                raise NodeRefused(f"it takes {shown(name)}, and only a node's first output is understood")
         return [self._values[name] for name in names]
 
     def _set(self, node: GraphNode, value: Value) -> None:
@@ -325,7 +326,7 @@ class _Fold:
     def _leave_to_host(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
         for other in (node, *self._near.behind(node)):
             if other.operator not in _HOSTS:
-                raise NodeRefused(f"it is understood at the end only, and '{other.name}' follows")
+                raise NodeRefused(f"it is understood at the end only, and {shown(other.name)} follows")
         origin = self._host.get(node.inputs[0], node.inputs[0])
         for name in node.outputs:
             self._values[name], self._host[name] = value, origin
@@ -350,6 +351,7 @@ class _Fold:
 
     def _pad(self, node: GraphNode, value: Value) -> tuple[Fate, str]:
         """Zeros around a map, which the convolution behind takes over."""
+        other_inputs(node, self._constants)  # refuses sizes that depend on the input
         made = layers.padding(node, value, self._constants)
         self._set(node, made)
         if made is value:

@@ -61,7 +61,8 @@ class Preflight:
         """The first refusal in one line, with the number of the others."""
         first, *others = self.refused
         more = f" (and {len(others)} more: see the table of --dry-run)" if others else ""
-        return f"node {shown(first.node)} ({first.operator}): {first.detail}{more}"
+        operator = first.operator if first.operator.isprintable() else shown(first.operator)
+        return f"node {shown(first.node)} ({operator}): {first.detail}{more}"
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for JSON."""

@@ -255,8 +255,8 @@ def _thresholds(node: GraphNode, constants: list[np.ndarray]) -> Quantizer:
     if levels.ndim != 2 or not np.isfinite(levels).all() or not levels.shape[1]:
         raise NodeRefused(f"its thresholds must be finite, (channels, steps), not {levels.shape}")
     factor, first = node.number("out_scale", 1.0), node.number("out_bias", 0.0)
-    if factor <= 0:
-        raise NodeRefused(f"its out_scale must be positive, not {factor:g}")
+    if not (np.isfinite([factor, first]).all() and factor > 0 and abs(first) < factor * 2.0**16):
+        raise NodeRefused(f"its out_scale must be positive, its out_bias one of its codes, not {factor:g}, {first:g}")
     scale, start, step = factor, first / factor, 1
     if levels.shape[1] == 1 and first == -factor / 2:
         scale, start, step = factor / 2, -1, 2

@@ -14,6 +14,7 @@ from sterna.imports.node import GraphNode
 from sterna.imports.order import to_own_order
 from sterna.imports.recognize import Integers
 from sterna.imports.values import Pending, Value, view
+from sterna.net.checks import shown
 
 _INTEGERS = 1 << 31  # beyond all that a QuantizeLinear makes
 Constants = Mapping[str, np.ndarray]
@@ -98,7 +99,7 @@ def other_inputs(node: GraphNode, constants: Constants) -> list[np.ndarray]:
     names = [name for name in node.inputs[1:] if name]
     missing = [name for name in names if name not in constants]
     if missing:
-        raise NodeRefused(f"'{missing[0]}' must be a constant, and depends on the input")
+        raise NodeRefused(f"{shown(missing[0])} must be a constant, and depends on the input")
     return [constants[name] for name in names]
 
 

@@ -127,6 +127,42 @@ def binarized() -> ModelProto:
     return model(nodes, constants, [1, 5])
 
 
+def roundabout() -> ModelProto:
+    """A reshaped input, pads, codes that are clipped, repeats, a mean without its axes, and a host's end."""
+    constants = {
+        **PARAMETERS, "map": np.array([1, 2, 6, 6]), "pads": np.array([0, 0, 1, 0, 0, 0, 0, 1]), "zp": np.int8(0),
+        "w1": trits((4, 2, 3, 3), 1), "w2": trits((4, 4, 3, 3), 2), "w3": trits((4, 3), 3),
+        "slope": np.full((4, 1, 1), 0.5), "levels": np.arange(15.0).reshape(1, 15) - 7.5,
+        "bias": np.array([1.0, -2.0, 3.0]),
+    }  # fmt: skip
+    nodes = [
+        node("Mul", ["x", "two"], "a"),
+        node("Relu", ["a"], "b"),
+        node("Reshape", ["b", "map"], "m"),
+        node("MultiThreshold", ["m", "levels"], "x_q", out_dtype="INT4", out_bias=-8.0),
+        node("Pad", ["x_q", "pads"], "p"),
+        node("Conv", ["p", "w1"], "s1", kernel_shape=[3, 3], pads=[1, 0, 1, 0]),
+        node("PRelu", ["s1", "slope"], "t1"),
+        node("QuantizeLinear", ["t1", "half", "zp"], "i"),
+        node("MaxPool", ["i"], "j", kernel_shape=[2, 2], strides=[1, 1]),
+        node("DequantizeLinear", ["j", "half", "zp"], "h1"),
+        node("Conv", ["h1", "w2"], "s2", kernel_shape=[3, 3], auto_pad="SAME_UPPER"),
+        quant("s2", "h2", scale="half", bits="eight"),
+        quant("s2", "h3", scale="half", bits="eight"),
+        node("Clip", ["h3", "zero", "two"], "c"),
+        node("Add", ["h1", "c"], "d"),
+        quant("d", "h4"),
+        node("Transpose", ["h4"], "t", perm=[0, 2, 3, 1]),
+        node("ReduceMean", ["t"], "g", axes=[1, 2], keepdims=0),
+        quant("g", "h5", scale="half"),
+        node("MatMul", ["h5", "w3"], "s3"),
+        node("Add", ["s3", "bias"], "u"),
+        node("Sigmoid", ["u"], "v"),
+        node("ArgMax", ["v"], "y", axis=1),
+    ]
+    return model(nodes, constants, [1, 72])
+
+
 def save(proto: ModelProto, path: Path) -> Path:
     """The model as a file."""
     path.write_bytes(proto.SerializeToString())

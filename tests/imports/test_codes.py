@@ -161,6 +161,8 @@ def test_a_pad_by_nothing_is_left_out(tmp_path: Path) -> None:
         ),
         ([quant("s1", "q"), node("Pad", ["q", "pads", "two"], "h")], "make_h", "it pads with another number than 0"),
         ([quant("s1", "q"), node("Pad", ["q", "pads"], "h", mode="reflect")], "make_h", "only padding with a constant"),
+        ([quant("s1", "q"), node("Pad", ["q", "q"], "h")], "make_h", "'q' must be a constant, and depends on"),
+        ([quant("s1", "q"), node("Pad", ["q", "wide"], "h")], "make_h", "it makes a map of (4, 8, 5008), of more than"),
         ([quant("s1", "q"), node("Add", ["q", "one"], "a"), node("Pad", ["a", "pads"], "h")], "make_h", "0 is none of"),
         (
             [node("Pad", ["s1", "pads"], "p"), node("Add", ["p", "one"], "a"), quant("a", "h")], "make_h",
@@ -169,7 +171,8 @@ def test_a_pad_by_nothing_is_left_out(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_pads_that_are_refused(tmp_path: Path, nodes: Any, where: str, reason: str) -> None:
-    reasons = refused(conv(*nodes, pads=PADS), tmp_path)
+    wide = np.array([0, 0, 0, 0, 0, 0, 0, 5000])
+    reasons = refused(conv(*nodes, pads=PADS, wide=wide), tmp_path)
     assert reasons[where].startswith(reason)
 
 

@@ -24,7 +24,8 @@ NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.3, 1e-30, 1e30, 3e38, float("inf"), float("-i
 
 
 def samples() -> list[ModelProto]:
-    return [onnx_graphs.perceptron(), onnx_graphs.convolutional(), onnx_graphs.binarized()]
+    graphs = (onnx_graphs.perceptron, onnx_graphs.convolutional, onnx_graphs.binarized, onnx_graphs.roundabout)
+    return [graph() for graph in graphs]
 
 
 def damaged_bytes(proto: ModelProto, rng: random.Random) -> bytes:

@@ -55,11 +55,16 @@ NORMAL = ["s1", "ones", "ones", "ones", "ones"]
         ([node("Sub", ["one", "s1"], "u"), node("Softmax", ["u"], "t1")], "it is understood at the end only"),
         ([node("Sum", ["s1", "one", "one"], "t1")], "only two inputs of it are understood"),
         ([node("Quant", ["one", "s1", "zero", "four"], "t1")], "its first input is a constant, and others depend on"),
+        (
+            [node("MultiThreshold", ["s1", "levels"], "t1", out_scale=1e-30, out_bias=3e38)],
+            "its out_scale must be positive, its out_bias one of its codes, not 1e-30, 3e+38",
+        ),
+        ([node("Bad\nname", ["s1"], "t1")], "this operator is not understood"),
         ([node("Exp", ["s1"], "t1")], "it is not understood between a layer and a quantizer"),
     ],
 )
 def test_nodes_that_are_refused(tmp_path: Path, nodes: list[NodeProto], reason: str) -> None:
-    reasons = list(refused(between(*nodes, yes=np.array(True), nan=np.nan), tmp_path).values())
+    reasons = list(refused(between(*nodes, yes=np.array(True), nan=np.nan, levels=np.ones((1, 3))), tmp_path).values())
     assert len(reasons) == 1
     assert reasons[0].startswith(reason)
 
