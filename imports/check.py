@@ -22,6 +22,7 @@ from sterna.sim.golden import GoldenModel
 
 _ROWS = 1024  # inputs that are compared at a time
 _VALUES = 1 << 19  # ... and values of the widest tensor: what is made of them fits memory that is taken again
+_STEEP = 2.0**30  # times a code's step: a gain that makes a step of the input's rule
 _NEAR = 1e-2  # of a code's step: how far float32 may be off the real value of a code, or of a score
 
 
@@ -127,7 +128,10 @@ def draw_inputs(network: Network, rng: np.random.Generator, count: int) -> np.nd
     gain, offset = (np.array(values).reshape(along) for values in (rule.gain, rule.offset))
     low, high = rule.range
     steps = rng.uniform(low - 1, high + 1, (count, *rule.shape))
-    return ((steps * rule.scale - offset) / np.where(gain == 0, 1, gain)).astype(np.float32)
+    gain = np.where(gain == 0, 1, gain)
+    steep = np.abs(gain) > _STEEP * rule.scale  # a step: what is drawn over its range would be one float32
+    spread = rng.uniform(-1, 1, steps.shape) - offset / gain
+    return np.where(steep, spread, (steps * rule.scale - offset) / gain).astype(np.float32)
 
 
 def check_inputs(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

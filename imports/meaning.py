@@ -16,6 +16,7 @@ from sterna.net import ActivationType
 
 BIT = ActivationType(1, False)  # of bipolar values that need no 0
 _BEYOND = 2.0**20  # of a code's step: beyond the range of every type
+_BETWEEN = np.sort([*np.arange(16) / 16, 0.5 - 1 / 64, 0.5 + 1 / 64])  # of a code's step: where a grid looks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,8 +99,8 @@ class InputRule:
 
     def grid(self, line: Line) -> np.ndarray:
         """Real inputs at every code, at every tie and between, and beyond both ends: float32, (channels, samples)."""
-        low, high = self.codes.low - 2, self.codes.high + 2
-        steps = np.concatenate([np.arange(4 * low, 4 * high + 1) / 4, [-_BEYOND, _BEYOND]])
+        codes = np.arange(self.codes.low - 2, self.codes.high + 3)
+        steps = np.concatenate([(codes[:, None] + _BETWEEN).ravel(), [-_BEYOND, _BEYOND]])
         gain, offset = line
         with np.errstate(all="ignore"):  # a gain of 0 gives one code
             reals = (steps * self.codes.scale + self.codes.offset - offset) / np.where(gain == 0, 1, gain)

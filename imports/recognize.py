@@ -246,8 +246,7 @@ def _trunc(node: GraphNode, constants: list[np.ndarray]) -> Quantizer:
 
     if not bounded:  # any sign: the integers that come decide
         low, high = -(1 << bits - 1), (1 << bits) - 1
-    line = np.array([[out_scale / (scale * 2.0**power)]]), np.zeros((1, 1))
-    return Quantizer(scale=out_scale, low=low, high=high, function=function, line=line)
+    return Quantizer(scale=out_scale, low=low, high=high, function=function, line=None)  # it rounds twice
 
 
 def _thresholds(node: GraphNode, constants: list[np.ndarray]) -> Quantizer:

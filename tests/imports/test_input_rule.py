@@ -13,6 +13,7 @@ from onnx import ModelProto, TensorProto
 from onnx_graphs import PARAMETERS, node, quant, trits
 
 from sterna.imports import Imported, ImportOptions, from_qonnx
+from sterna.imports.check import draw_inputs
 from sterna.imports.fold import fold
 from sterna.imports.graph import read_graph
 from sterna.imports.preflight import Preflight
@@ -67,6 +68,8 @@ def test_bipolar_inputs_that_need_a_zero(tmp_path: Path) -> None:
     found = assert_as_qonnx(proto, tmp_path, reals, ImportOptions(narrow_input=True))
     assert found.preflight.input["own_rule"] is True
     assert set(found.network.quantize(reals).ravel()) == {-1, 1}
+    drawn = draw_inputs(found.network, np.random.default_rng(0), 20)  # as for its export
+    assert set(found.network.quantize(drawn).ravel()) == {-1, 1}
 
 
 @pytest.mark.parametrize(("kind", "zero"), [(np.int8, 0), (np.uint8, 128), (np.uint8, 0)])
@@ -112,6 +115,33 @@ def test_even_thresholds_are_a_line(tmp_path: Path) -> None:
     assert found.preflight.input["own_rule"] is True
     own, wanted = codes_of(found, tmp_path, sweep())
     np.testing.assert_array_equal(own, wanted)
+
+
+def test_even_thresholds_by_channel_are_lines(tmp_path: Path) -> None:
+    levels = np.arange(3) * np.array([[1], [0.5], [2], [1], [0.25], [1]]) + np.arange(6)[:, None]
+    nodes = [node("MultiThreshold", ["x", "t"], "x_q", out_dtype="UINT2")]
+    found = assert_as_qonnx(network_of(*nodes, t=levels), tmp_path, sweep()[::5])
+    assert found.preflight.input["own_rule"] is True
+    own, wanted = codes_of(found, tmp_path, sweep())
+    np.testing.assert_array_equal(own, wanted)
+
+
+def test_roundings_that_the_quantizer_does_not_repeat_are_none(tmp_path: Path) -> None:
+    """To integers, and then to multiples of 2."""
+    found = imported(network_of(node("Round", ["x"], "r"), quant("r", "x_q", scale="two")), tmp_path)
+    assert found.preflight.input["own_rule"] is False
+
+
+def test_normalizations_before_a_bipolar_quantizer(tmp_path: Path) -> None:
+    normal = {"g": np.array([1, -1, 0.5, -2, 1, 3]), "z": np.zeros(6), "m": np.arange(6.0) - 2, "v": np.full(6, 4.0)}
+    nodes = [
+        node("BatchNormalization", ["x", "g", "z", "m", "v"], "n", epsilon=0.0),
+        node("BipolarQuant", ["n", "one"], "x_q"),
+    ]
+    found = imported(network_of(*nodes, **normal), tmp_path)
+    own, wanted = codes_of(found, tmp_path, sweep())
+    np.testing.assert_array_equal(own, wanted)
+    assert found.preflight.input["own_rule"] is True
 
 
 def test_uneven_thresholds_are_none(tmp_path: Path) -> None:
