@@ -209,7 +209,7 @@ def show(manifest: Manifest, description: dict[str, Any]) -> None:
     for unit in description["units"]:
         weighted, folded = "nonzeros" in unit, "index_bits" in unit
         table.add_row(
-            unit["name"],
+            ", ".join(unit["nodes"]) or unit["name"],
             unit["kind"],
             str(unit["lanes"]) if weighted else "",
             " × ".join(map(str, unit["output"]["shape"])),

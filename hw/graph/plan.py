@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.graph.timing import find_steady
 from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.tables import code_shape
-from sterna.hw.units import classifier
+from sterna.hw.units import classifier, joined
 from sterna.hw.units.protocol import Layer, Unit
 from sterna.net import Network
 from sterna.net.errors import InvalidValueError
@@ -115,6 +116,7 @@ def _plan_units(
     lanes = _given_lanes(config, layers)
     orders = Orders(network, layers, stream)
     streams, numbers = {INPUT: stream}, {INPUT: -1}
+    readers = Counter(name for layer in layers for name in layer.sources)
     units: list[Unit] = []
     sources: list[tuple[int, ...]] = []
     for k, layer in enumerate(layers):
@@ -127,9 +129,16 @@ def _plan_units(
                 layer, inputs=inputs, lanes=lanes[k], delivery=delivery, options=options, cycles=config.cycles
             )
         orders.settle(layer.name, unit.output)
-        sources.append(tuple(numbers[name] for name in layer.sources))
-        numbers[layer.name], streams[layer.name] = len(units), unit.output
-        units.append(unit)
+        streams[layer.name] = unit.output
+        read = tuple(numbers[name] for name in layer.sources)
+        follows = units and read == (len(units) - 1,) and readers[layer.sources[0]] == 1
+        one = joined(units[-1], unit) if follows else None
+        if one is None:
+            units.append(unit)
+            sources.append(read)
+        else:
+            units[-1] = one
+        numbers[layer.name] = len(units) - 1
     if config.argmax:
         units.append(classifier(units[-1].output))
         sources.append((len(units) - 2,))

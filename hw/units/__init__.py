@@ -8,6 +8,7 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.add.kind import ADD
 from sterna.hw.units.argmax.plan import ArgmaxPlan
 from sterna.hw.units.bitserial.kind import BITSERIAL
+from sterna.hw.units.bitserial.plan import BitserialPlan, chained
 from sterna.hw.units.buffer.plan import BufferPlan
 from sterna.hw.units.buffer.timing import BufferClockwork
 from sterna.hw.units.conv.kind import CONV
@@ -24,9 +25,16 @@ def classifier(scores: StreamType) -> Unit:
     return ArgmaxPlan(scores=replace(scores, elements=1))
 
 
+def joined(before: Unit, behind: Unit) -> Unit | None:
+    """One unit for two, of which the second alone reads the first; None where they stay two."""
+    if isinstance(before, BitserialPlan) and isinstance(behind, BitserialPlan):
+        return chained(before, behind)
+    return None
+
+
 def buffered(name: str, stream: StreamType, *, elements: int, depth: int | None) -> Unit:
     """What holds a stream's beats before a join, and may make them narrower; with no depth, as many as come."""
     return BufferPlan(name=name, stream=stream, elements=elements, depth=depth)
 
 
-__all__ = ["KINDS", "BufferClockwork", "buffered", "classifier"]
+__all__ = ["KINDS", "BufferClockwork", "buffered", "classifier", "joined"]

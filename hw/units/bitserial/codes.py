@@ -103,19 +103,78 @@ def read_shifted(m: Module, sums: Sequence[Signal], requantize: ShiftRound, mark
     for row, bit in enumerate(sums):
         code, above = marks.of(int(requantize.shift[row]))
         taken = Signal(output.width, name=f"code_of_{row}", reset_less=True)
-        some = Signal(name=f"some_above_{row}", reset_less=True)
         with m.If(code):
             m.d.sync += taken.eq(Cat(taken[1:], bit))
-        m.d.sync += some.eq(above & (some | bit))
+        some, none = _beyond(m, bit, above, row, signed=output.signed)
         if not output.signed:
             results.append((taken | some.replicate(output.width)) & ~bit.replicate(output.width))
             continue
-        none = Signal(name=f"none_above_{row}", reset_less=True)
-        m.d.sync += none.eq(above & (none | ~bit))
         low = output.width - 1
         clamped = Mux(bit, taken[:low] & ~none.replicate(low), taken[:low] | some.replicate(low))
         results.append(Cat(clamped, bit))
     return results
+
+
+def _beyond(m: Module, bit: Value, above: Value, row: int, *, signed: bool) -> tuple[Signal, Signal]:
+    """Whether a 1, and whether a 0, has come above the code of a row, before its sign."""
+    some, none = (Signal(name=f"{what}_above_{row}", reset_less=True) for what in ("some", "none"))
+    m.d.sync += some.eq(above & (some | bit))
+    if signed:
+        m.d.sync += none.eq(above & (none | ~bit))
+    return some, none
+
+
+def pass_shifted(
+    m: Module, sums: Sequence[Signal], requantize: ShiftRound, marks: ShiftMarks, *, last: Value, leaves: Value
+) -> list[Signal]:
+    """The same codes bit by bit, lowest first, for the layer behind.
+
+    A code's bits leave its register in the order in which they came, while the next frame's come in: whoever is in it
+    moves on in every cycle in which a bit comes or leaves.
+
+    Parameters
+    ----------
+    last : Value
+        The sums' signs are there.
+    leaves : Value
+        From the cycle after, for as many cycles as a code has bits, without its sign.
+
+    Returns
+    -------
+    list of Signal
+        A row's bit each: the lowest two cycles after the sign, and behind the highest 0, or the sign.
+    """
+    output = requantize.output
+    bits = []
+    for row, bit in enumerate(sums):
+        code, above = marks.of(int(requantize.shift[row]))
+        taken = Signal(output.width, name=f"code_of_{row}", reset_less=True)
+        with m.If(code | leaves):
+            m.d.sync += taken.eq(Cat(taken[1:], bit))
+        some, none = _beyond(m, bit, above, row, signed=output.signed)
+        over, under, sign = (Signal(name=f"{what}_{row}", reset_less=True) for what in ("over", "under", "sign"))
+        with m.If(last):
+            m.d.sync += [over.eq(some), under.eq(none), sign.eq(bit)]
+        passed = Signal(name=f"bit_{row}", reset_less=True)
+        if output.signed:
+            clamped = Mux(sign, taken[0] & ~under, taken[0] | over)
+            m.d.sync += passed.eq(Mux(leaves, clamped, sign))
+        else:
+            m.d.sync += passed.eq(leaves & ~sign & (taken[0] | over))
+        bits.append(passed)
+    return bits
+
+
+def pass_codes(m: Module, codes: Sequence[Value], output: ActivationType, load: Value) -> list[Signal]:
+    """Codes that are there in the cycle of ``load``, bit by bit from the cycle after, lowest first."""
+    bits = []
+    for row, code in enumerate(codes):
+        register, lowest = Signal(output.width, name=f"code_of_{row}", reset_less=True), Signal(name=f"bit_{row}")
+        sign = register[-1] if output.signed else Const(0, 1)
+        m.d.sync += register.eq(Mux(load, code, Cat(register[1:], sign)))
+        m.d.comb += lowest.eq(register[0])
+        bits.append(lowest)
+    return bits
 
 
 def read_levels(

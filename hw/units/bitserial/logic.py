@@ -10,26 +10,35 @@ from sterna.hw.units.logic import Parts, bits, count_fifo, total
 from sterna.net import Thresholds
 
 if TYPE_CHECKING:
-    from sterna.hw.units.bitserial.plan import BitserialPlan
+    from sterna.hw.units.bitserial.plan import BitserialPlan, Stage
 
 
 def count_bitserial(plan: BitserialPlan) -> Parts:
     """Adders and what waits between them, the registers of the inputs, and what reads the codes off."""
-    layer, graph = plan.layer, plan.graph
-    rows = len(layer.weights)
-    used = int(np.count_nonzero(layer.weights.any(axis=0)))
-    held = used if plan.stream.beats > 1 else 0
-    width = plan.element.width
-    levels = layer.requantize.levels.shape[1] if isinstance(layer.requantize, Thresholds) else 0
+    first = plan.stages[0].layer
+    used = int(np.count_nonzero(first.weights.any(axis=0)))
+    width = first.input_type.width
     own = Parts(
+        {
+            "serial input bit": used * width,
+            "serial held bit": used * width if plan.stream.beats > 1 else 0,
+            "counter bit": bits(plan.bits) + bits(plan.stream.beats) + bits(plan.outlet.depth),
+        }
+    )
+    fifo = count_fifo(depth=plan.outlet.depth, width=plan.output.elements * plan.element.width)
+    return total([own, *(_count_stage(stage, plan.bits) for stage in plan.stages), fifo])
+
+
+def _count_stage(stage: Stage, frame: int) -> Parts:
+    layer, graph = stage.layer, stage.graph
+    rows, requantize = len(layer.weights), layer.requantize
+    levels = requantize.levels.shape[1] if isinstance(requantize, Thresholds) else 0
+    return Parts(
         {
             "serial adder": graph.adders + rows * (levels == 0),
             "serial delay": int(graph.waits(graph.depth).sum()),
-            "serial input bit": used * layer.input_type.width,
-            "serial held bit": held * layer.input_type.width,
-            "serial result bit": rows * width,
+            "serial result bit": rows * (frame if requantize is None else requantize.output.width),
             "serial level": rows * levels,
-            "counter bit": bits(layer.bits) + bits(plan.stream.beats) + bits(plan.outlet.depth),
+            "counter bit": bits(frame),
         }
     )
-    return total([own, count_fifo(depth=plan.outlet.depth, width=rows * width)])

@@ -1,10 +1,11 @@
-"""A bit-serial unit before it is hardware: its adders, and how long its sums are on their way."""
+"""A bit-serial unit before it is hardware: its layers' adders, and how long their sums are on their way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -25,30 +26,77 @@ from sterna.hw.units.bitserial.timing import BitserialClockwork
 from sterna.hw.units.linear import permuted
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import outlet_memories
-from sterna.hw.units.one_node import OneNode
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.net import Thresholds
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class BitserialPlan(OneNode):
-    """A bit-serial unit; see :class:`~sterna.hw.units.protocol.Unit`.
+class Stage:
+    """One layer of a bit-serial unit.
 
     Attributes
     ----------
     layer : BitserialLayer
-        What is computed, its inputs in the order of the stream, its rows in that of the results.
-    stream : StreamType
-        Input.
+        Its inputs in the order in which they come, its rows in that of the results.
     graph : SumGraph
-        The adders.
+        Its adders.
     """
 
     layer: BitserialLayer
-    stream: StreamType
     graph: SumGraph
 
+    def until_codes(self, bits: int) -> int:
+        """Cycles from the inputs' lowest bits to the cycle in which all codes are known."""
+        return self.graph.depth + bits + isinstance(self.layer.requantize, Thresholds)
+
+    def until_next(self, bits: int) -> int:
+        """Cycles from the inputs' lowest bits to those of the next layer's inputs."""
+        return self.graph.depth + bits + 2
+
+    def describe(self) -> dict[str, Any]:
+        """What NAME.json says of it."""
+        layer = self.layer
+        return {
+            "node": layer.name,
+            "rows": len(layer.weights),
+            "columns": layer.weights.shape[1],
+            "nonzeros": int(np.count_nonzero(layer.weights)),
+            "adders": self.graph.adders,
+            "depth": self.graph.depth,
+            "constant_channels": {str(c): v for c, v in sorted(layer.constants.items())},
+            "unused_channels": list(layer.unused),
+        }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BitserialPlan:
+    """A bit-serial unit; see :class:`~sterna.hw.units.protocol.Unit`.
+
+    Attributes
+    ----------
+    stream : StreamType
+        Input.
+    stages : tuple of Stage
+        Layers, each of which reads the one before.
+    """
+
+    stream: StreamType
+    stages: tuple[Stage, ...]
+
     lanes = 1
+
+    @property
+    def name(self) -> str:
+        return self.last.name
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(stage.layer.name for stage in self.stages)
+
+    @property
+    def last(self) -> BitserialLayer:
+        """The layer that gives the results."""
+        return self.stages[-1].layer
 
     @property
     def inputs(self) -> tuple[StreamType, ...]:
@@ -56,30 +104,35 @@ class BitserialPlan(OneNode):
 
     @property
     def output(self) -> StreamType:
-        order = tuple(int(channel) for channel in self.layer.channels)
-        return StreamType(element=self.element, shape=(self.layer.all_channels,), order=order, elements=len(order))
+        order = tuple(int(channel) for channel in self.last.channels)
+        return StreamType(element=self.element, shape=(self.last.all_channels,), order=order, elements=len(order))
 
     @cached_property
     def element(self) -> Shape:
         """Of a result."""
-        if self.layer.requantize is not None:
-            return code_shape(self.layer.requantize.output)
-        low, high = self.layer.bounds
-        return shape_of(int((low + self.layer.offset).min()), int((high + self.layer.offset).max()))
+        if self.last.requantize is not None:
+            return code_shape(self.last.requantize.output)
+        low, high = self.last.bounds
+        return shape_of(int((low + self.last.offset).min()), int((high + self.last.offset).max()))
+
+    @cached_property
+    def bits(self) -> int:
+        """Bits of every sum that are computed, a cycle each."""
+        return max(stage.layer.bits for stage in self.stages)
 
     @property
     def work(self) -> Work:
-        return Work(steps=self.layer.bits, beats=self.stream.beats, results=1)
+        return Work(steps=self.bits, beats=self.stream.beats, results=1)
 
     @property
-    def depth(self) -> int:
-        """Adders on the way of every sum; short ways wait."""
-        return self.graph.depth
+    def begins(self) -> list[int]:
+        """Cycles from a frame's last beat to the lowest bits of each layer's inputs."""
+        return list(accumulate((stage.until_next(self.bits) for stage in self.stages[:-1]), initial=1))
 
     @property
     def latency(self) -> int:
-        """Cycles from a frame's last beat to its results: through the adders, the last bit, and the codes."""
-        return self.depth + self.layer.bits + (2 if isinstance(self.layer.requantize, Thresholds) else 1)
+        """Cycles from a frame's last beat to its results."""
+        return self.begins[-1] + self.stages[-1].until_codes(self.bits)
 
     @property
     def outlet(self) -> Outlet:
@@ -87,10 +140,10 @@ class BitserialPlan(OneNode):
         return Outlet(
             shape=self.element,
             tables=None,
-            elements=len(self.layer.channels),
+            elements=len(self.last.channels),
             beats=1,
             pipeline=self.latency,
-            spacing=self.layer.bits,
+            spacing=self.bits,
         )
 
     @property
@@ -104,32 +157,30 @@ class BitserialPlan(OneNode):
     def clockwork(self, inputs: Sequence[Channel], output: Channel) -> BitserialClockwork:
         (beats,) = inputs
         return BitserialClockwork(
-            beats=beats, count=self.stream.beats, bits=self.layer.bits, outlet=self.outlet, results=output
+            beats=beats, count=self.stream.beats, bits=self.bits, outlet=self.outlet, results=output
         )
 
     def component(self, *, framed: bool) -> wiring.Component:
         return BitserialUnit(self, framed=framed)
 
     def describe(self) -> dict[str, Any]:
-        layer = self.layer
+        layers = [stage.describe() for stage in self.stages]
+        totals = {key: sum(layer[key] for layer in layers) for key in ("nonzeros", "adders")}
+        left_out = {key: layers[-1][key] for key in ("constant_channels", "unused_channels")}
         return {
-            "kind": layer.kind.name,
-            "rows": len(layer.weights),
-            "columns": layer.weights.shape[1],
-            "nonzeros": int(np.count_nonzero(layer.weights)),
-            "adders": self.graph.adders,
-            "depth": self.depth,
-            "bits": layer.bits,
+            "kind": self.last.kind.name,
+            "bits": self.bits,
+            **totals,
+            "layers": layers,
             "fifo_depth": self.outlet.depth,
-            "constant_channels": {str(c): v for c, v in sorted(layer.constants.items())},
-            "unused_channels": list(layer.unused),
+            **left_out,
         }
 
 
 def plan_bitserial(
     layer: BitserialLayer, *, stream: StreamType, order: Sequence[int] | None = None, effort: int = 1
 ) -> BitserialPlan:
-    """Finds the sums that rows share.
+    """Finds the sums that a layer's rows share.
 
     Parameters
     ----------
@@ -144,4 +195,9 @@ def plan_bitserial(
     if order is not None:
         layer = in_order(layer, order)
     layer = permuted(layer, stream)
-    return BitserialPlan(layer=layer, stream=stream, graph=share_sums(layer.weights, effort=effort))
+    return BitserialPlan(stream=stream, stages=(Stage(layer=layer, graph=share_sums(layer.weights, effort=effort)),))
+
+
+def chained(before: BitserialPlan, behind: BitserialPlan) -> BitserialPlan:
+    """One unit for two, of which the second alone reads the first: bits pass from layer to layer without a stream."""
+    return replace(before, stages=(*before.stages, *behind.stages))

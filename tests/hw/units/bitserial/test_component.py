@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from sterna.hw.parts.fifo import FIFO_LATENCY
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units.bitserial.component import BitserialUnit
 from sterna.hw.units.bitserial.plan import BitserialPlan, plan_bitserial
-from sterna.net import ActivationType, Network, Requantization, ShiftRound, Thresholds
+from sterna.net import ActivationType, Add, Linear, Network, Requantization, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
 from sterna.sim.random_networks import random_dense_network
 
@@ -152,7 +153,7 @@ def test_a_frame_in_as_many_cycles_as_bits() -> None:
     network = linear_network(random_weights(rng, 8, 24, 0.5), requantize=requantize_of("shift", 8, rng))
     plan = plan_of(network, 24)
     record = check(network, plan, random_codes(rng, U4, 9, 24))
-    assert np.diff(record.sent).tolist() == [plan.layer.bits] * 8
+    assert np.diff(record.sent).tolist() == [plan.bits] * 8
     assert [out - came for came, out in zip(record.sent, record.received, strict=True)] == (
         [plan.latency + FIFO_LATENCY] * 9
     )
@@ -164,7 +165,7 @@ def test_beats_are_held_while_the_frame_before_is_computed() -> None:
     plan = plan_of(network, 8)
     record = check(network, plan, random_codes(rng, U4, 5, 24))
     starts = record.sent[2::3]
-    assert np.diff(starts).tolist() == [plan.layer.bits] * 4
+    assert np.diff(starts).tolist() == [plan.bits] * 4
     for start, beats in zip(starts, np.reshape(record.sent[3:], (-1, 3)), strict=False):
         assert beats[:2].tolist() == [start + 1, start + 2]
 
@@ -176,6 +177,30 @@ def test_results_wait_in_the_fifo_and_no_more_begin() -> None:
     record = check(network, plan, random_codes(rng, U4, 12, 24), output_stall=lambda cycle: cycle < 200)
     before = sum(cycle < 200 for cycle in record.sent)
     assert before == plan.outlet.depth
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_layers_of_one_unit(seed: int) -> None:
+    """Codes of all kinds pass from layer to layer, signed ones too, with frames close together and far apart."""
+    rng = np.random.default_rng(seed)
+    network = random_dense_network(rng, sizes=rng.integers(1, 16, 4).tolist())
+    (unit,) = plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"})).units
+    assert isinstance(unit, BitserialPlan)
+    assert len(unit.nodes) == len(network.nodes)
+    frames = random_codes(rng, network.input_type, 12, *network.input_shape)
+    check(network, unit, frames, input_stall=0.8 * (seed % 2), output_stall=0.9 * (seed % 3 == 0), seed=seed)
+
+
+def test_a_layer_that_others_read_too_is_a_unit() -> None:
+    """A chain ends where a value goes two ways."""
+    code = ActivationType(width=3, signed=True)
+    first = Linear(name="fc1", weights=np.eye(3, dtype=np.int8), requantize=ShiftRound(output=code, bias=0, shift=0))
+    second = replace(first, name="fc2", inputs=("fc1",))
+    nodes = [first, second, Add(name="sum", inputs=("fc1", "fc2"), shifts=(0, 1))]
+    network = Network(input_shape=(3,), input_type=code, input_scale=1.0, nodes=nodes)
+    plan = plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"}))
+    assert [unit.nodes for unit in plan.units if unit.nodes] == [("fc1",), ("fc2",), ("sum",)]
+    check_accelerator(plan, random_codes(np.random.default_rng(0), code, 5, 3), input_stall=0.2, output_stall=0.3)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,0 +1,122 @@
+"""Bit-serial networks, placed and routed: images a second, slots, and slots times cycles against the folded network.
+
+All layers are bit-serial, and a frame comes in as few beats as keep its pace. Images/s = clock / interval, the median
+of the seeds. The folded design is that of mnist_route.json, where the same network and device are there. What the work
+folder has of an earlier run is taken, if the Verilog is the same. The exit status is 1 where a DSP block, a
+multiplication or a latch is found.
+
+``python benchmarks/bitserial_route.py --output benchmarks/results/bitserial_route.json``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common import MODELS, RESULTS, ROOT, parser, write
+
+from sterna.flow.synth import synthesize
+from sterna.hw import AcceleratorConfig, generate
+from sterna.net import load
+
+WORK = ROOT / "build" / "bitserial_route"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, a device, input elements a beat, how many seeds are placed, and for which clock."""
+
+    model: str
+    device: str
+    elements: int
+    seeds: int
+    target_hz: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-{self.device}"
+
+
+CASES = [
+    Case("digits-mlp", "up5k", elements=8, seeds=3, target_hz=48e6),
+    Case("mnist-mlp-98", "25f", elements=784, seeds=1, target_hz=150e6),
+    Case("mnist-mlp-95", "85f", elements=784, seeds=1, target_hz=120e6),
+]
+
+
+def measure(case: Case, work: Path) -> dict[str, Any]:
+    """One case's figures."""
+    network, folder = load(MODELS / f"{case.model}.safetensors"), work / case.name
+    config = AcceleratorConfig(
+        units={"all": "bitserial"}, elements_per_beat=case.elements, name=case.model.replace("-", "_")
+    )
+    path = generate(network, folder, config=config)
+    verilog, report = path.with_suffix(".v"), folder / "synth" / "report.json"
+    sha256 = hashlib.sha256(verilog.read_bytes()).hexdigest()
+    if not report.is_file() or json.loads(report.read_text())["verilog_sha256"] != sha256:
+        seeds = list(range(1, case.seeds + 1))
+        synthesize(
+            verilog, top=path.stem, device=case.device, seeds=seeds, freq=case.target_hz, out_dir=folder / "synth"
+        )
+    figures, description = json.loads(report.read_text()), json.loads(path.read_text())
+    keys = ("node", "rows", "columns", "nonzeros", "adders", "depth")
+    (unit,) = description["units"]
+    timing = description["timing"]
+    return {
+        "model": case.model,
+        "network_digest": network.digest,
+        "test_accuracy": network.metadata["test_accuracy"],
+        "device": case.device,
+        "elements_per_beat": case.elements,
+        "timing": timing,
+        "bits": unit["bits"],
+        "layers": [{key: layer[key] for key in keys} for layer in unit["layers"]],
+        "images_per_second": figures["clock"]["median_hz"] / timing["interval_cycles"],
+        "slot_cycles": figures["utilization"]["slots"]["used"] * timing["interval_cycles"],
+        "folded": folded(case),
+        **{key: figures[key] for key in ("total", "units", "utilization", "clock", "critical_path", "tools")},
+        "multipliers": figures["multipliers"],
+        "latches": figures["latches"],
+    }
+
+
+def folded(case: Case) -> dict[str, Any] | None:
+    """The smallest slots times cycles of the folded network on the same device, and its images/s."""
+    found = json.loads((RESULTS / "mnist_route.json").read_text(encoding="utf-8"))
+    rows = [row for row in found["rows"] if (found["model"], row["device"]) == (case.model, case.device)]
+    made = [
+        {
+            "slot_cycles": row["utilization"]["slots"]["used"] * row["interval_cycles"],
+            "images_per_second": row["images_per_second"],
+        }
+        for row in rows
+    ]
+    return min(made, key=lambda row: float(row["slot_cycles"]), default=None)
+
+
+def main() -> int:
+    """Measures, prints a line a case, and writes JSON."""
+    command = parser(__doc__)
+    command.add_argument("--work", type=Path, default=WORK, help="folder of runs (default: build/bitserial_route)")
+    command.add_argument("--only", nargs="+", default=[""], help="cases whose name has one of these texts")
+    arguments = command.parse_args()
+    rows = []
+    for case in (case for case in CASES if any(text in case.name for text in arguments.only)):
+        rows.append(row := measure(case, arguments.work))
+        slots = row["utilization"]["slots"]
+        print(
+            f"{case.name}: {row['images_per_second']:,.0f} images/s, {row['clock']['median_hz'] / 1e6:.1f} MHz, "
+            f"{row['timing']['interval_cycles']} cycles, {slots['used']:,} of {slots['available']:,} slots",
+            flush=True,
+        )
+    write(arguments.output, ("amaranth", "numpy"), {"rows": rows})
+    found = [sum([*row["multipliers"].values(), *row["latches"].values(), row["total"]["dsps"]]) for row in rows]
+    return int(any(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
