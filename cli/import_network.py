@@ -183,6 +183,10 @@ def _summary(found: Imported, path: Path | None) -> dict[str, object]:
         rows["real inputs"] = "the network's own rule gives other codes for some: quantize them as the original does"
     elif (rule.gain, rule.offset) != ((1.0,), (0.0,)):
         rows["real inputs"] = f"times {_short(rule.gain)}, plus {_short(rule.offset)}, before they are quantized"
+    shape = tuple(found.preflight.input.get("shape", rule.shape))
+    if shape != rule.shape:
+        last = ", its channels first" if found.preflight.input["channels_last"] else ""
+        rows["shape"] = f"the model's {shape} is given to the network as {rule.shape}{last}"
     if "note" in found.preflight.input:
         rows["note"] = found.preflight.input["note"]
     if proof.ties:
