@@ -39,7 +39,12 @@ def drawn(template: Network, counts: dict[str, int], seed: int) -> Network:
             flat[places] = rng.choice(np.array([-1, 1], np.int8), len(places))
             node = replace(node, weights=flat.reshape(node.weights.shape))
         nodes.append(node)
-    return replace(template, nodes=tuple(nodes))
+    return Network(
+        input_shape=template.input_shape,
+        input_type=template.input_type,
+        input_scale=template.input_scale,
+        nodes=nodes,
+    )
 
 
 def measure(case: tuple[str, dict[str, Any]]) -> dict[str, Any]:

@@ -138,13 +138,19 @@ def test_levels_at_and_beside_every_sum() -> None:
 
 @pytest.mark.parametrize("code", [U1, S1, U4, S4], ids=str)
 def test_shifts_of_every_sum(code: ActivationType) -> None:
-    """All of -255 to 255, by every shift at once: inside the codes, just outside and far out."""
+    """All of -255 to 255, by every shift at once, inside the codes, just outside and far out; passed on, too."""
     weights = np.array([[1, 0], [-1, 0]] * 5, np.int8)
     shift = np.repeat(np.arange(5), 2)
     network = linear_network(
         weights, code=U8, requantize=ShiftRound(output=code, bias=np.zeros(10, np.int32), shift=shift)
     )
-    check(network, plan_of(network, 2), np.stack([np.arange(256), np.zeros(256, int)], axis=1))
+    frames = np.stack([np.arange(256), np.zeros(256, int)], axis=1)
+    check(network, plan_of(network, 2), frames)
+    scores = Linear(name="scores", inputs=("fc",), weights=np.eye(10, dtype=np.int8))
+    passed = Network(input_shape=(2,), input_type=U8, input_scale=1.0, nodes=[*network.nodes, scores])
+    (unit,) = plan_accelerator(passed, AcceleratorConfig(units={"all": "bitserial"}, elements_per_beat=2)).units
+    assert isinstance(unit, BitserialPlan)
+    check(passed, unit, frames)
 
 
 def test_a_frame_in_as_many_cycles_as_bits() -> None:
