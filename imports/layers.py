@@ -12,7 +12,7 @@ from sterna.imports.errors import NodeRefused
 from sterna.imports.evaluate import execute
 from sterna.imports.functions import Divide, Multiply, Plus, run
 from sterna.imports.node import GraphNode
-from sterna.imports.operators import MAX_SIDE, check_values, pool_kernel, window
+from sterna.imports.operators import check_values, pool_kernel, window
 from sterna.imports.order import is_flat, to_own_order
 from sterna.imports.values import (
     Codes,
@@ -30,7 +30,7 @@ from sterna.imports.weights import Ternary, lowest_bit, ternary
 from sterna.net import Add, Conv2d, Linear, MaxPool2d, SumNode, SumPool2d, WeightNode
 from sterna.net.nodes import Bounds
 
-_MOST = 1 << 22  # values of a map with the zeros around it
+_WIDEST = 128  # of a Pad's sides: where they are uneven, the kernel grows by them
 _EXACT = 1 << 24  # float32 holds every integer below
 _SUM_ERROR = 2.0**-20  # of the largest sum of magnitudes: what adding in float32, in any order, may be off
 
@@ -114,9 +114,8 @@ def padding(node: GraphNode, value: Value, constants: Mapping[str, np.ndarray]) 
     sides = [constants[name] for name in node.inputs[1:2] if name]
     pads = tuple(int(side) for side in sides[0].ravel()) if sides else node.integers("pads", ())
     shape = (1, *view(value))
-    sizes = [int(side + sum(pads[axis :: len(shape)])) for axis, side in enumerate(shape)]
-    if max(pads, default=0) > MAX_SIDE or math.prod(sizes) > _MOST:
-        raise NodeRefused(f"it makes a map of {tuple(sizes[1:])}, of more than {_MOST} values")
+    if max(pads, default=0) > _WIDEST:
+        raise NodeRefused(f"it pads by {max(pads)}, and at most {_WIDEST} is understood")
     zeros = execute(node, {**constants, node.inputs[0]: np.zeros(shape, dtype=np.float32)})
     if zeros[node.outputs[0]].any():
         raise NodeRefused("it pads with another number than 0: pad with 0")
