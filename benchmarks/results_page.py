@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import bitserial_page
 import codes_page
 import conv_page
 import fit_page
@@ -283,6 +284,7 @@ SECTIONS = {
     "lane_balance": training_page.balance,
     "mnist_rtl": rtl,
     "mnist_route": route,
+    "bitserial_route": bitserial_page.route,
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
     "conv_unit": conv_page.unit,

@@ -1,0 +1,52 @@
+"""The part of docs/results.md about bit-serial networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tables import percent, table
+
+#: Images/s, must and aim.
+BOUNDS = {
+    ("mnist-mlp-98", "25f"): "8 million / 15 million",
+    ("mnist-mlp-95", "85f"): "5 million / 10 million",
+    ("digits-mlp", "up5k"): "3 million / 5 million",
+}
+
+
+def route(result: dict[str, Any]) -> str:
+    """Placed and routed."""
+    rows, layers = [], []
+    for row in result["rows"]:
+        slots, clock = row["utilization"]["slots"], row["clock"]
+        flip_flops = row["utilization"].get("flip_flops")
+        folded = row["folded"]
+        rows.append(
+            [
+                f"`{row['model']}`",
+                row["device"],
+                f"**{row['images_per_second']:,.0f}**",
+                BOUNDS[row["model"], row["device"]],
+                f"{clock['median_hz'] / 1e6:.1f}",
+                f"{row['timing']['interval_cycles']} / {row['timing']['latency_cycles']}",
+                f"{slots['used']:,} of {slots['available']:,} ({percent(slots['share'], 0)})",
+                "–" if flip_flops is None else f"{flip_flops['used']:,}",
+                row["utilization"]["ram_blocks"]["used"],
+                "–" if folded is None else f"{folded['slot_cycles'] / row['slot_cycles']:.2f}",
+                f"{row['total']['dsps']} / {sum(row['multipliers'].values())} / {sum(row['latches'].values())}",
+            ]
+        )
+        for layer in row["layers"]:
+            plain = layer["nonzeros"] - layer["rows"]
+            counts = (f"{layer[key]:,}" for key in ("rows", "nonzeros", "adders"))
+            layers.append([f"`{row['model']}`", layer["node"], *counts, f"{layer['adders'] / max(plain, 1):.2f}"])
+    header = (
+        "network, device, images/s, must / aim, clock in MHz, interval / latency, logic slots, flip-flops, RAM blocks, "
+        "slots × cycles of the folded network / of this one, DSP / multiplications / latches"
+    )
+    return (
+        "## Bit-serial networks, placed and routed\n\n"
+        + table(header.split(", "), rows)
+        + "\nAll layers in one unit; images/s is clock / interval, without pins. Slots × cycles: must 4, aim 10.\n\n"
+        + table(["network", "layer", "rows", "nonzeros", "adders", "of nonzeros less rows"], layers)
+    )
