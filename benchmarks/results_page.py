@@ -330,7 +330,7 @@ def _routed(row: dict[str, Any]) -> str:
 
 def highlights(results: Path) -> str:
     """The README's table, from the same results."""
-    names = ("committed", "conv_route", "lenet_up5k", "mnist_rtl", "mnist_route", "dense_unit")
+    names = ("committed", "conv_route", "lenet_up5k", "bitserial_route", "mnist_rtl", "mnist_route", "dense_unit")
     found = {name: results / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
     rows: list[list[object]] = []
@@ -346,6 +346,9 @@ def highlights(results: Path) -> str:
         rows[-1].append(_routed(row))
     for row in (row for row in read.get("mnist_route", {}).get("rows", []) if row["escapes"]):
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])
+        rows[-1].append(_routed(row))
+    for row in read.get("bitserial_route", {}).get("rows", []):
+        rows.append([f"`{row['model']}` bit by bit on {NAMES[row['device']]}, placed and routed"])
         rows[-1].append(_routed(row))
     if "mnist_rtl" in read:
         result = read["mnist_rtl"]

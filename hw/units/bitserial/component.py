@@ -110,7 +110,8 @@ class BitserialUnit(wiring.Component):
                 code = held
             register = Signal(width, name=f"input_{column}", reset_less=True)
             sign = register[-1] if first.input_type.signed else Const(0, 1)
-            m.d.sync += register.eq(Mux(taken, code, Cat(register[1:], sign)))
+            # what is loaded and then not taken has no token: nobody reads it
+            m.d.sync += register.eq(Mux(busy, Cat(register[1:], sign), code))
             lowest = Signal(name=f"input_{column}_bit")
             m.d.comb += lowest.eq(register[0])
             bits.append(lowest)
