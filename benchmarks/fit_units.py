@@ -45,7 +45,7 @@ def drawn(counts: dict[str, int]) -> Iterator[Drawn]:
     kinds = {"dense": _dense, "conv": _conv, "pool": _pool, "argmax": _argmax, "bitserial": _bitserial}
     for k in range(max(counts.values())):
         for number, (kind, draw) in enumerate(kinds.items()):
-            if k < counts[kind]:
+            if k < counts.get(kind, 0):
                 rng = np.random.default_rng([SEED, number, k])
                 unit = draw(rng)
                 yield Drawn(f"{kind}-{k}", unit, bool(unit.nodes and rng.integers(2)))

@@ -98,7 +98,13 @@ class Budget:
 
 
 def estimate(unit: Unit, family: str, *, spram: bool = False) -> Use:
-    """What a unit takes up in a device of a family, one with SPRAM or one without."""
+    """What a unit takes up in a device of a family, one with SPRAM or one without.
+
+    Raises
+    ------
+    ValueError
+        If there are no prices for its parts.
+    """
     parts = Counter(unit.logic)
     ram_blocks = spram_blocks = 0
     for memory in unit.memories:
@@ -109,6 +115,11 @@ def estimate(unit: Unit, family: str, *, spram: bool = False) -> Use:
         ram_blocks += storage.ram_blocks
         parts += storage.parts
     prices = PRICES[family]
+    if unknown := sorted(parts.keys() - prices["slots"].keys()):
+        raise InvalidValueError(
+            f"unit '{unit.name}' ({unit.describe()['kind']}) cannot be fitted to a device: there is no price for "
+            f"{', '.join(unknown)}; leave --fit out, or make it folded"
+        )
     return Use(
         **{what: sum(prices[what][part] * count for part, count in parts.items()) for what in prices},
         ram_blocks=ram_blocks,

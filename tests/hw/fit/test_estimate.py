@@ -85,3 +85,11 @@ def test_refusals() -> None:
         Budget(device="a", family="Spartan", slots=1, flip_flops=1, ram_blocks=1)
     with pytest.raises(ValueError, match=r"^margin must be above 0 and at most 1, not 1\.5$"):
         budget(margin=1.5)
+
+
+def test_units_without_prices_are_refused() -> None:
+    network = load(ROOT / "models" / "digits-mlp.safetensors")
+    (unit,) = plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"})).units
+    message = r"^unit 'fc3' \(bitserial\) cannot be fitted to a device: there is no price for serial "
+    with pytest.raises(ValueError, match=message):
+        estimate(unit, "ECP5")
