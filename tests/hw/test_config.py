@@ -22,8 +22,9 @@ from sterna.hw.config import MAX_ELEMENTS_PER_BEAT, AcceleratorConfig, identifie
         ({"lanes": "8"}, TypeError, r"^lanes must be a positive integer or a sequence of them, not '8'$"),
         ({"elements_per_beat": 0}, ValueError, r"^elements_per_beat must be a positive integer, not 0$"),
         ({"elements_per_beat": 2.0}, TypeError, r"^elements_per_beat must be a positive integer, not 2\.0$"),
-        ({"elements_per_beat": 3}, ValueError, r"^elements_per_beat must be a power of two up to 64, not 3$"),
-        ({"elements_per_beat": 128}, ValueError, r"^elements_per_beat must be a power of two up to 64, not 128$"),
+        ({"elements_per_beat": 4097}, ValueError, r"^elements_per_beat must be at most 4096, not 4097$"),
+        ({"units": "fc1"}, TypeError, r"^units must map names of nodes to names of units, not 'fc1'$"),
+        ({"units": {"fc1": 3}}, TypeError, r"^units must map names of nodes to names of units, not \{'fc1': 3\}$"),
         ({"fps": 100.0}, ValueError, r"^fps and clock_hz go together: lanes are derived from the cycles of a frame$"),
         (
             {"clock_hz": 1e6},
@@ -62,7 +63,7 @@ def test_what_is_taken() -> None:
     assert AcceleratorConfig(lanes=[np.int8(4), 2]).lanes == (4, 2)
     for power in range(7):
         assert AcceleratorConfig(elements_per_beat=1 << power).elements_per_beat == 1 << power
-    assert MAX_ELEMENTS_PER_BEAT == 64
+    assert MAX_ELEMENTS_PER_BEAT == 4096
     assert AcceleratorConfig(slack=0).slack == 0
     assert AcceleratorConfig(slack=1).slack == 1
 
@@ -70,8 +71,9 @@ def test_what_is_taken() -> None:
 def test_json() -> None:
     assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
         "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "cycles": None,
-        "slack": 0.005, "escape_price": 384, "load": [], "compact": False,
+        "slack": 0.005, "escape_price": 384, "load": [], "compact": False, "units": {},
     }  # fmt: skip
+    assert AcceleratorConfig(units={"fc1": "bitserial"}).as_json()["units"] == {"fc1": "bitserial"}
     assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
     assert AcceleratorConfig(fps=10.0, clock_hz=1e6).as_json()["lanes"] is None
     assert AcceleratorConfig(load=["fc1", "fc2"]).as_json()["load"] == ["fc1", "fc2"]

@@ -240,3 +240,14 @@ def test_units_that_are_not_there(units: dict[str, str], message: str) -> None:
 def test_units_by_name(units: dict[str, str], kinds: str) -> None:
     plan = plan_accelerator(linear_network(np.ones((2, 3), np.int8)), AcceleratorConfig(units=units))
     assert [unit.describe()["kind"] for unit in plan.units] == [kinds]
+
+
+@pytest.mark.parametrize(("elements", "fits"), [(1, True), (2, True), (6, True), (3, False), (5, False)])
+def test_a_power_of_two_or_all_inputs_a_beat(elements: int, fits: bool) -> None:
+    network = linear_network(np.ones((2, 6), np.int8))
+    config = AcceleratorConfig(units={"all": "bitserial"}, elements_per_beat=elements)
+    if fits:
+        assert plan_accelerator(network, config).input.elements == elements
+    else:
+        with pytest.raises(ValueError, match=rf"^elements_per_beat must be a power of two, or all 6, not {elements}$"):
+            plan_accelerator(network, config)
