@@ -80,7 +80,7 @@ def _multi_threshold(node: GraphNode, inputs: Arrays) -> np.ndarray:
     if levels.ndim != 2 or len(levels) not in (1, x.shape[axis]):
         raise InvalidValueError(f"thresholds of the shape {levels.shape} do not go with {x.shape[axis]} channels")
     along = (-1, *[1] * (x.ndim - 1 - axis))
-    count = np.zeros(x.shape, dtype=np.int32)
+    count = np.zeros(x.shape, dtype=np.min_scalar_type(levels.shape[1]))
     for k in range(levels.shape[1]):
         count += x >= levels[:, k].reshape(along)
     scale, offset = x.dtype.type(node.number("out_scale", 1.0)), x.dtype.type(node.number("out_bias", 0.0))

@@ -17,6 +17,9 @@ from sterna.net.errors import InvalidTypeError, InvalidValueError
 if TYPE_CHECKING:
     from sterna.net.types import ActivationType, ValueType
 
+#: Levels of a channel up to which counting is faster than bisection.
+_FEW_LEVELS = 3
+
 
 def bits_for_range(low: int, high: int) -> int:
     """Bits that hold every integer from ``low`` to ``high``, at least 1.
@@ -113,6 +116,8 @@ def check_input(x: npt.ArrayLike, shape: tuple[int, ...], type: ActivationType) 
 def thresholds(acc: np.ndarray, levels: np.ndarray, y_min: int, axis: int = 1) -> np.ndarray:
     """``y = y_min + #{k : acc >= levels[c, k]}`` (rule 7), by bisection of the sorted levels in log2(K + 1) steps.
 
+    Where there are few levels, they are counted.
+
     Parameters
     ----------
     acc : integers, C channels along ``axis``
@@ -128,6 +133,11 @@ def thresholds(acc: np.ndarray, levels: np.ndarray, y_min: int, axis: int = 1) -
         Codes, y_min to y_min + K.
     """
     channels, count = levels.shape
+    if count <= _FEW_LEVELS:
+        codes = np.full(np.shape(acc), y_min, dtype=np.int64)
+        for level in np.asarray(levels, dtype=np.int64).T:
+            codes += acc >= _along(level, np.ndim(acc), axis)
+        return codes
     flat = np.ascontiguousarray(levels, dtype=np.int64).reshape(-1)
     # `below` is the flat position of the channel's first level not known to be <= acc, less one step.
     below = np.empty(np.shape(acc), dtype=np.int64)
