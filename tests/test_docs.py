@@ -15,7 +15,11 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 #: Pictures that docs/figures/draw.py does not draw, and the file that does.
-DRAWN_ELSEWHERE = {"accuracy-zeros.png": "benchmarks/training_page.py"}
+DRAWN_ELSEWHERE = {
+    "accuracy-zeros.png": "benchmarks/training_page.py",
+    "accuracy-speed.png": "benchmarks/speed_page.py",
+    "generation.png": "benchmarks/generation_page.py",
+}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 #: A file or folder of the project, by its path, as `hw/parts/fifo.py` or `docs/figures/`.
 NAMED = re.compile(
