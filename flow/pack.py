@@ -115,7 +115,7 @@ def nextpnr_arguments(top: str, device: Device, freq: float | None) -> list[str]
 def router_arguments(device: Device, utilization: Utilization) -> list[str]:
     """What place and route is called with besides: nextpnr's own router does not end with large designs.
 
-    Router2 routes a VGG of 35,000 slots in minutes. Small designs are a tenth slower with it, or more.
+    Router2 routes a VGG of 36,000 slots in minutes. LeNet-5, of 12,000, reached 104 MHz with it, and 127 MHz without.
     """
     slots, _ = utilization[Resource.SLOTS]
     return ["--router", "router2"] if device.family is Family.ECP5 and slots > ROUTER2_SLOTS else []

@@ -25,6 +25,8 @@ from sterna.net.nodes import INPUT
 
 #: Cycles that a rate's target is lowered by, one at a time, should units that reach it not reach it together.
 _TRIES = 8
+#: Input pixels in a beat.
+MAX_PIXELS_PER_BEAT = 64
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -150,6 +152,10 @@ def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
     count = len(stream.index())
     if stream.elements > count:
         raise InvalidValueError(f"elements_per_beat must be at most the {count} input elements, not {stream.elements}")
+    if len(stream.shape) == 3 and (stream.elements & (stream.elements - 1) or stream.elements > MAX_PIXELS_PER_BEAT):
+        raise InvalidValueError(
+            f"elements_per_beat of a map must be a power of two up to {MAX_PIXELS_PER_BEAT}, not {stream.elements}"
+        )
     if stream.elements & (stream.elements - 1) and stream.elements != count:
         raise InvalidValueError(f"elements_per_beat must be a power of two, or all {count}, not {stream.elements}")
     if len(stream.shape) == 3 and stream.run % stream.elements:
@@ -161,8 +167,8 @@ def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
 
 
 def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
-    """Only layers with lanes have index words."""
-    have = [layer.name for layer in layers if layer.lane_grain]
+    """Not all layers have index words."""
+    have = [layer.name for layer in layers if layer.has_words]
     for name in config.load if tuple(config.load) != (ALL,) else ():
         if name not in have:
             raise InvalidValueError(

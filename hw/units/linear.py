@@ -11,10 +11,10 @@ import numpy as np
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import codes_of, select, sum_bounds
 from sterna.hw.units.weighted import WeightedLayer
-from sterna.net import ActivationType, Linear
+from sterna.net import ActivationType, Linear, Network, Node
 
 if TYPE_CHECKING:
-    from sterna.hw.units.protocol import Layer
+    from sterna.hw.units.protocol import Layer, Lowering
 
 LayerT = TypeVar("LayerT", bound=WeightedLayer)
 
@@ -86,6 +86,15 @@ class LinearLowering:
             requantize=select(self.node.requantize, kept),
             input_type=self._input_type,
         )
+
+
+def lower_linear(network: Network, node: Node, made: Callable[..., Layer]) -> Lowering | None:
+    """A Linear node's lowering; None for another node."""
+    if not isinstance(node, Linear):
+        return None
+    input_type = network.types[node.inputs[0]]
+    assert isinstance(input_type, ActivationType)  # held by Network
+    return LinearLowering(node, input_type, made)
 
 
 def permuted(layer: LayerT, stream: StreamType) -> LayerT:

@@ -9,6 +9,7 @@ class PassingLayer:
     """Part of a layer without lanes; see :class:`~sterna.hw.units.protocol.Layer`."""
 
     lane_grain = 0
+    has_words = False
     most_lanes = 0
 
     def least_lanes(self, cycles: int) -> int:

@@ -146,6 +146,11 @@ class Layer(Protocol):
         ...
 
     @property
+    def has_words(self) -> bool:
+        """Whether its lanes follow index words, which may be loaded."""
+        ...
+
+    @property
     def together(self) -> int:
         """Neighboring elements that it takes at once, where a beat has several."""
         ...

@@ -81,6 +81,11 @@ class WeightedLayer(ABC):
         return sum_bounds(self.matrix, self.input_type)
 
     @property
+    def has_words(self) -> bool:
+        """Its lanes follow them."""
+        return True
+
+    @property
     def together(self) -> int:
         """It takes them as they come."""
         return 1

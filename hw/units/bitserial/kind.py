@@ -8,9 +8,9 @@ from typing import Any
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.bitserial.layer import BitserialLayer
 from sterna.hw.units.bitserial.plan import BitserialPlan, plan_bitserial
-from sterna.hw.units.linear import LinearLowering
+from sterna.hw.units.linear import lower_linear
 from sterna.hw.units.protocol import Delivery, Lowering
-from sterna.net import ActivationType, Linear, Network, Node
+from sterna.net import Network, Node
 
 
 class Bitserial:
@@ -20,11 +20,7 @@ class Bitserial:
     makes = ("Linear",)
 
     def lower(self, network: Network, node: Node) -> Lowering | None:
-        if not isinstance(node, Linear):
-            return None
-        input_type = network.types[node.inputs[0]]
-        assert isinstance(input_type, ActivationType)  # held by Network
-        return LinearLowering(node, input_type, BitserialLayer)
+        return lower_linear(network, node, BitserialLayer)
 
     def plan(
         self,

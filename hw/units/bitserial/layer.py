@@ -39,6 +39,11 @@ class BitserialLayer(WeightedLayer):
         return 1
 
     @property
+    def has_words(self) -> bool:
+        """Its weights are adders."""
+        return False
+
+    @property
     def added(self) -> np.ndarray:
         """What is added to each row's sum before its code is read off; int64, (rows,)."""
         if isinstance(self.requantize, ShiftRound):

@@ -8,9 +8,9 @@ from typing import Any
 from sterna.hw.graph.stream import StreamType, narrowed
 from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.plan import DensePlan, plan_dense
-from sterna.hw.units.linear import LinearLowering
+from sterna.hw.units.linear import lower_linear
 from sterna.hw.units.protocol import Delivery, Lowering
-from sterna.net import ActivationType, Linear, Network, Node
+from sterna.net import Network, Node
 
 #: Input elements in a beat.
 MOST_ELEMENTS = 64
@@ -23,11 +23,7 @@ class Dense:
     makes = ("Linear",)
 
     def lower(self, network: Network, node: Node) -> Lowering | None:
-        if not isinstance(node, Linear):
-            return None
-        input_type = network.types[node.inputs[0]]
-        assert isinstance(input_type, ActivationType)  # held by Network
-        return LinearLowering(node, input_type, DenseLayer)
+        return lower_linear(network, node, DenseLayer)
 
     def plan(
         self,

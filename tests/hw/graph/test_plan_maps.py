@@ -116,3 +116,14 @@ def test_a_last_pool_gives_channels_in_their_order() -> None:
     )
     plan = plan_accelerator(last, AcceleratorConfig(lanes=8))
     assert plan.output.order == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("elements", [7, 128])
+def test_a_beat_of_a_map_is_a_power_of_two(elements: int) -> None:
+    """However many pixels a row has."""
+    node = Conv2d(name="conv", weights=np.ones((1, 1, 1, 1), np.int8))
+    made = Network(input_shape=(1, 1, elements), input_type=U4, input_scale=1.0, nodes=[node])
+    with pytest.raises(
+        ValueError, match=rf"^elements_per_beat of a map must be a power of two up to 64, not {elements}$"
+    ):
+        plan_accelerator(made, AcceleratorConfig(elements_per_beat=elements))

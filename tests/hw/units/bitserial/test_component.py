@@ -251,3 +251,10 @@ def test_a_power_of_two_or_all_inputs_a_beat(elements: int, fits: bool) -> None:
     else:
         with pytest.raises(ValueError, match=rf"^elements_per_beat must be a power of two, or all 6, not {elements}$"):
             plan_accelerator(network, config)
+
+
+def test_only_index_words_are_loaded() -> None:
+    network = linear_network(np.ones((2, 6), np.int8))
+    with pytest.raises(ValueError, match=r"^load must be 'all' or name layers with index words \(\), not 'fc'$"):
+        plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"}, load=["fc"]))
+    assert not plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"}, load=["all"])).images
