@@ -87,9 +87,18 @@ def generate(
     units: Annotated[
         str | None,
         typer.Option(
-            help="Kinds of units, as in fc1=bitserial,fc2=folded, or all=bitserial. A bit-serial unit has an adder for "
-            "every nonzero weight and takes a dense layer's frame in about a dozen cycles; a folded one is small.",
+            help="Kinds of units, as in fc1=bitserial,fc2=folded, or all=unrolled. Unrolled and bit-serial units have "
+            "an adder for every nonzero weight: one takes a dense layer's frame every cycle, the other in about a "
+            "dozen cycles and less logic; a folded one is small.",
             show_default=False,
+        ),
+    ] = None,
+    adder_levels: Annotated[
+        int | None,
+        typer.Option(
+            help="Levels of adders of an unrolled unit between registers: with more, fewer registers and a lower "
+            "clock.",
+            show_default="2",
         ),
     ] = None,
     name: Annotated[
@@ -116,6 +125,7 @@ def generate(
         slack=slack,
         escape_price=escape_price,
         compact=compact,
+        adder_levels=adder_levels,
         load=None if load is None else tuple(part.strip() for part in load.split(",")),
         units=None if units is None else parse_units(units),
         name=name,

@@ -21,6 +21,8 @@ FOLDED = "folded"
 SLACK = 0.005
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
 ESCAPE_PRICE = 384
+#: Levels of adders between registers.
+ADDER_LEVELS = 2
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -54,6 +56,8 @@ class AcceleratorConfig:
     compact : bool
         Build convolutions for logic cells that give out either their table or the register behind it (iCE40): fewer of
         them, at a lower clock. On an ECP5 they are larger.
+    adder_levels : int
+        Levels of adders of an unrolled unit between registers: with more, fewer registers and a lower clock.
     units : mapping of str to str
         Kind of unit of a node: ``{"fc1": "bitserial"}``. ``"folded"`` is the usual one, and ``"all"`` stands for all
         nodes of which there are such units.
@@ -76,6 +80,7 @@ class AcceleratorConfig:
     escape_price: int = ESCAPE_PRICE
     load: Sequence[str] = ()
     compact: bool = False
+    adder_levels: int = ADDER_LEVELS
     units: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
 
@@ -110,6 +115,7 @@ class AcceleratorConfig:
         if not 0 <= self.slack <= 1:
             raise InvalidValueError(f"slack must be from 0 to 1, not {self.slack}")
         object.__setattr__(self, "escape_price", check_integer(self.escape_price, "escape_price", low=0))
+        object.__setattr__(self, "adder_levels", check_integer(self.adder_levels, "adder_levels", low=1))
         if isinstance(self.load, str) or not all(isinstance(name, str) for name in self.load):
             raise InvalidTypeError(f"load must be a sequence of names of nodes, not {self.load!r}")
         object.__setattr__(self, "load", tuple(self.load))
@@ -129,6 +135,7 @@ class AcceleratorConfig:
             "escape_price": self.escape_price,
             "loaded": loaded,
             "compact": self.compact,
+            "adder_levels": self.adder_levels,
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -145,6 +152,7 @@ class AcceleratorConfig:
             "escape_price": self.escape_price,
             "load": list(self.load),
             "compact": self.compact,
+            "adder_levels": self.adder_levels,
             "units": dict(self.units),
         }
 

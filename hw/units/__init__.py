@@ -8,16 +8,17 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.add.kind import ADD
 from sterna.hw.units.argmax.plan import ArgmaxPlan
 from sterna.hw.units.bitserial.kind import BITSERIAL
-from sterna.hw.units.bitserial.plan import BitserialPlan, chained
 from sterna.hw.units.buffer.plan import BufferPlan
 from sterna.hw.units.buffer.timing import BufferClockwork
 from sterna.hw.units.conv.kind import CONV
 from sterna.hw.units.dense.kind import DENSE
 from sterna.hw.units.pool.kind import POOL
 from sterna.hw.units.protocol import Kind, Unit
+from sterna.hw.units.summing.plan import SumPlan, chained
+from sterna.hw.units.unrolled.kind import UNROLLED
 
 #: Every kind that computes nodes. Of several that compute the same, the first is the usual one.
-KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL, ADD, BITSERIAL)
+KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL, ADD, BITSERIAL, UNROLLED)
 
 
 def classifier(scores: StreamType) -> Unit:
@@ -27,7 +28,7 @@ def classifier(scores: StreamType) -> Unit:
 
 def joined(before: Unit, behind: Unit) -> Unit | None:
     """One unit for two, of which the second alone reads the first; None where they stay two."""
-    if isinstance(before, BitserialPlan) and isinstance(behind, BitserialPlan):
+    if isinstance(before, SumPlan) and type(before) is type(behind):
         return chained(before, behind)
     return None
 

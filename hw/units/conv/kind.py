@@ -36,7 +36,8 @@ class Conv:
         cycles: int | None = None,
     ) -> ConvPlan:
         (stream,) = inputs
-        return plan_conv(layer, lanes=lanes, stream=stream, delivery=delivery, cycles=cycles, **options)
+        mine = {name: options[name] for name in ("slack", "escape_price", "loaded", "compact")}
+        return plan_conv(layer, lanes=lanes, stream=stream, delivery=delivery, cycles=cycles, **mine)
 
 
 CONV = Conv()

@@ -36,7 +36,7 @@ class Dense:
         cycles: int | None = None,
     ) -> DensePlan:
         (stream,) = (narrowed(each, most=MOST_ELEMENTS, cycles=cycles) for each in inputs)
-        mine = {name: option for name, option in options.items() if name != "compact"}
+        mine = {name: options[name] for name in ("slack", "escape_price", "loaded")}
         return plan_dense(layer, lanes=lanes, stream=stream, order=delivery.order, **mine)
 
 

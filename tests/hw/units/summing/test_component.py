@@ -1,4 +1,4 @@
-"""Bit-serial units: exact whatever stalls, a frame in as many cycles as its sums have bits, and back after a reset."""
+"""Units with an adder for every nonzero weight: exact whatever stalls, and a frame every period."""
 
 from __future__ import annotations
 
@@ -31,22 +31,27 @@ from sterna.hw.graph.plan import plan_accelerator
 from sterna.hw.graph.stream import whole
 from sterna.hw.parts.fifo import FIFO_LATENCY
 from sterna.hw.parts.tables import code_shape
-from sterna.hw.units.bitserial.component import BitserialUnit
 from sterna.hw.units.bitserial.plan import BitserialPlan, plan_bitserial
+from sterna.hw.units.summing.plan import SumPlan
+from sterna.hw.units.unrolled.plan import UnrolledPlan, plan_unrolled
 from sterna.net import ActivationType, Add, Linear, Network, Requantization, ShiftRound, Thresholds
 from sterna.sim.golden import GoldenModel
 from sterna.sim.random_networks import random_dense_network
 
+KINDS = pytest.mark.parametrize("kind", ["bitserial", "unrolled"])
 
-def plan_of(network: Network, elements: int) -> BitserialPlan:
-    (layer,) = lower(network, {"fc": "bitserial"})
+
+def plan_of(network: Network, elements: int, kind: str, *, adder_levels: int = 2) -> SumPlan[Any]:
+    (layer,) = lower(network, {"fc": kind})
     stream = whole(network.input_shape, code_shape(network.input_type), elements=elements)
+    if kind == "unrolled":
+        return plan_unrolled(layer, stream=stream, adder_levels=adder_levels)
     return plan_bitserial(layer, stream=stream)
 
 
-def check(network: Network, plan: BitserialPlan, frames: np.ndarray, **stalls: Any) -> Record:
+def check(network: Network, plan: SumPlan[Any], frames: np.ndarray, **stalls: Any) -> Record:
     """Every result of every frame, all of a frame at once."""
-    unit = BitserialUnit(plan)
+    unit: Any = plan.component(framed=False)
     record = drive(
         unit,
         Port(unit.i.valid, unit.i.ready, unit.i.payload),
@@ -61,9 +66,9 @@ def check(network: Network, plan: BitserialPlan, frames: np.ndarray, **stalls: A
     return record
 
 
-def requantize_of(kind: str, rows: int, rng: np.random.Generator) -> Requantization | None:
+def requantize_of(how: str, rows: int, rng: np.random.Generator) -> Requantization | None:
     bias = rng.integers(-20, 20, rows)
-    match kind:
+    match how:
         case "shift":
             return ShiftRound(output=U4, bias=bias, shift=2)
         case "shifts":
@@ -104,40 +109,45 @@ CASES = {
 }
 
 
+@KINDS
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.9), (0.3, 0.8)], ids=["free", "in", "out", "both"])
-def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float]) -> None:
-    rows, columns, zeros, elements, code, kind = case
+def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float], kind: str) -> None:
+    rows, columns, zeros, elements, code, how = case
     rng = np.random.default_rng(rows * columns)
-    bias = rng.integers(-9, 10, rows) if not kind else None
+    bias = rng.integers(-9, 10, rows) if not how else None
     network = linear_network(
-        random_weights(rng, rows, columns, zeros), code=code, bias=bias, requantize=requantize_of(kind, rows, rng)
+        random_weights(rng, rows, columns, zeros), code=code, bias=bias, requantize=requantize_of(how, rows, rng)
     )
+    plan = plan_of(network, elements, kind, adder_levels=1 + rows % 3)
     frames = random_codes(rng, code, 8, columns)
-    check(network, plan_of(network, elements), frames, input_stall=stalls[0], output_stall=stalls[1], seed=rows)
+    check(network, plan, frames, input_stall=stalls[0], output_stall=stalls[1], seed=rows)
 
 
+@KINDS
 @pytest.mark.parametrize("code", [U1, S1, U8, S8], ids=str)
-@pytest.mark.parametrize("kind", ["", "shift", "levels"])
+@pytest.mark.parametrize("how", ["", "shift", "levels"])
 @pytest.mark.parametrize("rows", [[1] * 9, [-1] * 9, [1, -1] * 4 + [0], [0] * 9])
-def test_sums_at_both_extremes(code: ActivationType, kind: str, rows: list[int]) -> None:
+def test_sums_at_both_extremes(code: ActivationType, how: str, rows: list[int], kind: str) -> None:
     """No sum, nor its negative, leaves its bits."""
     weights = np.array([rows, [0, 0, 1, -1, 0, 0, 0, 0, 1], [1] * 9, [-1] * 9], np.int8)
-    network = linear_network(weights, code=code, requantize=requantize_of(kind, 4, np.random.default_rng(0)))
-    check(network, plan_of(network, 9), extremes(weights, code))
+    network = linear_network(weights, code=code, requantize=requantize_of(how, 4, np.random.default_rng(0)))
+    check(network, plan_of(network, 9, kind), extremes(weights, code))
 
 
-def test_levels_at_and_beside_every_sum() -> None:
+@KINDS
+def test_levels_at_and_beside_every_sum(kind: str) -> None:
     """Each sum between the extremes, each level one below, at and one above."""
     weights = np.array([[1, 1], [-1, -1], [1, -1]], np.int8)
     levels = np.array([np.arange(15), np.arange(-14, 1), np.arange(-7, 8)])
     network = linear_network(weights, code=U4, requantize=Thresholds(output=U4, levels=levels))
     frames = np.stack(np.meshgrid(np.arange(16), np.arange(16)), axis=-1).reshape(-1, 2)
-    check(network, plan_of(network, 2), frames)
+    check(network, plan_of(network, 2, kind), frames)
 
 
+@KINDS
 @pytest.mark.parametrize("code", [U1, S1, U4, S4], ids=str)
-def test_shifts_of_every_sum(code: ActivationType) -> None:
+def test_shifts_of_every_sum(code: ActivationType, kind: str) -> None:
     """All of -255 to 255, by every shift at once, inside the codes, just outside and far out; passed on, too."""
     weights = np.array([[1, 0], [-1, 0]] * 5, np.int8)
     shift = np.repeat(np.arange(5), 2)
@@ -145,76 +155,82 @@ def test_shifts_of_every_sum(code: ActivationType) -> None:
         weights, code=U8, requantize=ShiftRound(output=code, bias=np.zeros(10, np.int32), shift=shift)
     )
     frames = np.stack([np.arange(256), np.zeros(256, int)], axis=1)
-    check(network, plan_of(network, 2), frames)
+    check(network, plan_of(network, 2, kind), frames)
     scores = Linear(name="scores", inputs=("fc",), weights=np.eye(10, dtype=np.int8))
     passed = Network(input_shape=(2,), input_type=U8, input_scale=1.0, nodes=[*network.nodes, scores])
-    (unit,) = plan_accelerator(passed, AcceleratorConfig(units={"all": "bitserial"}, elements_per_beat=2)).units
-    assert isinstance(unit, BitserialPlan)
+    (unit,) = plan_accelerator(passed, AcceleratorConfig(units={"all": kind}, elements_per_beat=2)).units
+    assert isinstance(unit, SumPlan)
     check(passed, unit, frames)
 
 
-def test_a_frame_in_as_many_cycles_as_bits() -> None:
+@pytest.mark.parametrize(("kind", "levels", "period"), [("bitserial", 1, 9), ("unrolled", 1, 1), ("unrolled", 3, 1)])
+@pytest.mark.parametrize("how", ["", "shift", "levels", "one level"])
+def test_a_frame_every_period(kind: str, levels: int, period: int, how: str) -> None:
     """And its results ``latency`` cycles after its last beat, and those of the FIFO."""
     rng = np.random.default_rng(0)
-    network = linear_network(random_weights(rng, 8, 24, 0.5), requantize=requantize_of("shift", 8, rng))
-    plan = plan_of(network, 24)
-    record = check(network, plan, random_codes(rng, U4, 9, 24))
-    assert np.diff(record.sent).tolist() == [plan.bits] * 8
+    network = linear_network(random_weights(rng, 8, 24, 0.5), requantize=requantize_of(how, 8, rng))
+    plan = plan_of(network, 24, kind, adder_levels=levels)
+    record = check(network, plan, random_codes(rng, U4, 90, 24))
+    assert np.diff(record.sent).tolist() == [period] * 89
     assert [out - came for came, out in zip(record.sent, record.received, strict=True)] == (
-        [plan.latency + FIFO_LATENCY] * 9
+        [plan.latency + FIFO_LATENCY] * 90
     )
 
 
 def test_beats_are_held_while_the_frame_before_is_computed() -> None:
     rng = np.random.default_rng(1)
     network = linear_network(random_weights(rng, 8, 24, 0.5))
-    plan = plan_of(network, 8)
+    plan = plan_of(network, 8, "bitserial")
     record = check(network, plan, random_codes(rng, U4, 5, 24))
     starts = record.sent[2::3]
-    assert np.diff(starts).tolist() == [plan.bits] * 4
+    assert np.diff(starts).tolist() == [plan.period] * 4
     for start, beats in zip(starts, np.reshape(record.sent[3:], (-1, 3)), strict=False):
         assert beats[:2].tolist() == [start + 1, start + 2]
 
 
-def test_results_wait_in_the_fifo_and_no_more_begin() -> None:
+@KINDS
+def test_results_wait_in_the_fifo_and_no_more_begin(kind: str) -> None:
     rng = np.random.default_rng(2)
     network = linear_network(random_weights(rng, 8, 24, 0.5))
-    plan = plan_of(network, 24)
-    record = check(network, plan, random_codes(rng, U4, 12, 24), output_stall=lambda cycle: cycle < 200)
+    plan = plan_of(network, 24, kind)
+    record = check(network, plan, random_codes(rng, U4, 40, 24), output_stall=lambda cycle: cycle < 200)
     before = sum(cycle < 200 for cycle in record.sent)
     assert before == plan.outlet.depth
 
 
+@KINDS
 @pytest.mark.parametrize("seed", range(12))
-def test_layers_of_one_unit(seed: int) -> None:
+def test_layers_of_one_unit(seed: int, kind: str) -> None:
     """Codes of all kinds pass from layer to layer, signed ones too, with frames close together and far apart."""
     rng = np.random.default_rng(seed)
     network = random_dense_network(rng, sizes=rng.integers(1, 16, 4).tolist())
-    (unit,) = plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"})).units
-    assert isinstance(unit, BitserialPlan)
+    config = AcceleratorConfig(units={"all": kind}, adder_levels=1 + seed % 4)
+    (unit,) = plan_accelerator(network, config).units
+    assert isinstance(unit, BitserialPlan if kind == "bitserial" else UnrolledPlan)
     assert len(unit.nodes) == len(network.nodes)
     frames = random_codes(rng, network.input_type, 12, *network.input_shape)
     check(network, unit, frames, input_stall=0.8 * (seed % 2), output_stall=0.9 * (seed % 3 == 0), seed=seed)
 
 
-def test_a_layer_that_others_read_too_is_a_unit() -> None:
+@KINDS
+def test_a_layer_that_others_read_too_is_a_unit(kind: str) -> None:
     """A chain ends where a value goes two ways."""
     code = ActivationType(width=3, signed=True)
     first = Linear(name="fc1", weights=np.eye(3, dtype=np.int8), requantize=ShiftRound(output=code, bias=0, shift=0))
     second = replace(first, name="fc2", inputs=("fc1",))
     nodes = [first, second, Add(name="sum", inputs=("fc1", "fc2"), shifts=(0, 1))]
     network = Network(input_shape=(3,), input_type=code, input_scale=1.0, nodes=nodes)
-    plan = plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"}))
+    plan = plan_accelerator(network, AcceleratorConfig(units={"all": kind}))
     assert [unit.nodes for unit in plan.units if unit.nodes] == [("fc1",), ("fc2",), ("sum",)]
     check_accelerator(plan, random_codes(np.random.default_rng(0), code, 5, 3), input_stall=0.2, output_stall=0.3)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_between_units_of_other_kinds(seed: int) -> None:
-    """Wide beats become narrow ones for a folded unit, and for argmax."""
+    """Wide beats become narrow ones for a folded unit, and for argmax; bit-serial and unrolled layers are two units."""
     rng = np.random.default_rng(seed)
     network = random_dense_network(rng, sizes=rng.integers(2, 20, 4).tolist())
-    units = {layer.name: "bitserial" for layer in lower(network) if rng.random() < 0.5}
+    units = {layer.name: str(rng.choice(["folded", "bitserial", "unrolled"])) for layer in lower(network)}
     elements = int(rng.choice([1, network.input_shape[0]]))
     config = AcceleratorConfig(units=units, elements_per_beat=elements, argmax=True)
     frames = random_codes(rng, network.input_type, 4, *network.input_shape)
@@ -224,10 +240,10 @@ def test_between_units_of_other_kinds(seed: int) -> None:
 @pytest.mark.parametrize(
     ("units", "message"),
     [
-        ({"fc": "parallel"}, "no unit 'parallel' computes node 'fc': choose folded or bitserial"),
-        ({"fc": "conv"}, "no unit 'conv' computes node 'fc': choose folded or bitserial"),
+        ({"fc": "parallel"}, "no unit 'parallel' computes node 'fc': choose folded or bitserial or unrolled"),
+        ({"fc": "conv"}, "no unit 'conv' computes node 'fc': choose folded or bitserial or unrolled"),
         ({"fc2": "bitserial"}, "units names node 'fc2', and the network has fc"),
-        ({"all": "serial"}, "no unit 'serial' computes node 'fc': choose folded or bitserial"),
+        ({"all": "serial"}, "no unit 'serial' computes node 'fc': choose folded or bitserial or unrolled"),
     ],
 )
 def test_units_that_are_not_there(units: dict[str, str], message: str) -> None:
@@ -236,7 +252,10 @@ def test_units_that_are_not_there(units: dict[str, str], message: str) -> None:
         plan_accelerator(network, AcceleratorConfig(units=units))
 
 
-@pytest.mark.parametrize(("units", "kinds"), [({"all": "bitserial"}, "bitserial"), ({"fc": "folded"}, "dense")])
+@pytest.mark.parametrize(
+    ("units", "kinds"),
+    [({"all": "bitserial"}, "bitserial"), ({"fc": "unrolled"}, "unrolled"), ({"fc": "folded"}, "dense")],
+)
 def test_units_by_name(units: dict[str, str], kinds: str) -> None:
     plan = plan_accelerator(linear_network(np.ones((2, 3), np.int8)), AcceleratorConfig(units=units))
     assert [unit.describe()["kind"] for unit in plan.units] == [kinds]

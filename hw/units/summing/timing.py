@@ -1,4 +1,4 @@
-"""When a bit-serial unit takes beats and gives results."""
+"""When a unit that computes all sums of a frame at once takes beats and gives results."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sterna.hw.units.departures import Departures
 
 
 @dataclass(eq=False, kw_only=True)
-class BitserialClockwork:
-    """Takes a frame's last beat once the frame before has given all its bits, and its results have a place.
+class SumClockwork:
+    """Takes a frame's last beat once the frame before is ``period`` cycles old, and its results have a place.
 
     The beats before it are held, and are taken as they come.
     """
 
     beats: Channel
     count: int
-    bits: int
+    period: int
     outlet: Outlet
     results: Channel
     waited: bool = True
@@ -28,7 +28,7 @@ class BitserialClockwork:
     departures: Departures = field(init=False)
 
     def __post_init__(self) -> None:
-        self.begun = -self.bits
+        self.begun = -self.period
         self.departures = Departures(outlet=self.outlet, results=self.results)
 
     @property
@@ -48,7 +48,7 @@ class BitserialClockwork:
     def _run(self) -> Process:
         for frame in itertools.count():
             self.beats.ready(self.begun + 1, self.count - 1)
-            self.beats.ready(max(self.begun + self.bits, self.departures.place()))
+            self.beats.ready(max(self.begun + self.period, self.departures.place()))
             yield self.beats, (frame + 1) * self.count
             self.begun = self.beats.last
             yield from self.departures.leave(self.begun)

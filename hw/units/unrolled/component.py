@@ -1,0 +1,91 @@
+"""The unrolled unit in hardware."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from sterna.hw.parts.requantize import several
+from sterna.hw.parts.rom import delay
+from sterna.hw.parts.tables import code_shape
+from sterna.hw.units.summing.frames import Frame, take_frames
+from sterna.hw.units.unrolled.stage import StageLogic
+
+if TYPE_CHECKING:
+    from sterna.hw.units.unrolled.plan import UnrolledPlan
+
+
+class UnrolledUnit(wiring.Component):
+    """Every sum of some dense layers at once, all bits of it.
+
+    A frame begins with its last beat; the beats before are held. Nothing stops a frame on its way: it begins only if
+    its results have a place.
+
+    Throughput: one frame a cycle. Latency: ``plan.latency`` cycles from the last beat, and the outlet's. Cost: an adder
+    for each nonzero weight, less what rows share, and the registers between.
+
+    Parameters
+    ----------
+    plan : :class:`UnrolledPlan`
+        What to compute.
+    framed : :class:`bool`
+        Whether ``i_last`` must come with the frame's last beat (see :class:`FrameGuard`).
+
+    Members
+    -------
+    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
+    i_last, error : ``In(1)``, ``Out(1)``
+        See :class:`FrameGuard`.
+    o : ``Out(stream.Signature(...))``
+        All results of a frame, one or an array.
+    """
+
+    i: stream.Interface
+    i_last: Signal
+    error: Signal
+    o: stream.Interface
+
+    def __init__(self, plan: UnrolledPlan, *, framed: bool = False) -> None:
+        self._plan = plan
+        self._framed = framed
+        super().__init__(
+            {
+                "i": In(plan.stream.signature),
+                "i_last": In(1),
+                "error": Out(1),
+                "o": Out(stream.Signature(several(plan.element, plan.output.elements))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        plan = self._plan
+        taken, left = Signal(), Signal()
+        frame = take_frames(m, self, plan, framed=self._framed, full=plan.outlet.full(m, taken, left))
+        m.d.comb += taken.eq(frame.taken)
+        codes: list[Value | None] = self._registered(m, frame)
+        for k, stage in enumerate(plan.stages):
+            m.submodules[f"layer_{k}"] = part = Module()
+            codes = [*StageLogic(part, stage).results(codes)]
+        results = [
+            Signal(plan.element, name=f"result_{row}") for row in range(len(codes))
+        ]  # scores have widths of their own
+        m.d.comb += [result.eq(code) for result, code in zip(results, codes, strict=True)]
+        plan.outlet.emit(m, self.o, results, delay(m, taken, plan.latency, "token"), left)
+        return m
+
+    def _registered(self, m: Module, frame: Frame) -> list[Value | None]:
+        """The inputs that are used, a cycle later, whether they are taken or not."""
+        shape = code_shape(self._plan.first.input_type)
+        registers: list[Value | None] = []
+        for column, code in enumerate(frame.codes):
+            if code is None:
+                registers.append(None)
+                continue
+            register = Signal(shape, name=f"input_{column}", reset_less=True)
+            m.d.sync += register.eq(code)
+            registers.append(register)
+        return registers

@@ -1,0 +1,27 @@
+"""A dense layer as unrolled hardware computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sterna.hw.units.summing.layer import SumLayer
+
+if TYPE_CHECKING:
+    from sterna.hw.units.protocol import Kind
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UnrolledLayer(SumLayer):
+    """A dense layer whose sums are computed with all bits at once."""
+
+    @property
+    def kind(self) -> Kind:
+        from sterna.hw.units.unrolled.kind import UNROLLED  # which imports this module
+
+        return UNROLLED
+
+    @property
+    def period(self) -> int:
+        """A frame every cycle."""
+        return 1
