@@ -1,7 +1,9 @@
 """A matrix as equations, in which what several have in common is named once.
 
-Terms are numbers: the inputs 0 to columns - 1, and sums above them. A row, and a sum, is an equation: signed terms, of
-which no two have an input in common. So no term ever cancels, and the order in which terms are found is free.
+Terms are numbers: the inputs 0 to columns - 1, and sums above them. A row, and a sum, is an equation: terms, each added
+or subtracted once. A sum that a single equation uses is written out there, so that what is shared with others is seen.
+
+Terms may cancel: where ``a`` is ``x + y + z``, an equation with ``x + y`` may have ``a - z`` instead.
 """
 
 from __future__ import annotations
@@ -9,12 +11,18 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from random import Random
+from typing import TypeVar
 
 import numpy as np
 
 #: Terms from which on pairs are counted in numpy.
-_MANY = 400
+_MANY = 2000
+#: Draws for an equation that may borrow.
+_TRIES = 8
+
+_T = TypeVar("_T")
 
 
 class Equations:
@@ -25,7 +33,7 @@ class Equations:
     weights : int8, (rows, columns)
         -1, 0, +1.
     seed : int
-        Decides between pairs that are found equally often.
+        Decides between pairs that are found equally often, and what is tried.
 
     Attributes
     ----------
@@ -41,16 +49,14 @@ class Equations:
         self.adders = 0
         self._random = Random(seed)
         self._users: dict[int, set[int]] = {}
-        self._codes: dict[int, np.ndarray] = {}
+        self._codes: dict[int, tuple[list[int], list[int]]] = {}
         self._next = self.columns
         self._before: dict[int, dict[int, int] | None] | None = None
+        self._numbers: list[int] = []
+        self._places: dict[int, int] = {}
+        self._loose: list[int] = []
         for row, values in enumerate(weights):
             self._set(~row, {int(column): int(values[column]) for column in np.flatnonzero(values)})
-
-    @property
-    def sums(self) -> list[int]:
-        """Numbers of the sums, in the order in which they were made."""
-        return [equation for equation in self.terms if equation >= 0]
 
     def share(self, terms: Iterable[int] | None = None) -> None:
         """Names the pair that most equations have, again and again, until no pair is in two.
@@ -60,33 +66,55 @@ class Equations:
         terms : ints, optional
             Only pairs with one of these, or with a sum that is made meanwhile, are looked for; default: all.
         """
-        draw = self._random.random
-        heap = [(-len(self._users[term]), draw(), term) for term in (self._users if terms is None else sorted(terms))]
+        draw, users = self._random.random, self._users
+        wanted = users if terms is None else [term for term in sorted(terms) if term in users]
+        heap = [(-len(users[term]), draw(), term) for term in wanted]
         heapq.heapify(heap)
         while heap:
             most, _, term = heapq.heappop(heap)
             times, other, sign = self._frequent(term)
             if times < 2:
                 continue
-            heapq.heappush(heap, (-times, draw(), term))
             if times == -most:  # else a pair was named meanwhile, and another term may have more
-                made = self._name(term, other, sign)
-                heapq.heappush(heap, (-times, draw(), other))
-                heapq.heappush(heap, (-len(self._users[made]), draw(), made))
+                for new in sorted(self._name(term, other, sign)):
+                    if len(users.get(new, ())) > 1:
+                        heapq.heappush(heap, (-len(users[new]), draw(), new))
+            else:
+                heapq.heappush(heap, (-times, draw(), term))
 
     def dissolve(self, sums: int) -> None:
         """Puts so many neighboring sums back into the equations that use them, and shares these anew."""
-        touched: set[int] = set()
-        chosen = self._random.choice(self.sums)
+        touched: list[int] = []
         for _ in range(sums):
-            touched |= self._dissolve(chosen)
-            touched.discard(chosen)
-            near = sorted({term for equation in touched for term in self.terms[equation] if term >= self.columns})
-            near += sorted(equation for equation in touched if equation >= 0)
-            if not near:
-                break
-            chosen = self._random.choice(near)
-        self.share({term for equation in touched for term in self.terms[equation]})
+            equation = self._choice(touched or self._numbers)
+            chosen = [term for term in self.terms[equation] if term >= self.columns]
+            if equation >= 0:
+                chosen.append(equation)
+            if chosen:
+                changed = self._dissolve(self._choice(chosen))
+                changed |= self._settle()
+                touched = sorted(equation for equation in changed.union(touched) if equation in self.terms)
+        self._share_in(touched)
+
+    def borrow(self) -> None:
+        """One equation uses another in whose terms it has a part, at one adder more or less, and they are shared anew.
+
+        What the other has and it has not is subtracted.
+        """
+        for _ in range(_TRIES):
+            equation = self._choice(self._numbers)
+            mine = self.terms[equation]
+            if len(mine) > 1:
+                term = self._choice(list(mine))
+                other = self._choice(sorted(self._users[term]))
+                inside = self.terms[other]
+                sign = mine[term] * inside[term]
+                left = _added(mine, inside, -sign)
+                if other == equation or left is None or len(left) > len(mine) or left.get(other) == sign:
+                    continue
+                if not self._depends(other, equation):
+                    self._use(equation, left, other, sign)
+                    return
 
     def begin(self) -> None:
         """What happens from now on can be taken back."""
@@ -102,39 +130,68 @@ class Equations:
         self._next, adders = self._start
         assert self.adders == adders
 
+    def _choice(self, values: list[int]) -> int:
+        return values[int(self._random.random() * len(values))]
+
+    def _share_in(self, equations: Iterable[int]) -> None:
+        """Shares what these equations have."""
+        self.share({term for equation in equations for term in self.terms.get(equation, ())})
+
+    def _use(self, equation: int, left: dict[int, int], other: int, sign: int) -> None:
+        """``equation`` becomes ``left + sign * other``; ``other`` may be a row, which then is a sum's."""
+        if other < 0:
+            made = self._new(self.terms[other])
+            self._set(other, {made: 1})
+            other = made
+        self._set(equation, _plain(left, {other: sign}))
+        self._share_in({equation, other} | self._settle())
+
+    def _depends(self, first: int, second: int) -> bool:
+        """Whether one equation uses another, itself or by its terms."""
+        seen = {first}
+        waiting = [first] if second >= 0 else []
+        while waiting:
+            equation = waiting.pop()
+            if equation == second:
+                return True
+            new = {term for term in self.terms[equation] if term >= self.columns} - seen
+            seen |= new
+            waiting += new
+        return False
+
     def _frequent(self, term: int) -> tuple[int, int, int]:
         """How often the pair of this term that is there most often is there, its other term, and their common sign."""
         equations = self._users.get(term, ())
         if len(equations) < 2:
             return 0, 0, 0
-        if sum(len(self.terms[equation]) for equation in equations) > _MANY:
-            codes = np.concatenate([self._coded(equation) ^ (self.terms[equation][term] < 0) for equation in equations])
-            counts = np.bincount(codes)
+        codes = [self._coded(equation)[self.terms[equation][term] < 0] for equation in equations]
+        if sum(map(len, codes)) > _MANY:
+            counts = np.bincount(np.fromiter(chain.from_iterable(codes), np.int64))
             counts[2 * term] = 0
             code = int(counts.argmax())
             return int(counts[code]), code >> 1, -1 if code & 1 else 1
-        found: Counter[tuple[int, int]] = Counter()
-        for equation in equations:
-            terms = self.terms[equation]
-            own = terms[term]
-            found.update([(other, sign * own) for other, sign in terms.items()])
-        del found[term, 1]
+        found = Counter(chain.from_iterable(codes))
+        del found[2 * term]
         times = max(found.values(), default=0)
         if times < 2:
             return 0, 0, 0
-        other, sign = self._random.choice([pair for pair, count in found.items() if count == times])
-        return times, other, sign
+        code = self._choice([code for code, count in found.items() if count == times])
+        return times, code >> 1, -1 if code & 1 else 1
 
-    def _coded(self, equation: int) -> np.ndarray:
-        """Terms as numbers: twice the term, and 1 where it is subtracted."""
-        if equation not in self._codes:
-            terms = self.terms[equation]
-            numbers = np.fromiter(terms, np.int64, len(terms))
-            self._codes[equation] = 2 * numbers + (np.fromiter(terms.values(), np.int64, len(terms)) < 0)
-        return self._codes[equation]
+    def _coded(self, equation: int) -> tuple[list[int], list[int]]:
+        """Terms as numbers: twice the term, and 1 where it is subtracted; and those of the equation's negative."""
+        codes = self._codes.get(equation)
+        if codes is None:
+            plus = [2 * term + (sign < 0) for term, sign in self.terms[equation].items()]
+            codes = self._codes[equation] = (plus, [code ^ 1 for code in plus])
+        return codes
 
-    def _name(self, first: int, second: int, sign: int) -> int:
-        """The sum ``first + sign * second``, which takes the pair's place in every equation."""
+    def _name(self, first: int, second: int, sign: int) -> set[int]:
+        """The sum ``first + sign * second`` takes the pair's place in every equation.
+
+        Gives the terms of which there are other pairs then: none where an equation that has the pair has the sum too,
+        and would have it twice.
+        """
         holders = [
             equation
             for equation in sorted(self._users[first] & self._users[second])
@@ -142,27 +199,49 @@ class Equations:
         ]
         made = next((holder for holder in holders if holder >= 0 and len(self.terms[holder]) == 2), None)
         if made is None:
-            made, self._next = self._next, self._next + 1
-            self._set(made, {first: 1, second: sign})
+            made = self._new({first: 1, second: sign})
         turn = self.terms[made][first]
+        changed = set()
         for equation in holders:
-            if equation != made:
-                left = dict(self.terms[equation])
-                own = left.pop(first)
-                del left[second]
-                self._set(equation, {**left, made: own * turn})
-        return made
+            own = self.terms[equation][first] * turn
+            if equation != made and self.terms[equation].get(made) != own:
+                left = {term: value for term, value in self.terms[equation].items() if term not in (first, second)}
+                self._set(equation, _plain(left, {made: own}))
+                changed |= {first, second, made}
+        return changed.union(*(self.terms.get(equation, ()) for equation in self._settle()))
+
+    def _settle(self) -> set[int]:
+        """Writes sums out that one equation uses, or that are one term; gives the equations that changed."""
+        changed: set[int] = set()
+        while self._loose:
+            term = self._loose.pop()
+            if term in self.terms:
+                if not self._users.get(term):
+                    self._set(term, None)
+                elif len(self._users[term]) == 1 or len(self.terms[term]) == 1:
+                    changed |= self._dissolve(term)
+        return changed
 
     def _dissolve(self, chosen: int) -> set[int]:
-        """Replaces a sum by its terms wherever it is used; gives the equations that had it."""
-        inside = self.terms[chosen]
-        users = set(self._users.get(chosen, ()))
-        for equation in sorted(users):
+        """Replaces a sum by its terms wherever it is used, unless one would be twice; gives those equations."""
+        changed = {}
+        for equation in sorted(self._users[chosen]):
             left = dict(self.terms[equation])
             own = left.pop(chosen)
-            self._set(equation, left | {term: sign * own for term, sign in inside.items()})
+            made = _added(left, self.terms[chosen], own)
+            if made is None:
+                return set()
+            changed[equation] = made
+        for equation, terms in changed.items():
+            self._set(equation, terms)
         self._set(chosen, None)
-        return users
+        return set(changed)
+
+    def _new(self, terms: dict[int, int]) -> int:
+        """A sum's number."""
+        self._next += 1
+        self._set(self._next - 1, terms)
+        return self._next - 1
 
     def _set(self, equation: int, terms: dict[int, int] | None) -> None:
         """Gives an equation other terms, or takes it away."""
@@ -172,11 +251,42 @@ class Equations:
         self._codes.pop(equation, None)
         for term in old or ():
             if terms is None or term not in terms:
-                self._users[term].discard(equation)
+                users = self._users[term]
+                users.discard(equation)
+                if len(users) < 2 and term >= self.columns:
+                    self._loose.append(term)
         for term in terms or ():
             self._users.setdefault(term, set()).add(equation)
         self.adders += max(0, len(terms or ()) - 1) - max(0, len(old or ()) - 1)
-        if terms is None:
-            self.terms.pop(equation, None)
-        else:
+        if terms is not None:
+            if old is None:
+                self._places[equation] = len(self._numbers)
+                self._numbers.append(equation)
+            if equation >= 0 and len(terms) < 2:
+                self._loose.append(equation)
             self.terms[equation] = terms
+        elif old is not None:
+            del self.terms[equation]
+            last, place = self._numbers.pop(), self._places.pop(equation)
+            if last != equation:
+                self._numbers[place] = last
+                self._places[last] = place
+
+
+def _added(terms: dict[int, int], others: dict[int, int], sign: int) -> dict[int, int] | None:
+    """Terms plus or minus others: those cancel that are in both; none where one is twice then."""
+    made = dict(terms)
+    for term, own in others.items():
+        old = made.pop(term, None)
+        if old is None:
+            made[term] = own * sign
+        elif old == own * sign:
+            return None
+    return made
+
+
+def _plain(terms: dict[int, int], others: dict[int, int]) -> dict[int, int]:
+    """The same, where no term can be twice."""
+    made = _added(terms, others, 1)
+    assert made is not None
+    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -74,19 +75,28 @@ class SumGraph:
 
     def compute(self, inputs: np.ndarray) -> np.ndarray:
         """The rows' sums: integers of the type of ``inputs``, (batch, inputs) to (batch, rows)."""
+        return self._rows(self._terms(inputs)).T
+
+    def _terms(self, inputs: np.ndarray) -> np.ndarray:
+        """Every term's value, (inputs + adders, batch)."""
         terms = np.empty((self.inputs + self.adders, len(inputs)), inputs.dtype)
         terms[: self.inputs] = inputs.T
         for number in range(self.adders):
             left, right = terms[self.left[number]], terms[self.right[number]]
             terms[self.inputs + number] = left - right if self.subtract[number] else left + right
-        sums = np.where(self.negative, -1, 1)[:, None] * terms[self.outputs]
+        return terms
+
+    def _rows(self, terms: np.ndarray) -> np.ndarray:
+        """The rows' values of the terms', (rows, batch)."""
+        sums = np.where(self.negative, -1, 1).astype(terms.dtype)[:, None] * terms[self.outputs]
         sums[self.outputs < 0] = 0
-        return sums.T
+        return sums
 
     def ranges(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest value of every term, exactly.
+        """Smallest and largest value of every term, exactly: by how often it has each input.
 
-        No input is in a term twice, so that the ends of both terms of an adder are reached together.
+        An adder's terms may have inputs in common, which cancel or count twice. So the ends of its terms do not give
+        its own.
 
         Parameters
         ----------
@@ -97,11 +107,12 @@ class SumGraph:
         -------
         low, high : int64, (inputs + adders,)
         """
-        lows, highs = (np.concatenate([ends, np.zeros(self.adders, np.int64)]) for ends in (low, high))
-        for number in range(self.adders):
-            left, right, made = self.left[number], self.right[number], self.inputs + number
-            least, most = (highs[right], lows[right]) if self.subtract[number] else (-lows[right], -highs[right])
-            lows[made], highs[made] = lows[left] - least, highs[left] - most
+        lows, highs = (np.zeros(self.inputs + self.adders, np.int64) for _ in range(2))
+        for columns, counts in self._counts():
+            for count, least, most in zip(counts.T, low[columns].tolist(), high[columns].tolist(), strict=True):
+                ends = np.int64(count) * least, np.int64(count) * most
+                lows += np.minimum(*ends)
+                highs += np.maximum(*ends)
         return lows, highs
 
     def check(self, weights: np.ndarray) -> None:
@@ -121,14 +132,19 @@ class SumGraph:
             raise InvalidValueError(
                 f"a graph of {len(self.outputs)} sums of {self.inputs} is no matrix of {weights.shape}"
             )
-        step = max(1, _NUMBERS // (self.inputs + self.adders))
-        for first in range(0, columns, step):
-            units = np.zeros((min(step, columns - first), columns), np.int32)
-            units[np.arange(len(units)), first + np.arange(len(units))] = 1
-            found = self.compute(units)
-            wrong = np.flatnonzero((found != weights[:, first : first + step].T).any(axis=0))
+        for tried, counts in self._counts():
+            wrong = np.flatnonzero((self._rows(counts) != weights[:, tried]).any(axis=1))
             if len(wrong):
                 raise InvalidValueError(f"the shared sums are wrong: row {wrong[0]} is not that of the matrix")
+
+    def _counts(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """How often every term has each of some inputs, int32, (terms, some); some inputs at a time."""
+        step = max(1, _NUMBERS // max(1, self.inputs + self.adders))
+        for first in range(0, self.inputs, step):
+            columns = slice(first, min(first + step, self.inputs))
+            units = np.zeros((columns.stop - first, self.inputs), np.int32)
+            units[np.arange(len(units)), first + np.arange(len(units))] = 1
+            yield columns, self._terms(units)
 
 
 def graph_of(equations: Equations, rows: int) -> SumGraph:

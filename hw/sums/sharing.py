@@ -10,19 +10,22 @@ import numpy as np
 from sterna.hw.sums.equations import Equations
 from sterna.hw.sums.graph import SumGraph, graph_of
 
+#: Changes that are tried, for each weight and effort.
+_CHANGES = 3
 #: Sums that are taken apart at a time, at most.
-_TOGETHER = 3
+_TOGETHER = 25
 #: Adders more that are accepted with a chance of 1/e, at first; it falls to none.
-_WARMTH = 0.3
+_WARMTH = 0.5
 
 
 def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGraph:
     """Adders that compute the rows of a matrix, proved to do so.
 
     Sterna's own method. It names the pair of terms that most rows have, until none is in two rows: two-term common
-    subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then, ``effort`` times for
-    each weight, it takes up to three neighboring sums apart, shares anew what is touched, and keeps what is no worse,
-    or at first little worse (simulated annealing).
+    subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then it tries changes, three
+    times ``effort`` for each weight, and keeps what is no worse, or at first little worse (simulated annealing). Every
+    second takes up to 25 neighboring sums apart. The others let an equation use another of which it has only a part,
+    and subtract the rest. What is touched is shared anew.
 
     Parameters
     ----------
@@ -39,16 +42,17 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
     """
     equations = Equations(weights, seed)
     equations.share()
-    steps = effort * int(np.count_nonzero(weights))
+    changes = _CHANGES * effort * int(np.count_nonzero(weights))
     random = Random(seed)
-    for step in range(steps):
-        if not equations.sums:
-            break
+    for change in range(changes):
         before = equations.adders
         equations.begin()
-        equations.dissolve(random.randint(1, _TOGETHER))
+        if change % 2:
+            equations.borrow()
+        else:
+            equations.dissolve(random.randint(1, _TOGETHER))
         more = equations.adders - before
-        warmth = _WARMTH * (1 - step / steps)
+        warmth = _WARMTH * (1 - change / changes)
         if more > 0 and random.random() >= math.exp(-more / warmth):
             equations.take_back()
     graph = graph_of(equations, len(weights))

@@ -109,8 +109,31 @@ def test_a_wrong_graph_is_found(field: str) -> None:
 
 
 def test_ranges_are_exact() -> None:
+    check_ranges(share_sums(random_weights(np.random.default_rng(3), 5, 6, 0.3)))
+
+
+def test_ranges_are_exact_where_inputs_cancel_or_count_twice() -> None:
+    """``x0 + x1``, ``x0 + x1 - x2``, ``x0 - x2``, and ``2 x0 + x1 - x2``."""
+    graph = SumGraph(
+        inputs=6,
+        left=np.array([0, 6, 7, 6]),
+        right=np.array([1, 2, 1, 8]),
+        subtract=np.array([False, True, True, False]),
+        outputs=np.array([9]),
+        negative=np.array([False]),
+    )
+    check_ranges(graph)
+
+
+def test_ranges_of_many_inputs_are_found_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sterna.hw.sums.graph._NUMBERS", 50)
     weights = random_weights(np.random.default_rng(3), 5, 6, 0.3)
-    graph = share_sums(weights)
+    check_ranges(share_sums(weights))
+    share_sums(weights).check(weights)
+
+
+def check_ranges(graph: SumGraph) -> None:
+    """All inputs are tried."""
     low, high = np.array([-1, 0, -2, 0, -1, 0]), np.array([1, 2, 0, 1, 1, 3])
     inputs = np.array(list(itertools.product(*(range(a, b + 1) for a, b in zip(low, high, strict=True)))))
     every = replace(graph, outputs=np.arange(6 + graph.adders), negative=np.zeros(6 + graph.adders, bool))
@@ -140,7 +163,82 @@ def test_taking_back_leaves_all_as_it_was() -> None:
     for _ in range(20):
         equations.begin()
         equations.dissolve(3)
+        equations.borrow()
         equations.take_back()
         assert equations.terms == before
         assert equations.adders == adders
     check(weights, graph_of(equations, len(weights)))
+
+
+def test_rows_may_be_a_row_less_what_they_have_not() -> None:
+    """All of ten inputs, and ten times all but one: terms cancel, since without it takes 25 adders."""
+    weights = np.vstack([np.ones((1, 10), np.int8), 1 - np.eye(10, dtype=np.int8)])
+    graph = share_sums(weights)
+    check(weights, graph)
+    assert graph.adders < 20 < 25 == share_sums(weights, effort=0).adders
+
+
+def test_a_sum_that_one_equation_uses_is_written_out() -> None:
+    """So that its terms are seen beside the equation's others."""
+    weights = random_weights(np.random.default_rng(6), 20, 30, 0.5)
+    equations = Equations(weights)
+    equations.share()
+    for _ in range(200):
+        equations.borrow()
+        equations.dissolve(3)
+    for number in (equation for equation in equations.terms if equation >= 0):
+        users = [terms for terms in equations.terms.values() if number in terms]
+        if len(users) == 1:  # it is not, where a term would be twice
+            assert any(users[0].get(t) == sign * users[0][number] for t, sign in equations.terms[number].items())
+        else:
+            assert len(users) > 1
+    check(weights, graph_of(equations, len(weights)))
+
+
+def test_what_cancels_is_gone() -> None:
+    """Two rows have ``x0 + x1 + x2 - (x0 + x1)``: that is ``x2``, and no sum is left."""
+    equations = with_terms(5, {~0: {6: 1, 5: -1, 3: 1}, ~1: {6: 1, 5: -1, 4: 1}, 5: {0: 1, 1: 1}, 6: {5: 1, 2: 1}})
+    equations.share()
+    assert equations.terms == {~0: {3: 1, 2: 1}, ~1: {4: 1, 2: 1}}
+    assert equations.adders == 2
+
+
+def test_a_pair_beside_its_own_sum_is_left() -> None:
+    """Twice ``x0 + x1`` cannot be shared: no term is twice in an equation."""
+    equations = with_terms(4, {~0: {4: 1, 2: 1}, ~1: {0: 1, 1: 1, 4: 1, 3: 1}, 4: {0: 1, 1: 1}})
+    equations.share()
+    assert equations.terms == {~0: {4: 1, 2: 1}, ~1: {0: 1, 1: 1, 4: 1, 3: 1}, 4: {0: 1, 1: 1}}
+
+
+def with_terms(columns: int, terms: dict[int, dict[int, int]]) -> Equations:
+    """Equations in the midst of it."""
+    equations = Equations(np.zeros((0, columns), np.int8))
+    equations._next = 1 + max(terms)
+    for equation, own in terms.items():
+        equations._set(equation, own)
+    return equations
+
+
+def test_no_equation_uses_itself() -> None:
+    """Rows that are nearly equal borrow from each other, and from sums that use them."""
+    rng = np.random.default_rng(7)
+    weights = np.where(rng.random((12, 16)) < 0.1, 0, np.ones(16, int)).astype(np.int8)
+    equations = Equations(weights, seed=1)
+    equations.share()
+    for _ in range(300):
+        equations.borrow()
+        for equation in equations.terms:
+            assert not uses(equations, equation, equation)
+    check(weights, graph_of(equations, len(weights)))
+
+
+def uses(equations: Equations, first: int, second: int) -> bool:
+    waiting, seen = list(equations.terms[first]), set()
+    while waiting:
+        term = waiting.pop()
+        if term == second:
+            return True
+        if term not in seen and term in equations.terms:
+            seen.add(term)
+            waiting += equations.terms[term]
+    return False
