@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import bitserial_page
 import codes_page
 import conv_page
 import fit_page
@@ -15,6 +14,7 @@ import import_page
 import index_page
 import speed_page
 import training_page
+import unrolled_page
 from tables import percent, table
 
 HEAD = """# Results
@@ -284,7 +284,7 @@ SECTIONS = {
     "lane_balance": training_page.balance,
     "mnist_rtl": rtl,
     "mnist_route": route,
-    "bitserial_route": bitserial_page.route,
+    "unrolled_route": unrolled_page.route,
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
     "conv_unit": conv_page.unit,
@@ -330,7 +330,7 @@ def _routed(row: dict[str, Any]) -> str:
 
 def highlights(results: Path) -> str:
     """The README's table, from the same results."""
-    names = ("committed", "conv_route", "lenet_up5k", "bitserial_route", "mnist_rtl", "mnist_route", "dense_unit")
+    names = ("committed", "conv_route", "lenet_up5k", "unrolled_route", "mnist_rtl", "mnist_route", "dense_unit")
     found = {name: results / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items() if path.is_file()}
     rows: list[list[object]] = []
@@ -347,8 +347,9 @@ def highlights(results: Path) -> str:
     for row in (row for row in read.get("mnist_route", {}).get("rows", []) if row["escapes"]):
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])
         rows[-1].append(_routed(row))
-    for row in read.get("bitserial_route", {}).get("rows", []):
-        rows.append([f"`{row['model']}` bit by bit on {NAMES[row['device']]}, placed and routed"])
+    for row in read.get("unrolled_route", {}).get("rows", []):
+        how = "bit by bit" if row["units"] == "bitserial" else "unrolled"
+        rows.append([f"`{row['model']}` {how} on {NAMES[row['device']]}, placed and routed"])
         rows[-1].append(_routed(row))
     if "mnist_rtl" in read:
         result = read["mnist_rtl"]

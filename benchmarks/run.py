@@ -33,7 +33,7 @@ BENCHMARKS = (
     "model_size",
     "mnist_rtl",
     "mnist_route",
-    "bitserial_route",
+    "unrolled_route",
     "conv_route",
     "cycles_speed",
     "lenet_up5k",

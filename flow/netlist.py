@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ __all__ = [
     "instances",
     "leaf_cells",
     "read_netlist",
+    "readers_of",
     "unit_of",
 ]
 
@@ -123,3 +124,18 @@ def count_resources(family: Family, mapped: Counter[str], packed: Counter[str]) 
         distributed_ram=distributed_ram,
         dsps=_count(mapped, _DSP),
     )
+
+
+def readers_of(module: Mapping[str, Any]) -> Mapping[object, list[tuple[str, str]]]:
+    """Cell and pin of everything that reads a net; ``("", port)`` for a port of the module."""
+    readers: dict[object, list[tuple[str, str]]] = defaultdict(list)
+    for port_name, port in module["ports"].items():
+        if port["direction"] != "input":
+            for bit in port["bits"]:
+                readers[bit].append(("", port_name))
+    for cell_name, cell in module["cells"].items():
+        for pin, bits in cell["connections"].items():
+            if cell["port_directions"][pin] != "output":
+                for bit in bits:
+                    readers[bit].append((cell_name, pin))
+    return readers

@@ -7,10 +7,11 @@ and is never reset here, so it can stand for flip-flops without reset that have 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from sterna.flow.netlist import readers_of
 
 __all__ = ["OutputRegisters", "fold_output_registers"]
 
@@ -101,7 +102,7 @@ def _copy(module: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fold_module(name: str, module: dict[str, Any], folded: list[str], left: dict[str, str]) -> int:
     cells = module["cells"]
-    readers = _readers(module)
+    readers = readers_of(module)
     removed: set[str] = set()
     for cell_name, cell in cells.items():
         if cell["type"] != _RAM:
@@ -127,21 +128,6 @@ def _fold_module(name: str, module: dict[str, Any], folded: list[str], left: dic
             folded.append(path)
     module["cells"] = {key: cell for key, cell in cells.items() if key not in removed}
     return len(removed)
-
-
-def _readers(module: Mapping[str, Any]) -> Mapping[object, list[tuple[str, str]]]:
-    """Cell and pin of everything that reads a net; ``("", port)`` for a port of the module."""
-    readers: dict[object, list[tuple[str, str]]] = defaultdict(list)
-    for port_name, port in module["ports"].items():
-        if port["direction"] != "input":
-            for bit in port["bits"]:
-                readers[bit].append(("", port_name))
-    for cell_name, cell in module["cells"].items():
-        for pin, bits in cell["connections"].items():
-            if cell["port_directions"][pin] != "output":
-                for bit in bits:
-                    readers[bit].append((cell_name, pin))
-    return readers
 
 
 def _read_ports(ram: Mapping[str, Any]) -> Iterator[_Port]:

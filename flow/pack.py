@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sterna.flow.carries import open_carries
 from sterna.flow.devices import Device, Family, Resource, find_device
 from sterna.flow.output_registers import OutputRegisters, fold_output_registers
 from sterna.flow.toolchain import Tool, run_tool
@@ -86,8 +87,9 @@ def pack_in(
     shutil.copyfile(verilog, work / "design.v")
     (work / "synth.ys").write_text(yosys_script(top, device), encoding="utf-8")
     run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
-    registers = _fold(work / "mapped.json") if output_registers and device.family is Family.ECP5 else None
-    _write_block(work / "mapped.json", top, work / "block.json")
+    ecp5 = device.family is Family.ECP5
+    registers = _fold(work / "mapped.json") if output_registers and ecp5 else None
+    _write_block(work / "mapped.json", top, work / "block.json", carries=ecp5)
 
     progress("nextpnr: packing")
     arguments = nextpnr_arguments(top, device, freq)
@@ -167,12 +169,15 @@ def _fold(netlist: Path) -> OutputRegisters:
     return registers
 
 
-def _write_block(netlist: Path, top: str, block: Path) -> None:
+def _write_block(netlist: Path, top: str, block: Path, *, carries: bool) -> None:
     """Copy a mapped netlist without the top module's ports of several bits, so that the design needs no pins for them.
 
-    nextpnr leaves the nets without a driver, and those that nobody reads, as they are: no cell goes.
+    nextpnr leaves the nets without a driver, and those that nobody reads, as they are: no cell goes. With ``carries``,
+    carries that nobody reads are not among them.
     """
     content = read_result(netlist)
+    if carries:
+        content["modules"], _ = open_carries(content["modules"])
     ports = content["modules"][top]["ports"]
     content["modules"][top]["ports"] = {name: port for name, port in ports.items() if len(port["bits"]) == 1}
     block.write_text(json.dumps(content), encoding="utf-8")

@@ -103,6 +103,8 @@ class Unit:
         Shape of the node's output: (channels,) or (channels, height, width).
     element_width, signed, elements_per_beat : :class:`int`, :class:`bool`, :class:`int`
         Type of the values in ``payload``, and how many it holds, value 0 in the low bits.
+    by_pixel : :class:`bool`
+        Maps leave pixel by pixel, all channels of each; else row by row.
     transfer, payload : tuple of :class:`str`
         Path of each signal below the top module: a value leaves in every cycle in which ``transfer`` is high.
     """
@@ -116,6 +118,7 @@ class Unit:
     element_width: int
     signed: bool
     elements_per_beat: int
+    by_pixel: bool
     transfer: tuple[str, ...]
     payload: tuple[str, ...]
 
@@ -404,6 +407,7 @@ def _unit(values: Mapping[str, Any]) -> Unit:
         element_width=int(output["element_width"]),
         signed=bool(output["signed"]),
         elements_per_beat=int(output.get("elements_per_beat", 1)),
+        by_pixel=bool(output.get("by_pixel", False)),
         transfer=_path(trace["transfer"]),
         payload=_path(trace["payload"]),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -295,14 +296,21 @@ def _read_trace(path: Path, unit: Unit, frames: int) -> np.ma.MaskedArray:
     octets = np.packbits(bits, axis=1, bitorder="little")
     values = streams.integers(octets, width=unit.element_width, signed=unit.signed)
     sent = len(unit.channel_order)
-    rows, run = (unit.shape[1] * sent, unit.shape[2]) if len(unit.shape) == 3 else (1, sent)
+    total = sent * prod(unit.shape[1:])
+    run = unit.shape[2] if len(unit.shape) == 3 and not unit.by_pixel else sent
+    rows = total // run
     padded = -(-run // unit.elements_per_beat) * unit.elements_per_beat
     if len(values) != frames * rows * padded:
         raise SimulationError(f"unit {unit.name!r} sent {len(values)} values in {frames} frames of {rows * padded}")
     values = values.reshape(frames, rows, padded)[:, :, :run]
     codes = np.ma.masked_all((frames, *unit.shape), dtype=np.int64)
     if len(unit.shape) == 3:
-        codes[:, list(unit.channel_order)] = values.reshape(frames, unit.shape[1], sent, run).transpose(0, 2, 1, 3)
+        height, width = unit.shape[1:]
+        if unit.by_pixel:
+            values = values.reshape(frames, height, width, sent).transpose(0, 3, 1, 2)
+        else:
+            values = values.reshape(frames, height, sent, width).transpose(0, 2, 1, 3)
+        codes[:, list(unit.channel_order)] = values
     else:
         codes[:, list(unit.channel_order)] = values.reshape(frames, sent)
     for channel, value in unit.constant_channels.items():

@@ -159,8 +159,8 @@ def broken_inside_hw(path: Path) -> bool:
 
 
 def kinds() -> set[str]:
-    """The kinds of units: the folders of hw/units."""
-    return {source.parent.name for source in (ROOT / "hw" / "units").glob("*/__init__.py")}
+    """The kinds of units: the folders of hw/units that have hardware."""
+    return {source.parent.name for source in (ROOT / "hw" / "units").glob("*/component.py")}
 
 
 def imports_a_kind(path: Path) -> bool:
@@ -229,7 +229,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     for kind in ("dense", "conv"):
         (tmp_path / "hw" / "units" / kind).mkdir(parents=True)
-        (tmp_path / "hw" / "units" / kind / "__init__.py").touch()
+        (tmp_path / "hw" / "units" / kind / "component.py").touch()
     for folder in ("hw/parts", "hw/graph", "hw/emit", "cli", "net"):
         (tmp_path / folder).mkdir()
     (tmp_path / "net" / "arithmetic.py").write_text("def thresholds(): ...\ndef bits_for_range(): ...\n")

@@ -115,6 +115,7 @@ def _describe_unit(plan: AcceleratorPlan, k: int, timing: Timing) -> dict[str, A
             "signed": unit.output.element.signed,
             "shape": list(unit.output.shape),
             "elements_per_beat": unit.output.elements,
+            **({"by_pixel": True} if unit.output.by_pixel else {}),
         },
         "trace": {"transfer": [name, "transfer"], "payload": [name, "o__payload"]},
     }

@@ -141,6 +141,11 @@ def _plan_units(
         else:
             units[-1] = one
         numbers[layer.name] = len(units) - 1
+    if units[-1].output.by_pixel:
+        raise InvalidValueError(
+            f"the network's output comes from '{units[-1].name}' pixel by pixel, and has to leave row by row: choose a "
+            "folded unit for it"
+        )
     if config.argmax:
         units.append(classifier(units[-1].output))
         sources.append((len(units) - 2,))

@@ -10,14 +10,16 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream
 
+from sterna.net.errors import InvalidValueError
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreamType:
     """Elements of a frame, in which order, and how many a beat.
 
     Vectors run by ``order``. Feature maps run row, then channel (by ``order``), then pixel; a beat holds neighboring
-    pixels of one row and channel. A partial last beat is padded. The order belongs to the edge: whoever reads it maps
-    its own weights to it.
+    pixels of one row and channel. Or they run pixel by pixel, and a beat holds channels of one pixel. A partial last
+    beat is padded. The order belongs to the edge: whoever reads it maps its own weights to it.
 
     Attributes
     ----------
@@ -29,22 +31,25 @@ class StreamType:
         Network's channel (or feature) of each one that is sent.
     elements : int
         Elements in a beat.
+    by_pixel : bool
+        A map runs row, then pixel, then channel.
     """
 
     element: Shape
     shape: tuple[int, ...]
     order: tuple[int, ...]
     elements: int = 1
+    by_pixel: bool = False
 
     @property
     def run(self) -> int:
-        """Neighboring elements that begin with a beat of their own: a row of a channel, or a whole vector."""
-        return self.shape[2] if len(self.shape) == 3 else len(self.order)
+        """Neighboring elements that begin with a beat of their own: a row of a channel, a pixel, or a whole vector."""
+        return self.shape[2] if len(self.shape) == 3 and not self.by_pixel else len(self.order)
 
     @property
     def beats(self) -> int:
         """Beats of a frame."""
-        runs = self.shape[1] * len(self.order) if len(self.shape) == 3 else 1
+        runs = prod(self.shape[1:]) * len(self.order) // self.run
         return runs * -(-self.run // self.elements)
 
     @property
@@ -62,7 +67,8 @@ class StreamType:
         size = prod(self.shape[1:])
         flat = np.array(self.order, np.int64)[:, None] * size + np.arange(size)
         if len(self.shape) == 3:
-            flat = flat.reshape(len(self.order), *self.shape[1:]).transpose(1, 0, 2)
+            turned = (1, 2, 0) if self.by_pixel else (1, 0, 2)
+            flat = flat.reshape(len(self.order), *self.shape[1:]).transpose(turned)
         runs = flat.reshape(-1, self.run)
         padded = np.full((len(runs), -(-self.run // self.elements) * self.elements), -1, np.int64)
         padded[:, : self.run] = runs
@@ -73,6 +79,22 @@ def whole(shape: Sequence[int], element: Shape, *, elements: int = 1) -> StreamT
     """A value of which everything is sent, channels in their own order."""
     shape = tuple(shape)
     return StreamType(element=element, shape=shape, order=tuple(range(shape[0])), elements=elements)
+
+
+def by_rows(stream: StreamType, name: str) -> StreamType:
+    """The stream, for a layer of this name that takes maps row by row.
+
+    Raises
+    ------
+    ValueError
+        If it runs pixel by pixel.
+    """
+    if stream.by_pixel:
+        raise InvalidValueError(
+            f"layer '{name}' takes its input row by row, and bit-serial and unrolled convolutions give theirs pixel by "
+            f"pixel: choose the same kind of unit for the layers before and behind"
+        )
+    return stream
 
 
 def narrowed(stream: StreamType, *, most: int, cycles: int | None) -> StreamType:

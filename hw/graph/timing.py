@@ -165,7 +165,7 @@ class _Graph:
             for process in work.processes():
                 kernel.start(process)
 
-    def log(self, inputs: list[int], outputs: list[int]) -> None:
+    def log(self, inputs: list[int] | None, outputs: list[int] | None) -> None:
         """The time of every input and output transfer goes to these lists from now on."""
         self._inputs[0][0].log, self._output.log = inputs, outputs
 
@@ -269,10 +269,14 @@ def _find_steady(units: tuple[Unit, ...], sources: tuple[tuple[int, ...], ...], 
     whole: dict[tuple[object, ...], int] = {}
     alike: dict[tuple[object, ...], int] = {}
     snapshots: list[_Snapshot] = []
+    taken: list[int] = []
+    graph.log(taken, None)
     for run in itertools.count():
         graph.run_frame()
         now = graph.snapshot()
-        first = now.output if first is None else first
+        if first is None:
+            first = now.output - taken[0]  # padding may come before the first beat
+            graph.log(None, None)
         snapshots.append(now)
         begin = whole.get(now.state)
         if begin is None and graph.chain and len(snapshots) > PATIENCE:
@@ -324,7 +328,7 @@ def transfer_times(units: Sequence[Unit], sources: Sequence[Sequence[int]], fram
     graph.log(inputs, outputs)
     for _ in range(frames):
         graph.run_frame()
-    return inputs, outputs
+    return [time - inputs[0] for time in inputs], [time - inputs[0] for time in outputs]
 
 
 def compute_timing(plan: AcceleratorPlan) -> Timing:

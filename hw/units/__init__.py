@@ -28,7 +28,7 @@ def classifier(scores: StreamType) -> Unit:
 
 def joined(before: Unit, behind: Unit) -> Unit | None:
     """One unit for two, of which the second alone reads the first; None where they stay two."""
-    if isinstance(before, SumPlan) and type(before) is type(behind):
+    if isinstance(before, SumPlan) and type(before) is type(behind) and before.windows is behind.windows is None:
         return chained(before, behind)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sterna.hw.graph.stream import StreamType
+from sterna.hw.graph.stream import StreamType, by_rows
 from sterna.hw.units.add.layer import AddLayer, AddLowering
 from sterna.hw.units.add.plan import AddPlan, plan_add
 from sterna.hw.units.protocol import Delivery
@@ -33,7 +33,7 @@ class Addition:
         options: Mapping[str, Any],
         cycles: int | None = None,
     ) -> AddPlan:
-        return plan_add(layer, streams=inputs)
+        return plan_add(layer, streams=[by_rows(stream, layer.name) for stream in inputs])
 
 
 ADD = Addition()

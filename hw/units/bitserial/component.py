@@ -11,20 +11,22 @@ from amaranth.lib.wiring import In, Out
 from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import delay
 from sterna.hw.units.bitserial.stage import StageLogic
-from sterna.hw.units.summing.frames import Frame, take_frames
+from sterna.hw.units.summing.frame import Frame
+from sterna.hw.units.summing.frames import take
 
 if TYPE_CHECKING:
     from sterna.hw.units.bitserial.plan import BitserialPlan
 
 
 class BitserialUnit(wiring.Component):
-    """Every sum of some dense layers at once, a bit of each a cycle, from the lowest on.
+    """Every sum of some dense layers at once, or of a convolution's pixel, a bit of each a cycle, from the lowest on.
 
-    A frame begins with its last beat; the beats before are held. Its inputs lie in shift registers, which give their
-    lowest bits in the cycle after. Codes of a layer pass to the next one bit by bit.
+    A frame begins with its last beat; the beats before are held. A pixel begins once its window is there. Its inputs
+    lie in shift registers, which give their lowest bits in the cycle after. Codes of a layer pass to the next one bit
+    by bit.
 
-    Throughput: one frame in ``plan.bits`` cycles. Latency: ``plan.latency`` cycles from the last beat, and the
-    outlet's. Cost: two tables and two registers for each adder.
+    Throughput: one frame or pixel in ``plan.bits`` cycles. Latency: ``plan.latency`` cycles from its last beat, and
+    the outlet's. Cost: two tables and two registers for each adder.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class BitserialUnit(wiring.Component):
     i_last, error : ``In(1)``, ``Out(1)``
         See :class:`FrameGuard`.
     o : ``Out(stream.Signature(...))``
-        All results of a frame, one or an array.
+        All results of a frame or pixel, one or an array.
     """
 
     i: stream.Interface
@@ -63,7 +65,7 @@ class BitserialUnit(wiring.Component):
         m = Module()
         plan = self._plan
         taken, left = Signal(), Signal()
-        frame = take_frames(m, self, plan, framed=self._framed, full=plan.outlet.full(m, taken, left))
+        frame = take(m, self, plan, framed=self._framed, full=plan.outlet.full(m, taken, left))
         m.d.comb += taken.eq(frame.taken)
         bits = self._load(m, frame)
         tokens: list[Value] = [taken]  # where a frame's lowest bits are: token k is there k cycles after it began
@@ -81,7 +83,7 @@ class BitserialUnit(wiring.Component):
 
     def _load(self, m: Module, frame: Frame) -> list[Signal | None]:
         """The lowest bit of each input that is used."""
-        code_type = self._plan.first.input_type
+        code_type, busy = self._plan.first.input_type, delay(m, frame.busy, frame.after, "busy")
         bits: list[Signal | None] = []
         for column, code in enumerate(frame.codes):
             if code is None:
@@ -90,7 +92,7 @@ class BitserialUnit(wiring.Component):
             register = Signal(code_type.width, name=f"input_{column}", reset_less=True)
             sign = register[-1] if code_type.signed else Const(0, 1)
             # what is loaded and then not taken has no token: nobody reads it
-            m.d.sync += register.eq(Mux(frame.busy, Cat(register[1:], sign), code))
+            m.d.sync += register.eq(Mux(busy, Cat(register[1:], sign), code))
             lowest = Signal(name=f"input_{column}_bit")
             m.d.comb += lowest.eq(register[0])
             bits.append(lowest)

@@ -8,19 +8,20 @@ from typing import Any
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.bitserial.layer import BitserialLayer
 from sterna.hw.units.bitserial.plan import BitserialPlan, plan_bitserial
+from sterna.hw.units.convolution import lower_convolution
 from sterna.hw.units.linear import lower_linear
 from sterna.hw.units.protocol import Delivery, Lowering
 from sterna.net import Network, Node
 
 
 class Bitserial:
-    """Plans Linear nodes."""
+    """Plans Linear and Conv2d nodes."""
 
     name = "bitserial"
-    makes = ("Linear",)
+    makes = ("Linear", "Conv2d")
 
     def lower(self, network: Network, node: Node) -> Lowering | None:
-        return lower_linear(network, node, BitserialLayer)
+        return lower_linear(network, node, BitserialLayer) or lower_convolution(network, node, BitserialLayer)
 
     def plan(
         self,

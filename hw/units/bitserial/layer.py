@@ -1,4 +1,4 @@
-"""A dense layer as bit-serial hardware computes it."""
+"""A layer as bit-serial hardware computes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BitserialLayer(SumLayer):
-    """A dense layer whose sums are computed bit by bit."""
+    """A layer whose sums are computed bit by bit."""
 
     @property
     def kind(self) -> Kind:

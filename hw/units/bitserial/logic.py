@@ -21,7 +21,8 @@ def count_bitserial(plan: BitserialPlan) -> Parts:
     own = Parts(
         {
             "serial input bit": used * width,
-            "serial held bit": used * width if plan.stream.beats > 1 else 0,
+            "serial held bit": used * width if plan.stream.beats > 1 and plan.windows is None else 0,
+            "window bit": 0 if plan.windows is None else plan.windows.sizes.taps * plan.windows.pixel,
             "counter bit": bits(plan.bits) + bits(plan.stream.beats) + bits(plan.outlet.depth),
         }
     )

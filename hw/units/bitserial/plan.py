@@ -33,6 +33,10 @@ class BitserialPlan(SumPlan[BitserialStage]):
     """A bit-serial unit."""
 
     @property
+    def lead(self) -> int:
+        return 1 if self.windows is None else 2  # the window's registers come first
+
+    @property
     def bits(self) -> int:
         """Bits of every sum that are computed, a cycle each."""
         return self.period

@@ -5,38 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from sterna.hw.units.convolution import WindowSizes
+
 
 @dataclass(frozen=True, kw_only=True)
-class Geometry:
-    """Sizes of a convolution.
-
-    Attributes
-    ----------
-    height, width : int
-        Of the input map.
-    kernel, stride, padding : (vertical, horizontal)
-    """
-
-    height: int
-    width: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-
-    @property
-    def taps(self) -> int:
-        """Taps of the kernel in one channel."""
-        return self.kernel[0] * self.kernel[1]
-
-    @cached_property
-    def rows(self) -> int:
-        """Rows of the output map."""
-        return (self.height + 2 * self.padding[0] - self.kernel[0]) // self.stride[0] + 1
-
-    @cached_property
-    def columns(self) -> int:
-        """Columns of the output map."""
-        return (self.width + 2 * self.padding[1] - self.kernel[1]) // self.stride[1] + 1
+class Geometry(WindowSizes):
+    """A convolution whose rows lie in a ring."""
 
     def top(self, row: int) -> int:
         """The input row under the kernel's first one; negative in the padding."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sterna.hw.graph.stream import StreamType
-from sterna.hw.units.conv.layer import ConvLayer, ConvLowering
+from sterna.hw.graph.stream import StreamType, by_rows
+from sterna.hw.units.conv.layer import ConvLayer, conv_layer
 from sterna.hw.units.conv.plan import ConvPlan, plan_conv
-from sterna.hw.units.protocol import Delivery
-from sterna.net import ActivationType, Conv2d, Network, Node
+from sterna.hw.units.convolution import lower_convolution
+from sterna.hw.units.protocol import Delivery, Lowering
+from sterna.net import Network, Node
 
 
 class Conv:
@@ -18,12 +19,8 @@ class Conv:
     name = "conv"
     makes = ("Conv2d",)
 
-    def lower(self, network: Network, node: Node) -> ConvLowering | None:
-        if not isinstance(node, Conv2d):
-            return None
-        input_type = network.types[node.inputs[0]]
-        assert isinstance(input_type, ActivationType)  # held by Network
-        return ConvLowering(node, input_type, network.shapes[node.inputs[0]])
+    def lower(self, network: Network, node: Node) -> Lowering | None:
+        return lower_convolution(network, node, conv_layer)
 
     def plan(
         self,
@@ -35,7 +32,7 @@ class Conv:
         options: Mapping[str, Any],
         cycles: int | None = None,
     ) -> ConvPlan:
-        (stream,) = inputs
+        (stream,) = (by_rows(each, layer.name) for each in inputs)
         mine = {name: options[name] for name in ("slack", "escape_price", "loaded", "compact")}
         return plan_conv(layer, lanes=lanes, stream=stream, delivery=delivery, cycles=cycles, **mine)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sterna.hw.graph.stream import StreamType
+from sterna.hw.graph.stream import StreamType, by_rows
 from sterna.hw.units.pool.layer import PoolLayer, PoolLowering
+from sterna.hw.units.pool.pixel_plan import PixelPoolPlan, plan_pixel_pool
 from sterna.hw.units.pool.plan import PoolPlan, plan_pool
 from sterna.hw.units.protocol import Delivery
 from sterna.net import ActivationType, MaxPool2d, Network, Node, SumPool2d
 
 
 class Pool:
-    """Plans MaxPool2d and SumPool2d nodes."""
+    """Plans MaxPool2d and SumPool2d nodes; maxima also of a map that comes pixel by pixel."""
 
     name = "pool"
     makes = ("MaxPool2d", "SumPool2d")
@@ -33,9 +34,11 @@ class Pool:
         delivery: Delivery,
         options: Mapping[str, Any],
         cycles: int | None = None,
-    ) -> PoolPlan:
+    ) -> PoolPlan | PixelPoolPlan:
         (stream,) = inputs
-        return plan_pool(layer, stream=stream)
+        if stream.by_pixel and not layer.sums:
+            return plan_pixel_pool(layer, stream=stream)
+        return plan_pool(layer, stream=by_rows(stream, layer.name))
 
 
 POOL = Pool()

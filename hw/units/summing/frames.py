@@ -1,39 +1,29 @@
-"""Takes a frame's beats: the last one begins it, those before are held."""
+"""What a unit of adders takes off its stream: frames, whose last beat begins them, or windows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from amaranth.hdl import Module, Mux, Signal, Value
 
 from sterna.hw.parts.framing import guarded
-from sterna.hw.units.summing.plan import SumPlan
+from sterna.hw.units.summing.frame import Frame
+from sterna.hw.units.summing.windows import take_windows
+
+if TYPE_CHECKING:
+    from sterna.hw.units.summing.plan import SumPlan
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A frame as it begins.
-
-    Attributes
-    ----------
-    taken : Signal
-        Its last beat is taken.
-    busy : Signal
-        The frame before is not ``period`` cycles old.
-    codes : sequence of Value or None
-        The code of each column that is used; what is there without ``taken``, nobody may read.
-    """
-
-    taken: Signal
-    busy: Signal
-    codes: Sequence[Value | None]
+def take(m: Module, unit: Any, plan: SumPlan[Any], *, framed: bool, full: Value) -> Frame:
+    """What a unit's adders are given at a time; nothing begins while ``full``."""
+    if plan.windows is not None:
+        return take_windows(m, unit, plan.windows, period=plan.period, framed=framed, full=full)
+    return _take_frame(m, unit, plan, framed=framed, full=full)
 
 
-def take_frames(m: Module, unit: Any, plan: SumPlan[Any], *, framed: bool, full: Value) -> Frame:
-    """Reads a unit's input stream ``i``; no frame begins while ``full``."""
+def _take_frame(m: Module, unit: Any, plan: SumPlan[Any], *, framed: bool, full: Value) -> Frame:
+    """Reads a unit's input stream ``i``."""
     first, period = plan.first, plan.period
     beats, elements, width = plan.stream.beats, plan.stream.elements, first.input_type.width
     valid, ready, payload = unit.i.valid, unit.i.ready, Value.cast(unit.i.payload)
@@ -62,4 +52,4 @@ def take_frames(m: Module, unit: Any, plan: SumPlan[Any], *, framed: bool, full:
                 m.d.sync += held.eq(code)
             code = held
         codes.append(code)
-    return Frame(taken, busy, codes)
+    return Frame(taken=taken, busy=busy, codes=codes)

@@ -1,4 +1,4 @@
-"""A dense layer of which every nonzero weight is an adder."""
+"""A layer of which every nonzero weight is an adder."""
 
 from __future__ import annotations
 
@@ -10,18 +10,29 @@ import numpy as np
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.codes import rounded_bias
+from sterna.hw.units.convolution import WindowSizes
 from sterna.hw.units.weighted import WeightedLayer
 from sterna.net import ShiftRound
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SumLayer(WeightedLayer):
-    """A dense layer whose sums are all computed at once: weights are int8, (rows, columns)."""
+    """A layer whose sums are all computed at once; of a convolution, those of a pixel.
+
+    Weights are int8, (rows, columns), or (rows, input channels, kernel_h, kernel_w).
+
+    Attributes
+    ----------
+    sizes : WindowSizes or None
+        Of a convolution.
+    """
+
+    sizes: WindowSizes | None = None
 
     @property
     @abstractmethod
     def period(self) -> int:
-        """Cycles from a frame to the next one, if its beats come fast enough."""
+        """Cycles from a frame, or a pixel, to the next one, if its beats come fast enough."""
 
     @property
     def lane_grain(self) -> int:
@@ -46,8 +57,9 @@ class SumLayer(WeightedLayer):
         return self.offset
 
     def least_interval(self, inputs: Sequence[StreamType]) -> int:
-        """Its period, and a cycle for each beat."""
-        return max([self.period, *(stream.beats for stream in inputs)])
+        """Its period for each frame or pixel, and a cycle for each beat."""
+        pixels = 1 if self.sizes is None else self.sizes.rows * self.sizes.columns
+        return max([pixels * self.period, *(stream.beats for stream in inputs)])
 
     def least_lanes(self, cycles: int) -> int:
         """One will do."""

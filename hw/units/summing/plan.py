@@ -20,12 +20,14 @@ from sterna.hw.parts.outlet import Outlet
 from sterna.hw.parts.tables import code_shape, shape_of
 from sterna.hw.sums.graph import SumGraph
 from sterna.hw.sums.sharing import share_sums
+from sterna.hw.units.convolution import WindowSizes
 from sterna.hw.units.linear import permuted
 from sterna.hw.units.logic import Parts
 from sterna.hw.units.memories import outlet_memories
 from sterna.hw.units.protocol import MemoryUse, Work
 from sterna.hw.units.summing.layer import SumLayer
-from sterna.hw.units.summing.timing import SumClockwork
+from sterna.hw.units.summing.timing import SumClockwork, WindowClockwork
+from sterna.hw.units.summing.windows import Windows
 
 LayerT = TypeVar("LayerT", bound=SumLayer)
 
@@ -90,7 +92,7 @@ class SumPlan(ABC, Generic[StageT]):
 
     @cached_property
     def period(self) -> int:
-        """Cycles from a frame to the next one, if its beats come fast enough."""
+        """Cycles from a frame, or a pixel, to the next one, if its beats come fast enough."""
         return max(stage.layer.period for stage in self.stages)
 
     @property
@@ -126,10 +128,28 @@ class SumPlan(ABC, Generic[StageT]):
     def inputs(self) -> tuple[StreamType, ...]:
         return (self.stream,)
 
+    @cached_property
+    def windows(self) -> Windows | None:
+        """Of a convolution."""
+        sizes = self.first.sizes
+        return None if sizes is None else Windows(sizes=sizes, stream=self.stream)
+
+    @property
+    def pixels(self) -> int:
+        """Sums of each row in a frame."""
+        sizes = self.first.sizes
+        return 1 if sizes is None else sizes.rows * sizes.columns
+
     @property
     def output(self) -> StreamType:
-        order = tuple(int(channel) for channel in self.last.channels)
-        return StreamType(element=self.element, shape=(self.last.all_channels,), order=order, elements=len(order))
+        order, sizes = tuple(int(channel) for channel in self.last.channels), self.first.sizes
+        return StreamType(
+            element=self.element,
+            shape=(self.last.all_channels, *(() if sizes is None else (sizes.rows, sizes.columns))),
+            order=order,
+            elements=len(order),
+            by_pixel=sizes is not None and len(order) > 1,
+        )
 
     @cached_property
     def element(self) -> Shape:
@@ -141,21 +161,27 @@ class SumPlan(ABC, Generic[StageT]):
 
     @property
     def work(self) -> Work:
-        return Work(steps=self.period, beats=self.stream.beats, results=1)
+        steps = self.period if self.windows is None else self.windows.steps(self.period)
+        return Work(steps=steps, beats=self.stream.beats, results=self.pixels)
+
+    @property
+    def lead(self) -> int:
+        """Cycles from a frame's last beat, or a window's, to the inputs of the first layer's adders."""
+        return 1
 
     @property
     def begins(self) -> list[int]:
-        """Cycles from a frame's last beat to each layer's inputs."""
-        return list(accumulate((stage.until_next(self.period) for stage in self.stages[:-1]), initial=1))
+        """Cycles from a frame's last beat, or a window's, to each layer's inputs."""
+        return list(accumulate((stage.until_next(self.period) for stage in self.stages[:-1]), initial=self.lead))
 
     @property
     def latency(self) -> int:
-        """Cycles from a frame's last beat to its results."""
+        """Cycles from a frame's last beat, or a window's, to its results."""
         return self.begins[-1] + self.stages[-1].until_codes(self.period)
 
     @property
     def outlet(self) -> Outlet:
-        """Where results leave: all of a frame at once."""
+        """Where results leave: all of a frame, or a pixel, at once."""
         return Outlet(
             shape=self.element,
             tables=None,
@@ -167,10 +193,16 @@ class SumPlan(ABC, Generic[StageT]):
 
     @property
     def memories(self) -> tuple[MemoryUse, ...]:
-        return outlet_memories(None, depth=self.outlet.depth, width=self.output.elements * self.element.width)
+        rows = () if self.windows is None else self.windows.memories
+        width = self.output.elements * self.element.width
+        return (*rows, *outlet_memories(None, depth=self.outlet.depth, width=width))
 
-    def clockwork(self, inputs: Sequence[Channel], output: Channel) -> SumClockwork:
+    def clockwork(self, inputs: Sequence[Channel], output: Channel) -> SumClockwork | WindowClockwork:
         (beats,) = inputs
+        if self.windows is not None:
+            return WindowClockwork(
+                beats=beats, windows=self.windows, period=self.period, outlet=self.outlet, results=output
+            )
         return SumClockwork(
             beats=beats, count=self.stream.beats, period=self.period, outlet=self.outlet, results=output
         )
@@ -184,8 +216,13 @@ class SumPlan(ABC, Generic[StageT]):
             **totals,
             "layers": layers,
             "fifo_depth": self.outlet.depth,
+            **self._describe_windows(),
             **left_out,
         }
+
+    def _describe_windows(self) -> dict[str, Any]:
+        sizes = self.first.sizes
+        return {} if sizes is None else {key: list(getattr(sizes, key)) for key in ("kernel", "stride", "padding")}
 
 
 PlanT = TypeVar("PlanT", bound=SumPlan[Any])
@@ -213,8 +250,17 @@ def graph_for(
     """
     if order is not None:
         layer = in_order(layer, order)
-    layer = permuted(layer, stream)
+    layer = permuted(layer, stream) if layer.sizes is None else _in_windows(layer, layer.sizes, stream)
     return {"layer": layer, "graph": share_sums(layer.weights, effort=effort)}
+
+
+def _in_windows(layer: LayerT, sizes: WindowSizes, stream: StreamType) -> LayerT:
+    """A convolution with its weights in the order of a window's codes."""
+    Windows(sizes=sizes, stream=stream).check(layer.name)
+    column = {int(index): k for k, index in enumerate(layer.inputs)}
+    order = [column.get(channel, len(column)) for channel in stream.order]  # what it does not read has no weights
+    weights = np.pad(layer.weights, ((0, 0), (0, 1), (0, 0), (0, 0)))[:, order]
+    return replace(layer, weights=weights.transpose(0, 2, 3, 1).reshape(len(weights), -1))
 
 
 def chained(before: PlanT, behind: PlanT) -> PlanT:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sterna.hw.graph.events import Channel, Marks, Process
 from sterna.hw.parts.outlet import Outlet
 from sterna.hw.units.departures import Departures
+
+if TYPE_CHECKING:
+    from sterna.hw.units.summing.windows import Windows
 
 
 @dataclass(eq=False, kw_only=True)
@@ -52,3 +56,55 @@ class SumClockwork:
             yield self.beats, (frame + 1) * self.count
             self.begun = self.beats.last
             yield from self.departures.leave(self.begun)
+
+
+@dataclass(eq=False, kw_only=True)
+class WindowClockwork:
+    """Scans a map, a position a cycle: with the pixel that comes, or at once in the padding.
+
+    A position that completes a window waits until the window before is ``period`` cycles old, and for a place.
+    """
+
+    beats: Channel
+    windows: Windows
+    period: int
+    outlet: Outlet
+    results: Channel
+    marks: Sequence[Marks] = ()
+    waited: bool = True
+    moved: int = -1
+    begun: int = -1
+    departures: Departures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun = -self.period
+        self.departures = Departures(outlet=self.outlet, results=self.results)
+
+    def processes(self) -> Sequence[Process]:
+        return [self._scan()]
+
+    def state(self) -> tuple[int, ...]:
+        return (self.moved, max(self.begun, self.moved - self.period), *self.departures.state(self.moved))
+
+    def shift(self, cycles: int) -> None:
+        self.moved += cycles
+        self.begun += cycles
+        self.departures.shift(cycles)
+
+    def _scan(self) -> Process:
+        taken = 0
+        while True:
+            for inside, gives in self.windows.scanned:
+                free = self.moved + 1
+                if gives:
+                    free = max(free, self.begun + self.period, self.departures.place())
+                if inside:
+                    self.beats.ready(free)
+                    taken += 1
+                    yield self.beats, taken
+                    self.waited = True
+                    free = self.beats.last
+                self.moved = free
+                if gives:
+                    self.begun = free
+                    yield from self.departures.leave(free)

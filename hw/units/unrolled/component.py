@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import delay
 from sterna.hw.parts.tables import code_shape
-from sterna.hw.units.summing.frames import Frame, take_frames
+from sterna.hw.units.summing.frame import Frame
+from sterna.hw.units.summing.frames import take
 from sterna.hw.units.unrolled.stage import StageLogic
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class UnrolledUnit(wiring.Component):
-    """Every sum of some dense layers at once, all bits of it.
+    """Every sum of some dense layers at once, or of a convolution's pixel, all bits of it.
 
-    A frame begins with its last beat; the beats before are held. Nothing stops a frame on its way: it begins only if
-    its results have a place.
+    A frame begins with its last beat; the beats before are held. A pixel begins once its window is there.
+    Nothing stops a frame on its way: it begins only if its results have a place.
 
-    Throughput: one frame a cycle. Latency: ``plan.latency`` cycles from the last beat, and the outlet's. Cost: an adder
-    for each nonzero weight, less what rows share, and the registers between.
+    Throughput: one frame or pixel a cycle. Latency: ``plan.latency`` cycles from its last beat, and the outlet's.
+    Cost: an adder for each nonzero weight, less what rows share, and the registers between.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ class UnrolledUnit(wiring.Component):
     i_last, error : ``In(1)``, ``Out(1)``
         See :class:`FrameGuard`.
     o : ``Out(stream.Signature(...))``
-        All results of a frame, one or an array.
+        All results of a frame or pixel, one or an array.
     """
 
     i: stream.Interface
@@ -64,7 +65,7 @@ class UnrolledUnit(wiring.Component):
         m = Module()
         plan = self._plan
         taken, left = Signal(), Signal()
-        frame = take_frames(m, self, plan, framed=self._framed, full=plan.outlet.full(m, taken, left))
+        frame = take(m, self, plan, framed=self._framed, full=plan.outlet.full(m, taken, left))
         m.d.comb += taken.eq(frame.taken)
         codes: list[Value | None] = self._registered(m, frame)
         for k, stage in enumerate(plan.stages):
@@ -78,7 +79,7 @@ class UnrolledUnit(wiring.Component):
         return m
 
     def _registered(self, m: Module, frame: Frame) -> list[Value | None]:
-        """The inputs that are used, a cycle later, whether they are taken or not."""
+        """The inputs that are used, a cycle after the frame begins, whether it does or not."""
         shape = code_shape(self._plan.first.input_type)
         registers: list[Value | None] = []
         for column, code in enumerate(frame.codes):
@@ -86,6 +87,9 @@ class UnrolledUnit(wiring.Component):
                 registers.append(None)
                 continue
             register = Signal(shape, name=f"input_{column}", reset_less=True)
-            m.d.sync += register.eq(code)
+            if frame.after:  # a window's are in registers already
+                m.d.comb += register.eq(code)
+            else:
+                m.d.sync += register.eq(code)
             registers.append(register)
         return registers

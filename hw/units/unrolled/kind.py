@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sterna.hw.graph.stream import StreamType
+from sterna.hw.units.convolution import lower_convolution
 from sterna.hw.units.linear import lower_linear
 from sterna.hw.units.protocol import Delivery, Lowering
 from sterna.hw.units.unrolled.layer import UnrolledLayer
@@ -14,13 +15,13 @@ from sterna.net import Network, Node
 
 
 class Unrolled:
-    """Plans Linear nodes."""
+    """Plans Linear and Conv2d nodes."""
 
     name = "unrolled"
-    makes = ("Linear",)
+    makes = ("Linear", "Conv2d")
 
     def lower(self, network: Network, node: Node) -> Lowering | None:
-        return lower_linear(network, node, UnrolledLayer)
+        return lower_linear(network, node, UnrolledLayer) or lower_convolution(network, node, UnrolledLayer)
 
     def plan(
         self,

@@ -1,4 +1,4 @@
-"""A dense layer as unrolled hardware computes it."""
+"""A layer as unrolled hardware computes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnrolledLayer(SumLayer):
-    """A dense layer whose sums are computed with all bits at once."""
+    """A layer whose sums are computed with all bits at once."""
 
     @property
     def kind(self) -> Kind:
@@ -23,5 +23,5 @@ class UnrolledLayer(SumLayer):
 
     @property
     def period(self) -> int:
-        """A frame every cycle."""
+        """A frame, or a pixel, every cycle."""
         return 1

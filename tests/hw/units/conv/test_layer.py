@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from bench import S2, U2, U4, random_weights
 
-from sterna.hw.units.conv.layer import ConvLayer, ConvLowering, ungrouped
+from sterna.hw.units.conv.layer import ConvLayer, conv_layer
+from sterna.hw.units.convolution import ConvLowering, ungrouped
 from sterna.net import Conv2d, ShiftRound
 
 
@@ -19,7 +20,7 @@ def lowering_of(weights: np.ndarray, *, padding: tuple[int, int] = (0, 0), group
         bias=np.arange(len(weights)),
         requantize=ShiftRound(output=U2, bias=0, shift=0),
     )
-    return ConvLowering(node, U4, (weights.shape[1] * groups, 4, 5))
+    return ConvLowering(node, U4, (weights.shape[1] * groups, 4, 5), conv_layer)
 
 
 def layer_of(lowering: ConvLowering) -> ConvLayer:
@@ -65,8 +66,8 @@ def test_constants_are_channels_that_no_input_changes() -> None:
     node = Conv2d(name="conv", weights=weights, bias=np.array([2, 3, 0, 9]), requantize=ShiftRound(
         output=U2, bias=0, shift=0,
     ))  # fmt: skip
-    assert ConvLowering(node, U4, (1, 2, 2)).constants() == {0: 2, 1: 3, 2: 0, 3: 3}
-    assert ConvLowering(node, S2, (1, 2, 2)).constants() == {0: 2, 3: 3}
+    assert ConvLowering(node, U4, (1, 2, 2), conv_layer).constants() == {0: 2, 1: 3, 2: 0, 3: 3}
+    assert ConvLowering(node, S2, (1, 2, 2), conv_layer).constants() == {0: 2, 3: 3}
 
 
 def test_lanes_come_in_rows_of_pixels() -> None:

@@ -1,11 +1,11 @@
-"""Bit-serial networks, placed and routed: images a second, slots, and slots times cycles against the folded network.
+"""Networks with an adder for every nonzero weight, placed and routed: images a second, slots, and slots times cycles.
 
-All layers are bit-serial, and a frame comes in as few beats as keep its pace. Images/s = clock / interval, the median
-of the seeds. The folded design is that of mnist_route.json, where the same network and device are there. What the work
-folder has of an earlier run is taken, if the Verilog is the same. The exit status is 1 where a DSP block, a
-multiplication or a latch is found.
+All layers are bit-serial, or unrolled with all bits at once. A frame comes in as few beats as keep its pace. Images/s =
+clock / interval, the median of the seeds. The folded design is that of mnist_route.json, where the same network and
+device are there. What the work folder has of an earlier run is taken, if the Verilog is the same. The exit status is 1
+where a DSP block, a multiplication or a latch is found.
 
-``python benchmarks/bitserial_route.py --output benchmarks/results/bitserial_route.json``
+``python benchmarks/unrolled_route.py --output benchmarks/results/unrolled_route.json``
 """
 
 from __future__ import annotations
@@ -23,28 +23,30 @@ from sterna.flow.synth import synthesize
 from sterna.hw import AcceleratorConfig, generate
 from sterna.net import load
 
-WORK = ROOT / "build" / "bitserial_route"
+WORK = ROOT / "build" / "unrolled_route"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a device, input elements a beat, how many seeds are placed, and for which clock."""
+    """A network, a device, a kind of unit, input elements a beat, how many seeds are placed, and for which clock."""
 
     model: str
     device: str
+    units: str
     elements: int
     seeds: int
     target_hz: float
 
     @property
     def name(self) -> str:
-        return f"{self.model}-{self.device}"
+        return f"{self.model}-{self.device}-{self.units}"
 
 
 CASES = [
-    Case("digits-mlp", "up5k", elements=8, seeds=3, target_hz=48e6),
-    Case("mnist-mlp-98", "25f", elements=784, seeds=1, target_hz=150e6),
-    Case("mnist-mlp-95", "85f", elements=784, seeds=1, target_hz=120e6),
+    Case("digits-mlp", "up5k", "bitserial", elements=8, seeds=3, target_hz=48e6),
+    Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=1, target_hz=150e6),
+    Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=120e6),
+    Case("mnist-mlp-98", "85f", "unrolled", elements=784, seeds=1, target_hz=140e6),
 ]
 
 
@@ -52,7 +54,7 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     """One case's figures."""
     network, folder = load(MODELS / f"{case.model}.safetensors"), work / case.name
     config = AcceleratorConfig(
-        units={"all": "bitserial"}, elements_per_beat=case.elements, name=case.model.replace("-", "_")
+        units={"all": case.units}, elements_per_beat=case.elements, name=case.model.replace("-", "_")
     )
     path = generate(network, folder, config=config)
     verilog, report = path.with_suffix(".v"), folder / "synth" / "report.json"
@@ -71,14 +73,14 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
         "network_digest": network.digest,
         "test_accuracy": network.metadata["test_accuracy"],
         "device": case.device,
+        "units": case.units,
         "elements_per_beat": case.elements,
         "timing": timing,
-        "bits": unit["bits"],
         "layers": [{key: layer[key] for key in keys} for layer in unit["layers"]],
         "images_per_second": figures["clock"]["median_hz"] / timing["interval_cycles"],
         "slot_cycles": figures["utilization"]["slots"]["used"] * timing["interval_cycles"],
         "folded": folded(case),
-        **{key: figures[key] for key in ("total", "units", "utilization", "clock", "critical_path", "tools")},
+        **{key: figures[key] for key in ("total", "utilization", "clock", "critical_path", "tools")},
         "multipliers": figures["multipliers"],
         "latches": figures["latches"],
     }
@@ -101,7 +103,7 @@ def folded(case: Case) -> dict[str, Any] | None:
 def main() -> int:
     """Measures, prints a line a case, and writes JSON."""
     command = parser(__doc__)
-    command.add_argument("--work", type=Path, default=WORK, help="folder of runs (default: build/bitserial_route)")
+    command.add_argument("--work", type=Path, default=WORK, help="folder of runs (default: build/unrolled_route)")
     command.add_argument("--only", nargs="+", default=[""], help="cases whose name has one of these texts")
     arguments = command.parse_args()
     rows = []
