@@ -9,11 +9,9 @@ Terms may cancel: where ``a`` is ``x + y + z``, an equation with ``x + y`` may h
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
 from itertools import chain
 from random import Random
-from typing import TypeVar
 
 import numpy as np
 
@@ -21,8 +19,6 @@ import numpy as np
 _MANY = 2000
 #: Draws for an equation that may borrow.
 _TRIES = 8
-
-_T = TypeVar("_T")
 
 
 class Equations:
@@ -48,39 +44,49 @@ class Equations:
         self.terms: dict[int, dict[int, int]] = {}
         self.adders = 0
         self._random = Random(seed)
-        self._users: dict[int, set[int]] = {}
-        self._codes: dict[int, tuple[list[int], list[int]]] = {}
+        self._users: defaultdict[int, set[int]] = defaultdict(set)
+        self._codes: tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]] = {}, {}
         self._next = self.columns
         self._before: dict[int, dict[int, int] | None] | None = None
         self._numbers: list[int] = []
         self._places: dict[int, int] = {}
+        self._levels: dict[int, int] = {}
         self._loose: list[int] = []
+        self._fresh: set[int] = set()
         for row, values in enumerate(weights):
             self._set(~row, {int(column): int(values[column]) for column in np.flatnonzero(values)})
 
-    def share(self, terms: Iterable[int] | None = None) -> None:
+    def share(self) -> None:
         """Names the pair that most equations have, again and again, until no pair is in two.
 
-        Parameters
-        ----------
-        terms : ints, optional
-            Only pairs with one of these, or with a sum that is made meanwhile, are looked for; default: all.
+        A pair that is in two has a term that an equation got since the last time, so only those terms are looked at.
         """
-        draw, users = self._random.random, self._users
-        wanted = users if terms is None else [term for term in sorted(terms) if term in users]
-        heap = [(-len(users[term]), draw(), term) for term in wanted]
-        heapq.heapify(heap)
-        while heap:
-            most, _, term = heapq.heappop(heap)
-            times, other, sign = self._frequent(term)
-            if times < 2:
+        draw, users, fresh = self._random.random, self._users, self._fresh
+        heap: list[tuple[int, float, int, int, int]] = []
+        latest: dict[int, float] = {}
+
+        def push(times: int, term: int, other: int, sign: int) -> None:
+            latest[term] = drawn = draw()
+            heapq.heappush(heap, (-times, drawn, term, other, sign))
+
+        while fresh or heap:
+            for term in sorted(fresh):
+                if len(users[term]) > 1:
+                    push(len(users[term]), term, -1, 0)
+            fresh.clear()
+            if not heap:
+                break
+            most, drawn, term, other, sign = heapq.heappop(heap)
+            if latest[term] != drawn:
                 continue
-            if times == -most:  # else a pair was named meanwhile, and another term may have more
-                for new in sorted(self._name(term, other, sign)):
-                    if len(users.get(new, ())) > 1:
-                        heapq.heappush(heap, (-len(users[new]), draw(), new))
-            else:
-                heapq.heappush(heap, (-times, draw(), term))
+            holders = self._holders(term, other, sign) if other >= 0 else []
+            if len(holders) == -most:
+                if self._name(term, other, sign, holders):
+                    fresh.add(term)
+            else:  # a pair was named meanwhile, and another term may have more
+                times, other, sign = self._frequent(term)
+                if times > 1:
+                    push(times, term, other, sign)
 
     def dissolve(self, sums: int) -> None:
         """Puts so many neighboring sums back into the equations that use them, and shares these anew."""
@@ -94,7 +100,7 @@ class Equations:
                 changed = self._dissolve(self._choice(chosen))
                 changed |= self._settle()
                 touched = sorted(equation for equation in changed.union(touched) if equation in self.terms)
-        self._share_in(touched)
+        self.share()
 
     def borrow(self) -> None:
         """One equation uses another in whose terms it has a part, at one adder more or less, and they are shared anew.
@@ -128,14 +134,11 @@ class Equations:
         for equation, terms in before.items():
             self._set(equation, terms)
         self._next, adders = self._start
+        self._fresh.clear()
         assert self.adders == adders
 
     def _choice(self, values: list[int]) -> int:
         return values[int(self._random.random() * len(values))]
-
-    def _share_in(self, equations: Iterable[int]) -> None:
-        """Shares what these equations have."""
-        self.share({term for equation in equations for term in self.terms.get(equation, ())})
 
     def _use(self, equation: int, left: dict[int, int], other: int, sign: int) -> None:
         """``equation`` becomes ``left + sign * other``; ``other`` may be a row, which then is a sum's."""
@@ -144,7 +147,8 @@ class Equations:
             self._set(other, {made: 1})
             other = made
         self._set(equation, _plain(left, {other: sign}))
-        self._share_in({equation, other} | self._settle())
+        self._settle()
+        self.share()
 
     def _depends(self, first: int, second: int) -> bool:
         """Whether one equation uses another, itself or by its terms."""
@@ -164,51 +168,66 @@ class Equations:
         equations = self._users.get(term, ())
         if len(equations) < 2:
             return 0, 0, 0
-        codes = [self._coded(equation)[self.terms[equation][term] < 0] for equation in equations]
-        if sum(map(len, codes)) > _MANY:
+        codes = [self._coded(equation, self.terms[equation][term]) for equation in equations]
+        if len(codes) == 2:
+            common = list(codes[0] & codes[1])
+            common.remove(2 * term)
+            if not common:
+                return 0, 0, 0
+            code, times = self._shallow(common), 2
+        elif sum(map(len, codes)) > _MANY:
             counts = np.bincount(np.fromiter(chain.from_iterable(codes), np.int64))
             counts[2 * term] = 0
             code = int(counts.argmax())
-            return int(counts[code]), code >> 1, -1 if code & 1 else 1
-        found = Counter(chain.from_iterable(codes))
-        del found[2 * term]
-        times = max(found.values(), default=0)
-        if times < 2:
-            return 0, 0, 0
-        code = self._choice([code for code, count in found.items() if count == times])
+            times = int(counts[code])
+        else:
+            found = Counter(chain.from_iterable(codes))
+            del found[2 * term]
+            times = max(found.values(), default=0)
+            if times < 2:
+                return 0, 0, 0
+            code = self._shallow([code for code, count in found.items() if count == times])
         return times, code >> 1, -1 if code & 1 else 1
 
-    def _coded(self, equation: int) -> tuple[list[int], list[int]]:
-        """Terms as numbers: twice the term, and 1 where it is subtracted; and those of the equation's negative."""
-        codes = self._codes.get(equation)
+    def _shallow(self, codes: list[int]) -> int:
+        """One of some terms' codes: of two that are drawn, that whose term had fewer levels when it was made."""
+        if len(codes) == 1:
+            return codes[0]
+        first, second = self._choice(codes), self._choice(codes)
+        return first if self._levels.get(first >> 1, 0) <= self._levels.get(second >> 1, 0) else second
+
+    def _coded(self, equation: int, sign: int) -> frozenset[int]:
+        """Terms of an equation, or of its negative, as numbers: twice the term, and 1 where it is subtracted."""
+        known = self._codes[sign < 0]
+        codes = known.get(equation)
         if codes is None:
-            plus = [2 * term + (sign < 0) for term, sign in self.terms[equation].items()]
-            codes = self._codes[equation] = (plus, [code ^ 1 for code in plus])
+            terms = self.terms[equation].items()
+            codes = known[equation] = frozenset([2 * term if own == sign else 2 * term + 1 for term, own in terms])
         return codes
 
-    def _name(self, first: int, second: int, sign: int) -> set[int]:
-        """The sum ``first + sign * second`` takes the pair's place in every equation.
+    def _holders(self, first: int, second: int, sign: int) -> list[int]:
+        """Equations with ``first + sign * second``, or its negative."""
+        both = self._users.get(first, set()) & self._users.get(second, set())
+        return [equation for equation in both if self.terms[equation][first] * self.terms[equation][second] == sign]
 
-        Gives the terms of which there are other pairs then: none where an equation that has the pair has the sum too,
-        and would have it twice.
+    def _name(self, first: int, second: int, sign: int, holders: list[int]) -> bool:
+        """The sum ``first + sign * second`` takes the pair's place in the equations that have it.
+
+        It does not where an equation has the sum too, and would have it twice. Gives whether it does anywhere.
         """
-        holders = [
-            equation
-            for equation in sorted(self._users[first] & self._users[second])
-            if self.terms[equation][first] * self.terms[equation][second] == sign
-        ]
         made = next((holder for holder in holders if holder >= 0 and len(self.terms[holder]) == 2), None)
         if made is None:
             made = self._new({first: 1, second: sign})
         turn = self.terms[made][first]
-        changed = set()
+        changed = False
         for equation in holders:
             own = self.terms[equation][first] * turn
             if equation != made and self.terms[equation].get(made) != own:
                 left = {term: value for term, value in self.terms[equation].items() if term not in (first, second)}
                 self._set(equation, _plain(left, {made: own}))
-                changed |= {first, second, made}
-        return changed.union(*(self.terms.get(equation, ()) for equation in self._settle()))
+                changed = True
+        self._settle()
+        return changed
 
     def _settle(self) -> set[int]:
         """Writes sums out that one equation uses, or that are one term; gives the equations that changed."""
@@ -240,6 +259,7 @@ class Equations:
     def _new(self, terms: dict[int, int]) -> int:
         """A sum's number."""
         self._next += 1
+        self._levels[self._next - 1] = (sum(1 << self._levels.get(term, 0) for term in terms) - 1).bit_length()
         self._set(self._next - 1, terms)
         return self._next - 1
 
@@ -248,16 +268,19 @@ class Equations:
         old = self.terms.get(equation)
         if self._before is not None and equation not in self._before:
             self._before[equation] = old
-        self._codes.pop(equation, None)
-        for term in old or ():
-            if terms is None or term not in terms:
-                users = self._users[term]
-                users.discard(equation)
-                if len(users) < 2 and term >= self.columns:
-                    self._loose.append(term)
-        for term in terms or ():
-            self._users.setdefault(term, set()).add(equation)
-        self.adders += max(0, len(terms or ()) - 1) - max(0, len(old or ()) - 1)
+        self._codes[0].pop(equation, None)
+        self._codes[1].pop(equation, None)
+        mine, before = terms or {}, old or {}
+        for term in before.keys() - mine.keys():
+            users = self._users[term]
+            users.discard(equation)
+            if len(users) < 2 and term >= self.columns:
+                self._loose.append(term)
+        added = mine.keys() - before.keys()
+        for term in added:
+            self._users[term].add(equation)
+        self._fresh |= added
+        self.adders += max(0, len(mine) - 1) - max(0, len(before) - 1)
         if terms is not None:
             if old is None:
                 self._places[equation] = len(self._numbers)

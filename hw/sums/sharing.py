@@ -10,22 +10,27 @@ import numpy as np
 from sterna.hw.sums.equations import Equations
 from sterna.hw.sums.graph import SumGraph, graph_of
 
-#: Changes that are tried, for each weight and effort.
-_CHANGES = 3
+#: Changes that are tried, for each weight and effort; and for each effort, at most.
+_CHANGES, _MOST = 4, 20_000
 #: Sums that are taken apart at a time, at most.
 _TOGETHER = 25
 #: Adders more that are accepted with a chance of 1/e, at first; it falls to none.
 _WARMTH = 0.5
+#: Of the results in the last quarter of the changes, as many are compared as have so many adders together.
+_COMPARED = 200_000
+#: What an adder takes, where a term's register takes 1: two tables and two registers.
+_ADDER = 4
 
 
 def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGraph:
     """Adders that compute the rows of a matrix, proved to do so.
 
     Sterna's own method. It names the pair of terms that most rows have, until none is in two rows: two-term common
-    subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then it tries changes, three
-    times ``effort`` for each weight, and keeps what is no worse, or at first little worse (simulated annealing). Every
-    second takes up to 25 neighboring sums apart. The others let an equation use another of which it has only a part,
-    and subtract the rest. What is touched is shared anew.
+    subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then it tries changes, four
+    times ``effort`` for each weight and 20,000 times ``effort`` at most, and keeps what is no worse, or at first little
+    worse (simulated annealing). Every second takes up to 25 neighboring sums apart. The others let an equation use
+    another of which it has only a part, and subtract the rest. What is touched is shared anew. As few adders are found
+    in many ways: of some that come last, that is taken which is smallest with the registers in which terms wait.
 
     Parameters
     ----------
@@ -42,7 +47,9 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
     """
     equations = Equations(weights, seed)
     equations.share()
-    changes = _CHANGES * effort * int(np.count_nonzero(weights))
+    changes = effort * min(_CHANGES * int(np.count_nonzero(weights)), _MOST)
+    every = max(1, equations.adders * changes // (4 * _COMPARED))
+    best = graph_of(equations, len(weights))
     random = Random(seed)
     for change in range(changes):
         before = equations.adders
@@ -55,6 +62,12 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
         warmth = _WARMTH * (1 - change / changes)
         if more > 0 and random.random() >= math.exp(-more / warmth):
             equations.take_back()
-    graph = graph_of(equations, len(weights))
-    graph.check(weights)
-    return graph
+        elif 4 * change > 3 * changes and change % every == 0:
+            best = min(best, graph_of(equations, len(weights)), key=_size)
+    best.check(weights)
+    return best
+
+
+def _size(graph: SumGraph) -> int:
+    """Tables and registers for each bit, about."""
+    return _ADDER * graph.adders + int(graph.waits(graph.depth).sum())
