@@ -75,7 +75,7 @@ def random_dense_network(
     return Network(input_shape=(sizes[0],), input_type=types[0], input_scale=1.0, nodes=nodes)
 
 
-def random_map_network(rng: np.random.Generator, *, most_nodes: int = 8) -> Network:
+def random_map_network(rng: np.random.Generator, *, most_nodes: int = 8, by_pixel: bool = False) -> Network:
     """A chain of convolutions and pools over maps of up to 12 x 12, and most often dense layers behind them.
 
     Kernels of 1 to 5, strides, paddings, groups (depthwise too), requantizations and types are drawn; half of the
@@ -87,16 +87,20 @@ def random_map_network(rng: np.random.Generator, *, most_nodes: int = 8) -> Netw
         Its state decides everything.
     most_nodes : :class:`int`
         Nodes at most; 4 or more.
+    by_pixel : :class:`bool`
+        One that bit-serial and unrolled units can compute: of one input channel, no pools of sums, and dense at the
+        end.
     """
     shape = (int(rng.integers(1, 5)), int(rng.integers(3, 13)), int(rng.integers(3, 13)))
+    shape = (1, *shape[1:]) if by_pixel else shape
     input_type = type_ = _random_type(rng)
     input_shape = shape
     nodes: list[Node] = []
-    dense = bool(rng.random() < 0.8)
+    dense = bool(rng.random() < 0.8) or by_pixel
     for k in range(int(rng.integers(1, most_nodes - 2 * dense))):
         node: Node
         if k and rng.random() < 0.4:
-            node, type_ = _random_pool(rng, f"pool{k}", shape, type_)
+            node, type_ = _random_pool(rng, f"pool{k}", shape, type_, maxima=by_pixel)
         else:
             node, type_ = _random_conv(rng, f"conv{k}", shape, type_)
         nodes.append(node)
@@ -143,13 +147,13 @@ def _random_conv(
 
 
 def _random_pool(
-    rng: np.random.Generator, name: str, shape: tuple[int, int, int], input_type: ActivationType
+    rng: np.random.Generator, name: str, shape: tuple[int, int, int], input_type: ActivationType, *, maxima: bool
 ) -> tuple[MaxPool2d | SumPool2d, ActivationType]:
     """A pool that a map of some shape can go through, and the type of its output."""
     channels, *size = shape
     kernel, steps, padding = np.transpose([_random_windows(rng, side) for side in size]).tolist()
     window: dict[str, Any] = {"kernel": tuple(kernel), "stride": tuple(steps), "padding": tuple(padding)}
-    if rng.integers(2):
+    if rng.integers(2) or maxima:
         return MaxPool2d(name=name, **window), input_type
     output = _random_type(rng)
     ones = np.ones((channels, kernel[0] * kernel[1]), np.int8)

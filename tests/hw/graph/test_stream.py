@@ -36,3 +36,12 @@ def test_a_whole_value(shape: tuple[int, ...], elements: int) -> None:
         assert there > 0
         assert (beat[there:] == -1).all()  # a beat's padding comes behind its elements
         assert (np.diff(beat[:there]) == 1).all()  # which are neighbours
+
+
+def test_a_map_by_pixel_runs_row_then_pixel_then_channel() -> None:
+    stream = StreamType(element=unsigned(4), shape=(3, 2, 3), order=(2, 0), elements=2, by_pixel=True)
+    assert (stream.run, stream.beats) == (2, 6)
+    assert stream.places().tolist() == [12, 0, 13, 1, 14, 2, 15, 3, 16, 4, 17, 5]
+    narrow = StreamType(element=unsigned(4), shape=(3, 1, 2), order=(2, 0, 1), elements=2, by_pixel=True)
+    assert (narrow.run, narrow.beats) == (3, 4)
+    assert narrow.places().tolist() == [4, 0, 2, -1, 5, 1, 3, -1]
