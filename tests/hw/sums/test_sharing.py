@@ -257,3 +257,11 @@ def uses(equations: Equations, first: int, second: int) -> bool:
             seen.add(term)
             waiting += equations.terms[term]
     return False
+
+
+def test_of_equal_pairs_one_of_few_levels_is_drawn_more_often() -> None:
+    """A sum of five terms has three levels; of two draws, that with fewer is taken."""
+    equations = Equations(np.zeros((0, 6), np.int8))
+    deep = equations._new(dict.fromkeys(range(5), 1))
+    drawn = [equations._shallow([2 * deep, 2 * 5]) for _ in range(1000)]
+    assert 700 < drawn.count(2 * 5) < 800
