@@ -13,6 +13,7 @@ import generation_page
 import import_page
 import index_page
 import speed_page
+import sums_page
 import training_page
 import unrolled_page
 from tables import percent, table
@@ -285,6 +286,7 @@ SECTIONS = {
     "mnist_rtl": rtl,
     "mnist_route": route,
     "unrolled_route": unrolled_page.route,
+    "shared_sums": sums_page.shared,
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
     "conv_unit": conv_page.unit,

@@ -34,6 +34,7 @@ BENCHMARKS = (
     "mnist_rtl",
     "mnist_route",
     "unrolled_route",
+    "shared_sums",
     "conv_route",
     "cycles_speed",
     "lenet_up5k",

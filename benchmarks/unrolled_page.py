@@ -12,12 +12,13 @@ BOUNDS = {
     ("mnist-mlp-98", "25f", "bitserial"): "8 million / 15 million",
     ("mnist-mlp-95", "85f", "bitserial"): "5 million / 10 million",
     ("mnist-mlp-98", "85f", "unrolled"): "80 million / 130 million",
+    ("mnist-lenet5-95", "85f", "unrolled"): "100,000 / 300,000",
 }
 
 
 def route(result: dict[str, Any]) -> str:
     """Placed and routed."""
-    rows, layers, seen = [], [], set()
+    rows, layers, narrow, seen = [], [], [], set()
     for row in result["rows"]:
         slots, clock = row["utilization"]["slots"], row["clock"]
         flip_flops = row["utilization"].get("flip_flops")
@@ -43,6 +44,10 @@ def route(result: dict[str, Any]) -> str:
             counts = (f"{layer[key]:,}" for key in ("rows", "nonzeros", "adders"))
             layers.append([f"`{row['model']}`", layer["node"], *counts, f"{layer['adders'] / max(plain, 1):.2f}"])
         seen.add(row["model"])
+        for beats in row["narrow"]:
+            rate = row["clock"]["median_hz"] / beats["interval_cycles"]
+            cells = [beats["elements_per_beat"], beats["interval_cycles"], f"{rate:,.0f}"]
+            narrow.append([f"`{row['model']}`", row["device"], row["units"], *cells])
     header = (
         "network, device, units, images/s, must / aim, clock in MHz, interval / latency, logic slots, flip-flops, "
         "RAM blocks, slots × cycles of the folded network / of this one, DSP / multiplications / latches"
@@ -50,6 +55,9 @@ def route(result: dict[str, Any]) -> str:
     return (
         "## An adder for every nonzero weight, placed and routed\n\n"
         + table(header.split(", "), rows)
-        + "\nAll layers in one unit; images/s is clock / interval, without pins. Slots × cycles: must 4, aim 10.\n\n"
+        + "\nImages/s is clock / interval, without pins. All layers are one unit; but of LeNet-5 the convolutions are "
+        "unrolled, and the dense layers folded. Slots × cycles: must 4, aim 10.\n\n"
         + table(["network", "layer", "rows", "nonzeros", "adders", "of nonzeros less rows"], layers)
+        + "\nWhat a narrower input does to the rate, at the same clock:\n\n"
+        + table(["network", "device", "units", "elements a beat", "cycles", "images/s"], narrow)
     )

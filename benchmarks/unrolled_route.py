@@ -1,7 +1,8 @@
 """Networks with an adder for every nonzero weight, placed and routed: images a second, slots, and slots times cycles.
 
-All layers are bit-serial, or unrolled with all bits at once. A frame comes in as few beats as keep its pace. Images/s =
-clock / interval, the median of the seeds. The folded design is that of mnist_route.json, where the same network and
+All layers are bit-serial, or unrolled with all bits at once; of LeNet-5, the convolutions, and its dense layers are
+folded. A frame comes in as few beats as keep its pace, and ``narrow`` says what narrower beats would do to it. Images/s
+= clock / interval, the median of the seeds. The folded design is that of mnist_route.json, where the same network and
 device are there. What the work folder has of an earlier run is taken, if the Verilog is the same. The exit status is 1
 where a DSP block, a multiplication or a latch is found.
 
@@ -21,14 +22,20 @@ from common import MODELS, RESULTS, ROOT, parser, write
 
 from sterna.flow.synth import synthesize
 from sterna.hw import AcceleratorConfig, generate
-from sterna.net import load
+from sterna.hw.graph.lower import lower
+from sterna.hw.graph.stream import whole
+from sterna.hw.parts.tables import code_shape
+from sterna.net import Network, load
 
 WORK = ROOT / "build" / "unrolled_route"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a device, a kind of unit, input elements a beat, how many seeds are placed, and for which clock."""
+    """A network, a device, kinds of units, input elements a beat, how many seeds are placed, and for which clock.
+
+    ``units`` is a kind for all layers, or for those of ``layers``.
+    """
 
     model: str
     device: str
@@ -36,6 +43,7 @@ class Case:
     elements: int
     seeds: int
     target_hz: float
+    layers: tuple[str, ...] = ("all",)
 
     @property
     def name(self) -> str:
@@ -47,6 +55,7 @@ CASES = [
     Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=1, target_hz=150e6),
     Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=120e6),
     Case("mnist-mlp-98", "85f", "unrolled", elements=784, seeds=1, target_hz=140e6),
+    Case("mnist-lenet5-95", "85f", "unrolled", elements=1, seeds=1, target_hz=120e6, layers=("conv1", "conv2")),
 ]
 
 
@@ -54,7 +63,9 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     """One case's figures."""
     network, folder = load(MODELS / f"{case.model}.safetensors"), work / case.name
     config = AcceleratorConfig(
-        units={"all": case.units}, elements_per_beat=case.elements, name=case.model.replace("-", "_")
+        units=dict.fromkeys(case.layers, case.units),
+        elements_per_beat=case.elements,
+        name=case.model.replace("-", "_"),
     )
     path = generate(network, folder, config=config)
     verilog, report = path.with_suffix(".v"), folder / "synth" / "report.json"
@@ -66,7 +77,7 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
         )
     figures, description = json.loads(report.read_text()), json.loads(path.read_text())
     keys = ("node", "rows", "columns", "nonzeros", "adders", "depth")
-    (unit,) = description["units"]
+    layers = [layer for unit in description["units"] for layer in unit.get("layers", [])]
     timing = description["timing"]
     return {
         "model": case.model,
@@ -76,14 +87,30 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
         "units": case.units,
         "elements_per_beat": case.elements,
         "timing": timing,
-        "layers": [{key: layer[key] for key in keys} for layer in unit["layers"]],
+        "layers": [{key: layer[key] for key in keys} for layer in layers],
         "images_per_second": figures["clock"]["median_hz"] / timing["interval_cycles"],
         "slot_cycles": figures["utilization"]["slots"]["used"] * timing["interval_cycles"],
+        "narrow": narrow(case, network),
         "folded": folded(case),
         **{key: figures[key] for key in ("total", "utilization", "clock", "critical_path", "tools")},
         "multipliers": figures["multipliers"],
         "latches": figures["latches"],
     }
+
+
+def narrow(case: Case, network: Network) -> list[dict[str, int]]:
+    """Cycles of a frame by the input elements in a beat, of those that are a power of two or all; of vectors."""
+    if case.layers != ("all",):
+        return []
+    layers = lower(network, {"all": case.units})
+    (inputs,) = network.input_shape
+    sizes = dict.fromkeys([*(1 << k for k in range(0, inputs.bit_length(), 2)), inputs])
+    rows = []
+    for elements in sizes:
+        stream = whole((inputs,), code_shape(network.input_type), elements=elements)
+        cycles = max(layers[0].least_interval([stream]), *(layer.least_interval([]) for layer in layers))
+        rows.append({"elements_per_beat": elements, "interval_cycles": cycles})
+    return rows
 
 
 def folded(case: Case) -> dict[str, Any] | None:
