@@ -71,7 +71,7 @@ def test_what_is_taken() -> None:
 def test_json() -> None:
     assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
         "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "cycles": None,
-        "slack": 0.005, "escape_price": 384, "load": [], "compact": False, "units": {},
+        "slack": 0.005, "escape_price": 384, "load": [], "compact": False, "adder_levels": 2, "units": {},
     }  # fmt: skip
     assert AcceleratorConfig(units={"fc1": "bitserial"}).as_json()["units"] == {"fc1": "bitserial"}
     assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
@@ -81,7 +81,7 @@ def test_json() -> None:
 
 def test_what_units_take_of_it() -> None:
     assert AcceleratorConfig(slack=0.5, escape_price=3).unit_options("fc1") == {
-        "slack": 0.5, "escape_price": 3, "loaded": False, "compact": False,
+        "slack": 0.5, "escape_price": 3, "loaded": False, "compact": False, "adder_levels": 2,
         "adder_levels": 2,
     }  # fmt: skip
     chosen = AcceleratorConfig(load=("fc1",), compact=True)
