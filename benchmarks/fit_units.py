@@ -10,6 +10,7 @@ import numpy as np
 from amaranth.hdl import signed
 from common import PLAIN
 
+from sterna.hw import AcceleratorConfig
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import whole
 from sterna.hw.parts.tables import code_shape
@@ -116,7 +117,7 @@ def _planned(
     network = Network(input_shape=shape, input_type=code, input_scale=1.0, nodes=[node])
     (layer,) = lower(network, units)
     stream = whole(shape, code_shape(code), elements=elements)
-    options = {"slack": 0.005, "escape_price": int(rng.choice([0, 384, PLAIN]))}
+    options = AcceleratorConfig(escape_price=int(rng.choice([0, 384, PLAIN]))).unit_options(node.name)
     # with cycles to spare, a convolution has one requantizer; without, as many as keep the pace
     cycles = 1 << 30 if rng.integers(2) else None
     return layer.kind.plan(layer, inputs=[stream], lanes=lanes, delivery=Delivery(), options=options, cycles=cycles)
