@@ -54,8 +54,8 @@ CASES = [
     Case("digits-mlp", "up5k", "bitserial", elements=8, seeds=3, target_hz=48e6),
     Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=1, target_hz=150e6),
     Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=120e6),
-    Case("mnist-mlp-98", "85f", "unrolled", elements=784, seeds=1, target_hz=140e6),
-    Case("mnist-lenet5-95", "85f", "unrolled", elements=1, seeds=1, target_hz=120e6, layers=("conv1", "conv2")),
+    Case("mnist-mlp-98", "85f", "unrolled", elements=784, seeds=1, target_hz=110e6),
+    Case("mnist-lenet5-95", "85f", "unrolled", elements=1, seeds=1, target_hz=100e6, layers=("conv1", "conv2")),
 ]
 
 
@@ -131,20 +131,29 @@ def main() -> int:
     """Measures, prints a line a case, and writes JSON."""
     command = parser(__doc__)
     command.add_argument("--work", type=Path, default=WORK, help="folder of runs (default: build/unrolled_route)")
-    command.add_argument("--only", nargs="+", default=[""], help="cases whose name has one of these texts")
+    command.add_argument(
+        "--only",
+        nargs="+",
+        default=[""],
+        help="cases whose name has one of these texts; others stay as they are in the output file",
+    )
     arguments = command.parse_args()
-    rows = []
+    made: dict[str, dict[str, Any]] = {}
+    if arguments.output is not None and arguments.output.is_file():
+        found = json.loads(arguments.output.read_text(encoding="utf-8"))["rows"]
+        made = {f"{row['model']}-{row['device']}-{row['units']}": row for row in found}
     for case in (case for case in CASES if any(text in case.name for text in arguments.only)):
-        rows.append(row := measure(case, arguments.work))
+        made[case.name] = row = measure(case, arguments.work)
         slots = row["utilization"]["slots"]
         print(
             f"{case.name}: {row['images_per_second']:,.0f} images/s, {row['clock']['median_hz'] / 1e6:.1f} MHz, "
             f"{row['timing']['interval_cycles']} cycles, {slots['used']:,} of {slots['available']:,} slots",
             flush=True,
         )
-    write(arguments.output, ("amaranth", "numpy"), {"rows": rows})
-    found = [sum([*row["multipliers"].values(), *row["latches"].values(), row["total"]["dsps"]]) for row in rows]
-    return int(any(found))
+        rows = [made[case.name] for case in CASES if case.name in made]
+        write(arguments.output, ("amaranth", "numpy"), {"rows": rows})
+    bad = [sum([*row["multipliers"].values(), *row["latches"].values(), row["total"]["dsps"]]) for row in made.values()]
+    return int(any(bad))
 
 
 if __name__ == "__main__":

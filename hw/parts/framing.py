@@ -24,6 +24,8 @@ class FrameGuard(wiring.Component):
         Shape of a beat, as bits.
     beats : :class:`int`
         Beats of a frame.
+    output : :class:`str`
+        Name of the output stream: where the module around it has a stream ``o`` of its own, another one.
 
     Members
     -------
@@ -37,16 +39,17 @@ class FrameGuard(wiring.Component):
     o: stream.Interface
     error: Signal
 
-    def __init__(self, *, shape: Shape, beats: int) -> None:
+    def __init__(self, *, shape: Shape, beats: int, output: str = "o") -> None:
         self._beats = beats
         super().__init__(
             {
                 "i": In(stream.Signature(shape)),
                 "i_last": In(1),
-                "o": Out(stream.Signature(shape)),
+                output: Out(stream.Signature(shape)),
                 "error": Out(1),
             }
         )
+        self.o = getattr(self, output)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -74,10 +77,14 @@ class FrameGuard(wiring.Component):
         return m
 
 
-def guarded(m: Module, unit: Any, *, beats: int) -> tuple[Value, Value, Value]:
-    """The valid, ready and payload of a unit's input behind a guard that looks at its ``i_last``."""
+def guarded(m: Module, unit: Any, *, beats: int, output: str = "o") -> tuple[Value, Value, Value]:
+    """The valid, ready and payload of a unit's input behind a guard that looks at its ``i_last``.
+
+    In the Verilog, the module around the guard has wires that are called like its ``output``. A module whose own stream
+    is ``o`` gives it another name, or simulations that follow ``o`` see the guard's.
+    """
     payload = unit.i.payload.as_value()
-    m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=beats)
+    m.submodules.guard = guard = FrameGuard(shape=payload.shape(), beats=beats, output=output)
     m.d.comb += [
         guard.i.valid.eq(unit.i.valid),
         guard.i.payload.eq(payload),

@@ -16,8 +16,10 @@ from prove import RefutedError, prove_bounded
 from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import whole
 from sterna.hw.parts.tables import code_shape
-from sterna.hw.units.conv.component import ConvUnit
+from sterna.hw.units.bitserial.plan import plan_bitserial
 from sterna.hw.units.conv.plan import ConvPlan, plan_conv
+from sterna.hw.units.summing.plan import SumPlan
+from sterna.hw.units.unrolled.plan import plan_unrolled
 from sterna.net import ActivationType, Conv2d, Network, ShiftRound
 
 U1 = ActivationType(1, False)
@@ -33,6 +35,15 @@ def plan_of(node: Conv2d, shape: tuple[int, int], *, compact: bool = False) -> C
     (layer,) = lower(Network(input_shape=(1, *shape), input_type=U1, input_scale=1.0, nodes=[node]))
     stream = whole((1, *shape), code_shape(U1))
     return plan_conv(layer, lanes=layer.geometry.columns, stream=stream, compact=compact)
+
+
+def summing_plan(node: Conv2d, shape: tuple[int, int], kind: str) -> SumPlan[Any]:
+    """Its unit with an adder for every nonzero weight: a pixel a beat."""
+    (layer,) = lower(Network(input_shape=(1, *shape), input_type=U1, input_scale=1.0, nodes=[node]), {"conv": kind})
+    stream = whole((1, *shape), code_shape(U1))
+    if kind == "unrolled":
+        return plan_unrolled(layer, stream=stream, adder_levels=2)
+    return plan_bitserial(layer, stream=stream)
 
 
 def result_of(node: Conv2d, stream_shape: tuple[int, ...], channel: int, y: int, x: int) -> Result:
@@ -55,7 +66,7 @@ def result_of(node: Conv2d, stream_shape: tuple[int, ...], channel: int, y: int,
     return max((place for place, weight in terms if weight), default=0), partial(total, terms=terms)
 
 
-def conv_spec(node: Conv2d, plan: ConvPlan, *, lossy: bool = False) -> tuple[Module, list[Signal]]:
+def conv_spec(node: Conv2d, plan: ConvPlan | SumPlan[Any], *, lossy: bool = False) -> tuple[Module, list[Signal]]:
     """Results come row by row, in each row channel by channel."""
     _, rows, columns = plan.output.shape
     results = [
@@ -64,7 +75,7 @@ def conv_spec(node: Conv2d, plan: ConvPlan, *, lossy: bool = False) -> tuple[Mod
         for channel in plan.output.order
         for x in range(columns)
     ]
-    return frames_spec(ConvUnit(plan), plan.stream, results, lossy=lossy)
+    return frames_spec(plan.component(framed=False), plan.stream, results, lossy=lossy)
 
 
 HALVED = ShiftRound(output=U1, bias=[0, 1], shift=[1, 1])
@@ -89,6 +100,27 @@ CASES = [
 def test_conv(name: str, compact: bool) -> None:
     node, shape = NODES[name]
     prove_bounded(*conv_spec(node, plan_of(node, shape, compact=compact)), cycles=CYCLES[name])
+
+
+SUMMING_CASES = [
+    pytest.param(kind, name, marks=[] if (kind, name) == ("unrolled", "one window") else pytest.mark.slow)
+    for kind in ("unrolled", "bitserial")
+    for name in ("one window", "two rows", "padding")
+]
+#: Up to the second frame's results, with some stalls.
+SUMMING_CYCLES = {"unrolled": 18, "bitserial": 24}
+
+
+@pytest.mark.parametrize(("kind", "name"), SUMMING_CASES)
+def test_a_convolution_of_adders(kind: str, name: str) -> None:
+    node, shape = NODES[name]
+    prove_bounded(*conv_spec(node, summing_plan(node, shape, kind)), cycles=SUMMING_CYCLES[kind])
+
+
+def test_a_convolution_of_adders_that_loses_a_result_is_refuted() -> None:
+    node, shape = NODES["two rows"]
+    with pytest.raises(RefutedError):
+        prove_bounded(*conv_spec(node, summing_plan(node, shape, "unrolled"), lossy=True), cycles=20)
 
 
 def test_a_convolution_that_loses_a_result_is_refuted() -> None:

@@ -82,7 +82,6 @@ def test_json() -> None:
 def test_what_units_take_of_it() -> None:
     assert AcceleratorConfig(slack=0.5, escape_price=3).unit_options("fc1") == {
         "slack": 0.5, "escape_price": 3, "loaded": False, "compact": False, "adder_levels": 2,
-        "adder_levels": 2,
     }  # fmt: skip
     chosen = AcceleratorConfig(load=("fc1",), compact=True)
     assert [chosen.unit_options(name)["loaded"] for name in ("fc1", "fc2", "all")] == [True, False, False]

@@ -11,7 +11,7 @@ import pytest
 
 from sterna.hw import AcceleratorConfig, generate
 from sterna.hw.graph.lower import lower
-from sterna.net import ActivationType, Flatten, Linear, Network, ShiftRound, Thresholds
+from sterna.net import ActivationType, Conv2d, Flatten, Linear, MaxPool2d, Network, Node, ShiftRound, Thresholds
 from sterna.sim.compare import compare
 from sterna.sim.errors import MismatchError
 from sterna.sim.golden import GoldenModel
@@ -110,7 +110,45 @@ def drawn(
     return lambda: (random_dense_network(rng(seed), sizes=sizes, zeros=zeros, types=types, kinds=kinds), config)
 
 
+def pixel_network() -> Network:
+    """Convolutions with padding and a pool of maxima over maps of 4 x 5, and a dense layer."""
+    requantize = {name: ShiftRound(output=S4, bias=rng(k).integers(-9, 9, 3), shift=1) for k, name in enumerate("ab")}
+    weights = [rng(k).choice([-1, 0, 1], shape).astype(np.int8) for k, shape in enumerate([(3, 1, 3, 3), (3, 3, 2, 2)])]
+    nodes: list[Node] = [
+        Conv2d(name="conv1", weights=weights[0], padding=(1, 1), requantize=requantize["a"]),
+        MaxPool2d(name="pool", kernel=(2, 2), stride=(1, 1), padding=(1, 0)),
+        Conv2d(name="conv2", weights=weights[1], stride=(2, 1), requantize=requantize["b"]),
+        Flatten(name="flatten"),
+        Linear(name="fc", weights=rng(5).choice([-1, 0, 1], (4, 18)).astype(np.int8)),
+    ]
+    return Network(input_shape=(1, 4, 5), input_type=S4, input_scale=1.0, nodes=nodes)
+
+
+def by_pixel() -> Case:
+    """Convolutions with an adder for every nonzero weight."""
+    return pixel_network(), AcceleratorConfig(units={"conv1": "unrolled", "conv2": "bitserial"})
+
+
+def pool_first() -> Case:
+    """A pool reads the input."""
+    nodes: list[Node] = [
+        MaxPool2d(name="pool", kernel=(2, 2)),
+        Flatten(name="flatten"),
+        Linear(name="fc", weights=rng(6).choice([-1, 0, 1], (3, 8)).astype(np.int8)),
+    ]
+    return Network(input_shape=(2, 4, 4), input_type=S4, input_scale=1.0, nodes=nodes), AcceleratorConfig()
+
+
+def bit_by_bit() -> Case:
+    """Its results leave together, one a beat after a folded layer."""
+    network = random_dense_network(rng(9), sizes=[12, 9, 6, 4], kinds=[Thresholds, ShiftRound, None])
+    return network, AcceleratorConfig(units={"fc1": "bitserial", "fc2": "unrolled"}, elements_per_beat=4)
+
+
 CORNERS = {
+    "pool first": pool_first,
+    "bit by bit": bit_by_bit,
+    "by pixel": by_pixel,
     "rows of all lengths": rows_of_all_lengths,
     "long gaps": long_gaps,
     "feature map": feature_map,
@@ -240,6 +278,21 @@ def accelerator(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Network
 
 Subject = tuple[Path, Network, np.ndarray]
 
+
+@pytest.fixture(scope="module", params=["folded", "adders"])
+def any_accelerator(
+    request: pytest.FixtureRequest, accelerator: Subject, tmp_path_factory: pytest.TempPathFactory
+) -> Subject:
+    """That one, or one with an adder for every nonzero weight: padded maps run through it pixel by pixel."""
+    if request.param == "folded":
+        return accelerator
+    network = pixel_network()
+    directory = tmp_path_factory.mktemp("adders")
+    units = {"conv1": "unrolled", "conv2": "bitserial", "fc": "unrolled"}
+    generate(network, directory, config=AcceleratorConfig(units=units, name="subject"))
+    return directory, network, random_frames(rng(78), network, 24)
+
+
 SCENARIO: list[Event] = [
     *[Send(0), Early(1, 2), Send(2), Late(3, 1), Send(4), Early(5, 5), Late(5, 9), Early(6, 1), Send(6), Wait(40)],
     *[Partial(7, 3), Reset(), Send(8), Send(1), Drain(), Wait(3), Send(9), Send(10), Wait(70), Reset(3)],
@@ -248,18 +301,21 @@ SCENARIO: list[Event] = [
 ]
 
 
-def test_resets_and_wrong_tlast(accelerator: Subject, any_simulator: Simulator) -> None:
-    directory, network, frames = accelerator
+def test_resets_and_wrong_tlast(any_accelerator: Subject, any_simulator: Simulator) -> None:
+    directory, network, frames = any_accelerator
     expected = GoldenModel(network).predict(frames)
+    scenario = SCENARIO
+    if not isinstance(network.nodes[0], Linear):  # what begins to compute early cannot drop a frame
+        scenario = [event for event in SCENARIO if not isinstance(event, (Early, Late))]
     bench = ProtocolBench(directory, simulator=any_simulator, seed=2)
-    bench.play(SCENARIO, frames, expected)
-    bench.play(SCENARIO, frames, expected, input_stall=RandomStall(), output_stall=RandomStall(share=0.8))
+    bench.play(scenario, frames, expected)
+    bench.play(scenario, frames, expected, input_stall=RandomStall(), output_stall=RandomStall(share=0.8))
 
 
 @pytest.mark.slow
-def test_resets_at_any_time(accelerator: Subject, any_simulator: Simulator) -> None:
+def test_resets_at_any_time(any_accelerator: Subject, any_simulator: Simulator) -> None:
     """Resets at random times, and after each the next frames are right."""
-    directory, network, frames = accelerator
+    directory, network, frames = any_accelerator
     draw = rng(3)
     scenario: list[Event] = []
     for _ in range(150):

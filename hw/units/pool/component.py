@@ -105,7 +105,7 @@ class PoolUnit(wiring.Component):
         payload = self.i.payload.as_value()
         valid, ready = self.i.valid, self.i.ready
         if self._framed:
-            valid, ready, payload = guarded(m, self, beats=plan.stream.beats)
+            valid, ready, payload = guarded(m, self, beats=plan.stream.beats, output="guarded")
         taken, left = Signal(), Signal()
         slot = self._count(m, taken)
         full = plan.outlet.full(m, taken & slot.completes & slot.gives, left)

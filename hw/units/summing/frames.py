@@ -28,7 +28,7 @@ def _take_frame(m: Module, unit: Any, plan: SumPlan[Any], *, framed: bool, full:
     beats, elements, width = plan.stream.beats, plan.stream.elements, first.input_type.width
     valid, ready, payload = unit.i.valid, unit.i.ready, Value.cast(unit.i.payload)
     if framed:
-        valid, ready, payload = guarded(m, unit, beats=beats)
+        valid, ready, payload = guarded(m, unit, beats=beats, output="guarded")
     taken, busy, at_end, beat = Signal(), Signal(), Signal(init=beats == 1), Signal(range(beats))
     if period > 1:
         left = Signal(range(period))  # cycles until the next frame may begin

@@ -131,7 +131,7 @@ def take_windows(m: Module, unit: Any, windows: Windows, *, period: int, framed:
     """
     valid, ready, payload = unit.i.valid, unit.i.ready, Value.cast(unit.i.payload)
     if framed:
-        valid, ready, payload = guarded(m, unit, beats=windows.stream.beats)
+        valid, ready, payload = guarded(m, unit, beats=windows.stream.beats, output="guarded")
     row, position = Signal(range(windows.height)), Signal(range(windows.width))
     inside, gives = (_of(marks[0], row) & _of(marks[1], position) for marks in (windows.inside, windows.gives))
     taken, busy, free, moves = Signal(), Signal(), Signal(), Signal()

@@ -45,8 +45,8 @@ def plan_of(network: Network, elements: int, kind: str, *, adder_levels: int = 2
     (layer,) = lower(network, {"fc": kind})
     stream = whole(network.input_shape, code_shape(network.input_type), elements=elements)
     if kind == "unrolled":
-        return plan_unrolled(layer, stream=stream, adder_levels=adder_levels)
-    return plan_bitserial(layer, stream=stream)
+        return plan_unrolled(layer, stream=stream, adder_levels=adder_levels, effort=0)
+    return plan_bitserial(layer, stream=stream, effort=0)
 
 
 def check(network: Network, plan: SumPlan[Any], frames: np.ndarray, **stalls: Any) -> Record:
@@ -109,9 +109,18 @@ CASES = {
 }
 
 
+#: Of input and output; free flow and both in the default run.
+STALLS = [
+    pytest.param((0.0, 0.0), id="free"),
+    pytest.param((0.5, 0.0), id="in", marks=pytest.mark.slow),
+    pytest.param((0.0, 0.9), id="out", marks=pytest.mark.slow),
+    pytest.param((0.3, 0.8), id="both"),
+]
+
+
 @KINDS
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.0), (0.0, 0.9), (0.3, 0.8)], ids=["free", "in", "out", "both"])
+@pytest.mark.parametrize("stalls", STALLS)
 def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float], kind: str) -> None:
     rows, columns, zeros, elements, code, how = case
     rng = np.random.default_rng(rows * columns)
