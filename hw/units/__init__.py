@@ -7,6 +7,7 @@ from dataclasses import replace
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.units.add.kind import ADD
 from sterna.hw.units.argmax.plan import ArgmaxPlan
+from sterna.hw.units.argmax.tree_plan import ArgmaxTreePlan
 from sterna.hw.units.bitserial.kind import BITSERIAL
 from sterna.hw.units.buffer.plan import BufferPlan
 from sterna.hw.units.buffer.timing import BufferClockwork
@@ -22,7 +23,9 @@ KINDS: tuple[Kind, ...] = (DENSE, CONV, POOL, ADD, BITSERIAL, UNROLLED)
 
 
 def classifier(scores: StreamType) -> Unit:
-    """What gives the index of the highest score instead of the scores, which it takes one a beat."""
+    """What gives the index of the highest score instead of the scores, which it takes all in a beat, or one a beat."""
+    if 1 < scores.elements == len(scores.order):
+        return ArgmaxTreePlan(scores=scores)
     return ArgmaxPlan(scores=replace(scores, elements=1))
 
 
