@@ -184,7 +184,7 @@ def test_orders_that_do_not_meet(
 
 
 def test_beats_of_several_pixels_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"and comes one element a beat$"):
+    with pytest.raises(ValueError, match=r"and to come one element a beat$"):
         plan_of(network_of(TWO, (1, 6, 6)), {"all": "unrolled"}, elements_per_beat=2)
 
 
