@@ -287,6 +287,7 @@ SECTIONS = {
     "mnist_route": route,
     "unrolled_route": unrolled_page.route,
     "shared_sums": sums_page.shared,
+    "unrolled_layer": unrolled_page.layer,
     "conv_route": conv_page.route,
     "lenet_up5k": conv_page.up5k,
     "conv_unit": conv_page.unit,

@@ -35,6 +35,7 @@ BENCHMARKS = (
     "mnist_route",
     "unrolled_route",
     "shared_sums",
+    "unrolled_layer",
     "conv_route",
     "cycles_speed",
     "lenet_up5k",

@@ -64,16 +64,21 @@ print(json.dumps(found))
 """
 
 
-def alkaid(layers: dict[str, np.ndarray], work: Path) -> dict[str, list[dict[str, Any]]]:
-    """Every setting's figures, by layer."""
-    work.mkdir(parents=True, exist_ok=True)
+def environment(work: Path = WORK) -> Path:
+    """The Python of alkaid's own environment, installed into it if it is not there."""
     python = work / f"alkaid-{ALKAID}" / "bin" / "python"
     if not python.is_file():
         venv.create(python.parents[1], with_pip=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", f"alkaid=={ALKAID}"], check=True)
+    return python
+
+
+def alkaid(layers: dict[str, np.ndarray], work: Path) -> dict[str, list[dict[str, Any]]]:
+    """Every setting's figures, by layer."""
+    work.mkdir(parents=True, exist_ok=True)
     np.savez(work / "layers.npz", **layers)  # type: ignore[arg-type]
     done = subprocess.run(
-        [python, "-c", SCRIPT, work / "layers.npz"], check=True, stdout=subprocess.PIPE, encoding="utf-8"
+        [environment(work), "-c", SCRIPT, work / "layers.npz"], check=True, stdout=subprocess.PIPE, encoding="utf-8"
     )
     found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
     return found

@@ -61,3 +61,38 @@ def route(result: dict[str, Any]) -> str:
         + "\nWhat a narrower input does to the rate, at the same clock:\n\n"
         + table(["network", "device", "units", "elements a beat", "cycles", "images/s"], narrow)
     )
+
+
+def layer(result: dict[str, Any]) -> str:
+    """A random layer beside alkaid's."""
+    rows = []
+    for row in result["layers"]:
+        best = min(row["packed"], key=lambda one: int(one["slots"]))
+        setting = row["settings"][row["best"]]
+        same = min((one for one in row["packed"] if one["cutoff"] == 2), key=lambda one: int(one["slots"]))
+        for found in row["ours"]:
+            rows.append(
+                [
+                    percent(row["zeros"], 0),
+                    found["effort"],
+                    f"{found['seconds']:.1f}",
+                    *(f"{one['adders']:,} / {one['adder_bits']:,}" for one in (found, setting)),
+                    *(f"{one['slots']:,} / {one['flip_flops']:,}" for one in (found, best)),
+                    f"**{found['slots'] / best['slots']:.3f}** / {found['flip_flops'] / best['flip_flops']:.2f}",
+                    f"{same['slots']:,} / {same['flip_flops']:,}",
+                ]
+            )
+    header = (
+        "zeros, effort, seconds, adders / their bits, of alkaid, slots / flip-flops, of alkaid, of alkaid's, "
+        "of alkaid with fewer registers"
+    )
+    (levels,) = {found["adder_levels"] for row in result["layers"] for found in row["ours"]}
+    return (
+        "## A random unrolled layer beside alkaid's\n\n"
+        + table(header.split(", "), rows)
+        + f"\n{result['columns']} inputs of 8 bits, {result['rows']} sums, an ECP5-{result['device'].upper()}; both "
+        f"packed by the same flow, in the same run, without place and route. alkaid {result['alkaid']}: of its "
+        "settings that with the fewest adder bits, of its pipelines that with the fewest slots (last column: of those "
+        f"with twice the delay between registers). Ours has registers after every {levels} levels of adders; effort 1 "
+        "is that of networks. Slots: must 1.0, aim 0.85 of alkaid's, at no more flip-flops.\n"
+    )
