@@ -114,8 +114,8 @@ class Windows:
         if stream.elements != channels or (channels > 1 and not stream.by_pixel):
             raise InvalidValueError(
                 f"layer '{name}' takes its input pixel by pixel, all channels in a beat, and gets it row by row: "
-                "choose bit-serial or unrolled units from the first convolution on; the network's input has to have one "
-                "channel for that, and to come one element a beat"
+                "choose bit-serial or unrolled units from the first convolution on; the network's input has to have "
+                "one channel for that, and to come one element a beat"
             )
 
 
