@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sterna.flow.carries import open_carries
+from sterna.flow.carry_in import fold_carry_in
 from sterna.flow.devices import Device, Family, Resource, find_device
 from sterna.flow.output_registers import OutputRegisters, fold_output_registers
 from sterna.flow.toolchain import Tool, run_tool
@@ -173,11 +174,12 @@ def _write_block(netlist: Path, top: str, block: Path, *, carries: bool) -> None
     """Copy a mapped netlist without the top module's ports of several bits, so that the design needs no pins for them.
 
     nextpnr leaves the nets without a driver, and those that nobody reads, as they are: no cell goes. With ``carries``,
-    carries that nobody reads are not among them.
+    those of an ECP5 that nobody reads are not among them, and constant ones are folded into their chains.
     """
     content = read_result(netlist)
     if carries:
         content["modules"], _ = open_carries(content["modules"])
+        content["modules"], _ = fold_carry_in(content["modules"])
     ports = content["modules"][top]["ports"]
     content["modules"][top]["ports"] = {name: port for name, port in ports.items() if len(port["bits"]) == 1}
     block.write_text(json.dumps(content), encoding="utf-8")
