@@ -53,7 +53,7 @@ class Case:
 CASES = [
     Case("digits-mlp", "up5k", "bitserial", elements=8, seeds=3, target_hz=48e6),
     Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=1, target_hz=150e6),
-    Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=120e6),
+    Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=70e6),
     Case("mnist-mlp-98", "85f", "unrolled", elements=784, seeds=1, target_hz=85e6),
     Case("mnist-lenet5-95", "85f", "unrolled", elements=1, seeds=1, target_hz=82e6, layers=("conv1", "conv2")),
 ]
