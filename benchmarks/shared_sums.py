@@ -76,7 +76,7 @@ def environment(work: Path = WORK) -> Path:
 def alkaid(layers: dict[str, np.ndarray], work: Path) -> dict[str, list[dict[str, Any]]]:
     """Every setting's figures, by layer."""
     work.mkdir(parents=True, exist_ok=True)
-    np.savez(work / "layers.npz", **layers)  # type: ignore[arg-type]
+    np.savez(work / "layers.npz", **layers)  # type: ignore[arg-type]  # its stubs see allow_pickle in the names
     done = subprocess.run(
         [environment(work), "-c", SCRIPT, work / "layers.npz"], check=True, stdout=subprocess.PIPE, encoding="utf-8"
     )
@@ -130,7 +130,7 @@ def main() -> int:
     command.add_argument("--work", type=Path, default=WORK, help="folder of alkaid (default: build/shared_sums)")
     arguments = command.parse_args()
     layers = {
-        f"{model} {layer.name}": layer.weights  # type: ignore[attr-defined]
+        f"{model} {layer.name}": layer.weights  # type: ignore[attr-defined]  # dense layers have them
         for model in NETWORKS
         for layer in lower(load(MODELS / f"{model}.safetensors"), {"all": "bitserial"})
     }

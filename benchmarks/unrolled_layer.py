@@ -131,7 +131,7 @@ def ours(weights: np.ndarray, effort: int, path: Path) -> dict[str, Any]:
     (layer,) = lower(network, {"fc": "unrolled"})
     begin = time.perf_counter()
     stream = whole((COLUMNS,), code_shape(INPUT), elements=COLUMNS)
-    plan: UnrolledPlan = plan_unrolled(layer, stream=stream, effort=effort)  # type: ignore[arg-type]
+    plan: UnrolledPlan = plan_unrolled(layer, stream=stream, effort=effort)  # type: ignore[arg-type]  # units chose it
     seconds = time.perf_counter() - begin
     (stage,) = plan.stages
     made = Layer(stage)
@@ -150,7 +150,7 @@ def ours(weights: np.ndarray, effort: int, path: Path) -> dict[str, Any]:
 
 def theirs(layers: dict[str, np.ndarray], work: Path) -> dict[str, dict[str, Any]]:
     """alkaid's settings, and what is packed of them, by layer."""
-    np.savez(work / "layers.npz", **layers)  # type: ignore[arg-type]
+    np.savez(work / "layers.npz", **layers)  # type: ignore[arg-type]  # its stubs see allow_pickle in the names
     command = [environment(), "-c", SCRIPT, work / "layers.npz", work]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8")
     found: dict[str, dict[str, Any]] = json.loads(done.stdout)

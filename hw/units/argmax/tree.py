@@ -38,21 +38,18 @@ class ArgmaxTree(wiring.Component):
 
     def __init__(self, plan: ArgmaxTreePlan) -> None:
         self._plan = plan
-        super().__init__(
-            {"i": In(plan.scores.signature), "o": Out(stream.Signature(plan.output.element))},
-        )
+        super().__init__({"i": In(plan.scores.signature), "o": Out(stream.Signature(plan.output.element))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        plan, shape = self._plan, self._plan.scores.element
+        plan = self._plan
         taken, left = Signal(), Signal()
         full = plan.outlet.full(m, taken, left)
         m.d.comb += [self.i.ready.eq(~full), taken.eq(self.i.valid & self.i.ready)]
         best: list[tuple[Value, Value]] = [(self.i.payload[k], Const(0, 0)) for k in range(plan.count)]
         for level in range(plan.levels):
             best = [self._higher(m, best[k : k + 2], f"{level}_{k // 2}") for k in range(0, len(best), 2)]
-        ((score, index),) = best
-        assert score.shape() == shape
+        ((_, index),) = best
         plan.outlet.emit(m, self.o, [index], delay(m, taken, plan.levels, "token"), left)
         return m
 

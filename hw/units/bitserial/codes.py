@@ -8,6 +8,7 @@ import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from sterna.hw.units.bitserial.adders import compare_bits
+from sterna.hw.units.summing.levels import count_reached
 from sterna.net import ActivationType, ShiftRound, Thresholds
 
 
@@ -212,18 +213,8 @@ def read_levels(
                 found = compare_bits(m, bit, at_least, first, name=f"reached_{row}_{len(made)}")
                 made[level] = ~found if negative[row] else found
             reached.append(made.get(level, Const(int(level <= low[row]), 1)))
-        code = _count(reached)
+        code = count_reached(reached)
         if output.signed:
             code = Cat(code[: width - 1], ~code[width - 1])
         results.append(code)
     return results
-
-
-def _count(reached: Sequence[Value]) -> Value:
-    """How many levels are reached, of 2^width - 1 in rising order: a binary search."""
-    if len(reached) == 1:
-        return Cat(reached[0])
-    half = len(reached) // 2
-    upper = reached[half]
-    below, above = _count(reached[:half]), _count(reached[half + 1 :])
-    return Cat(Mux(upper, above, below), upper)

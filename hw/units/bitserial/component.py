@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
 
-from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import delay
 from sterna.hw.units.bitserial.stage import StageLogic
+from sterna.hw.units.framed import FramedUnit
 from sterna.hw.units.summing.frame import Frame
 from sterna.hw.units.summing.frames import take
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from sterna.hw.units.bitserial.plan import BitserialPlan
 
 
-class BitserialUnit(wiring.Component):
+class BitserialUnit(FramedUnit):
     """Every sum of some dense layers at once, or of a convolution's pixel, a bit of each a cycle, from the lowest on.
 
     A frame begins with its last beat; the beats before are held. A pixel begins once its window is there. Its inputs
@@ -27,39 +25,9 @@ class BitserialUnit(wiring.Component):
 
     Throughput: one frame or pixel in ``plan.bits`` cycles. Latency: ``plan.latency`` cycles from its last beat, and
     the outlet's. Cost: two tables and two registers for each adder.
-
-    Parameters
-    ----------
-    plan : :class:`BitserialPlan`
-        What to compute.
-    framed : :class:`bool`
-        Whether ``i_last`` must come with the frame's last beat (see :class:`FrameGuard`).
-
-    Members
-    -------
-    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
-    i_last, error : ``In(1)``, ``Out(1)``
-        See :class:`FrameGuard`.
-    o : ``Out(stream.Signature(...))``
-        All results of a frame or pixel, one or an array.
     """
 
-    i: stream.Interface
-    i_last: Signal
-    error: Signal
-    o: stream.Interface
-
-    def __init__(self, plan: BitserialPlan, *, framed: bool = False) -> None:
-        self._plan = plan
-        self._framed = framed
-        super().__init__(
-            {
-                "i": In(plan.stream.signature),
-                "i_last": In(1),
-                "error": Out(1),
-                "o": Out(stream.Signature(several(plan.element, plan.output.elements))),
-            }
-        )
+    _plan: BitserialPlan
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -9,13 +9,11 @@ from operator import or_
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
-from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
 from sterna.hw.parts.framing import guarded
-from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import NO_COLLISION, delay
+from sterna.hw.units.framed import FramedUnit
 from sterna.hw.units.pool.geometry import FAN_IN, Axis
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class _Slot:
     blank: Value | None
 
 
-class PoolUnit(wiring.Component):
+class PoolUnit(FramedUnit):
     """Maxima or sums of windows.
 
     Throughput: a slot a cycle, which takes a beat, or stands for padding at the right or below (:class:`Axis`). A slot
@@ -64,40 +62,9 @@ class PoolUnit(wiring.Component):
     Cost: for each result of a beat, a kernel's width of operations along the row, of which neighbours share some (where
     windows lie apart, one for every element of a beat), and one for each window down the columns that a row lies in; a
     memory for the windows whose rows are not complete.
-
-    Parameters
-    ----------
-    plan : :class:`PoolPlan`
-        What to compute.
-    framed : :class:`bool`
-        Whether ``i_last`` must come with the frame's last beat (see :class:`FrameGuard`).
-
-    Members
-    -------
-    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
-        Neighbouring pixels of one channel.
-    i_last, error : ``In(1)``, ``Out(1)``
-        See :class:`FrameGuard`.
-    o : ``Out(stream.Signature(...))``
-        Neighbouring results of one channel, one or an array.
     """
 
-    i: stream.Interface
-    i_last: Signal
-    error: Signal
-    o: stream.Interface
-
-    def __init__(self, plan: PoolPlan, *, framed: bool = False) -> None:
-        self._plan = plan
-        self._framed = framed
-        super().__init__(
-            {
-                "i": In(plan.stream.signature),
-                "i_last": In(1),
-                "error": Out(1),
-                "o": Out(stream.Signature(several(plan.output.element, plan.windows.across.results))),
-            }
-        )
+    _plan: PoolPlan
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

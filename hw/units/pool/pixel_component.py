@@ -5,56 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
 
-from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import delay
+from sterna.hw.units.framed import FramedUnit
 from sterna.hw.units.summing.windows import take_windows
 
 if TYPE_CHECKING:
     from sterna.hw.units.pool.pixel_plan import PixelPoolPlan
 
 
-class PixelPoolUnit(wiring.Component):
+class PixelPoolUnit(FramedUnit):
     """The maxima of all channels of a pixel at once: a tree of comparisons for each, a level a cycle.
 
     Throughput: one position of the map a cycle, padding included. Latency: 1 + ``plan.levels`` cycles from the beat
     that completes a window, and the outlet's. Cost: the rows and the window in registers, and a comparison for each
     channel and tap but one.
-
-    Parameters
-    ----------
-    plan : :class:`PixelPoolPlan`
-        What to compute.
-    framed : :class:`bool`
-        Whether ``i_last`` must come with the frame's last beat (see :class:`FrameGuard`).
-
-    Members
-    -------
-    i : ``In(stream.Signature(ArrayLayout(code, channels)))``
-    i_last, error : ``In(1)``, ``Out(1)``
-        See :class:`FrameGuard`.
-    o : ``Out(stream.Signature(...))``
-        All channels of a pixel, one or an array.
     """
 
-    i: stream.Interface
-    i_last: Signal
-    error: Signal
-    o: stream.Interface
-
-    def __init__(self, plan: PixelPoolPlan, *, framed: bool = False) -> None:
-        self._plan = plan
-        self._framed = framed
-        super().__init__(
-            {
-                "i": In(plan.stream.signature),
-                "i_last": In(1),
-                "error": Out(1),
-                "o": Out(stream.Signature(several(plan.stream.element, plan.output.elements))),
-            }
-        )
+    _plan: PixelPoolPlan
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Signal, Value
+from amaranth.hdl import Module, Signal, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,3 +28,13 @@ class Frame:
     busy: Signal
     codes: Sequence[Value | None]
     after: int = 0
+
+
+def hold(m: Module, taken: Value, busy: Signal, period: int) -> None:
+    """Drives ``busy`` from the cycle after ``taken`` on, until the next frame or window may begin."""
+    if period > 1:
+        left = Signal(range(period))
+        with m.If(taken):
+            m.d.sync += [busy.eq(1), left.eq(period - 2)]
+        with m.Else():
+            m.d.sync += [left.eq(left - 1), busy.eq(busy & (left != 0))]

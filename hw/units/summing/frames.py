@@ -8,7 +8,7 @@ import numpy as np
 from amaranth.hdl import Module, Mux, Signal, Value
 
 from sterna.hw.parts.framing import guarded
-from sterna.hw.units.summing.frame import Frame
+from sterna.hw.units.summing.frame import Frame, hold
 from sterna.hw.units.summing.windows import take_windows
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ def _take_frame(m: Module, unit: Any, plan: SumPlan[Any], *, framed: bool, full:
     if framed:
         valid, ready, payload = guarded(m, unit, beats=beats, output="guarded")
     taken, busy, at_end, beat = Signal(), Signal(), Signal(init=beats == 1), Signal(range(beats))
-    if period > 1:
-        left = Signal(range(period))  # cycles until the next frame may begin
-        with m.If(taken):
-            m.d.sync += [busy.eq(1), left.eq(period - 2)]
-        with m.Else():
-            m.d.sync += [left.eq(left - 1), busy.eq(busy & (left != 0))]
+    hold(m, taken, busy, period)
     m.d.comb += [ready.eq(~at_end | ~busy & ~full), taken.eq(valid & ready & at_end)]
     if beats > 1:
         with m.If(valid & ready):

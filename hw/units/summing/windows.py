@@ -17,7 +17,7 @@ from sterna.hw.graph.stream import StreamType
 from sterna.hw.parts.framing import guarded
 from sterna.hw.units.convolution import WindowSizes
 from sterna.hw.units.protocol import MemoryUse
-from sterna.hw.units.summing.frame import Frame
+from sterna.hw.units.summing.frame import Frame, hold
 from sterna.net.errors import InvalidValueError
 
 
@@ -135,12 +135,7 @@ def take_windows(m: Module, unit: Any, windows: Windows, *, period: int, framed:
     row, position = Signal(range(windows.height)), Signal(range(windows.width))
     inside, gives = (_of(marks[0], row) & _of(marks[1], position) for marks in (windows.inside, windows.gives))
     taken, busy, free, moves = Signal(), Signal(), Signal(), Signal()
-    if period > 1:
-        left = Signal(range(period))  # cycles until the next window may be given
-        with m.If(taken):
-            m.d.sync += [busy.eq(1), left.eq(period - 2)]
-        with m.Else():
-            m.d.sync += [left.eq(left - 1), busy.eq(busy & (left != 0))]
+    hold(m, taken, busy, period)
     m.d.comb += [
         free.eq(~gives | ~busy & ~full),
         ready.eq(inside & free),

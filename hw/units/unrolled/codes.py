@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from sterna.hw.parts.requantize import clamped
 from sterna.hw.parts.tables import code_shape, shape_of
+from sterna.hw.units.summing.levels import count_reached
 from sterna.hw.units.unrolled.delayed import Delayed
 from sterna.net import Requantization, ShiftRound, Thresholds
 
@@ -92,7 +93,7 @@ def _searched(m: Module, row: Row, requantize: Thresholds, number: int) -> Value
             reached.append(Signal(name=f"{row.name}_reached_{cycle}_{k}"))
             m.d.comb += reached[-1].eq(_at_least(value, parting, width, found))
         more = Signal(len(found) + bits, name=f"{row.name}_found_{cycle}", reset_less=True)
-        m.d.sync += more.eq(Cat(_count(reached), found))
+        m.d.sync += more.eq(Cat(count_reached(reached), found))
         found = more
     code = Signal(code_shape(output), name=f"{row.name}_code")
     flipped = (1 << output.width) - 1 if row.minus else 0
@@ -125,11 +126,3 @@ def _one_of(bits: Sequence[int], chosen: Value) -> Value:
         return Const(bits[0], 1)
     half = len(bits) // 2
     return Mux(chosen[-1], _one_of(bits[half:], chosen[:-1]), _one_of(bits[:half], chosen[:-1]))
-
-
-def _count(reached: Sequence[Value]) -> Value:
-    """How many of 2^n - 1 rising levels are reached: a binary search."""
-    if len(reached) == 1:
-        return Cat(reached[0])
-    half = len(reached) // 2
-    return Cat(Mux(reached[half], _count(reached[half + 1 :]), _count(reached[:half])), reached[half])

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
 
-from sterna.hw.parts.requantize import several
 from sterna.hw.parts.rom import delay
 from sterna.hw.parts.tables import code_shape
+from sterna.hw.units.framed import FramedUnit
 from sterna.hw.units.summing.frame import Frame
 from sterna.hw.units.summing.frames import take
 from sterna.hw.units.unrolled.stage import StageLogic
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from sterna.hw.units.unrolled.plan import UnrolledPlan
 
 
-class UnrolledUnit(wiring.Component):
+class UnrolledUnit(FramedUnit):
     """Every sum of some dense layers at once, or of a convolution's pixel, all bits of it.
 
     A frame begins with its last beat; the beats before are held. A pixel begins once its window is there.
@@ -27,39 +25,9 @@ class UnrolledUnit(wiring.Component):
 
     Throughput: one frame or pixel a cycle. Latency: ``plan.latency`` cycles from its last beat, and the outlet's.
     Cost: an adder for each nonzero weight, less what rows share, and the registers between.
-
-    Parameters
-    ----------
-    plan : :class:`UnrolledPlan`
-        What to compute.
-    framed : :class:`bool`
-        Whether ``i_last`` must come with the frame's last beat (see :class:`FrameGuard`).
-
-    Members
-    -------
-    i : ``In(stream.Signature(ArrayLayout(code, elements)))``
-    i_last, error : ``In(1)``, ``Out(1)``
-        See :class:`FrameGuard`.
-    o : ``Out(stream.Signature(...))``
-        All results of a frame or pixel, one or an array.
     """
 
-    i: stream.Interface
-    i_last: Signal
-    error: Signal
-    o: stream.Interface
-
-    def __init__(self, plan: UnrolledPlan, *, framed: bool = False) -> None:
-        self._plan = plan
-        self._framed = framed
-        super().__init__(
-            {
-                "i": In(plan.stream.signature),
-                "i_last": In(1),
-                "error": Out(1),
-                "o": Out(stream.Signature(several(plan.element, plan.output.elements))),
-            }
-        )
+    _plan: UnrolledPlan
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
