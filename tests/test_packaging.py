@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "imports", "recipes", "cli")
+ROOMS = ("net", "codes", "train", "sim", "hw", "flow", "boards", "imports", "recipes", "cli")
 #: Words that a package needs at least to say what it is.
 MIN_WORDS = 4
 
