@@ -43,7 +43,14 @@ class Drawn:
 
 def drawn(counts: dict[str, int]) -> Iterator[Drawn]:
     """So many units of each kind, in turn; each has a seed of its own."""
-    kinds = {"dense": _dense, "conv": _conv, "pool": _pool, "argmax": _argmax, "bitserial": _bitserial}
+    kinds = {
+        "dense": _dense,
+        "conv": _conv,
+        "pool": _pool,
+        "argmax": _argmax,
+        "bitserial": _bitserial,
+        "unrolled": _unrolled,
+    }
     for k in range(max(counts.values())):
         for number, (kind, draw) in enumerate(kinds.items()):
             if k < counts.get(kind, 0):
@@ -97,11 +104,21 @@ def _argmax(rng: np.random.Generator) -> Unit:
 
 
 def _bitserial(rng: np.random.Generator) -> Unit:
+    return _summing(rng, "bitserial")
+
+
+def _unrolled(rng: np.random.Generator) -> Unit:
+    return _summing(rng, "unrolled")
+
+
+def _summing(rng: np.random.Generator, kind: str) -> Unit:
+    """An adder for every nonzero weight."""
     rows, columns = _log(rng, 8, 129), _log(rng, 16, 513)
     code = _code(rng)
     node = Linear(name="fc", weights=_weights(rng, (rows, columns)), requantize=_requantize(rng, rows, columns, code))
     elements = int(rng.choice([columns, 1 << int(rng.integers(columns.bit_length()))]))
-    return _planned(rng, (columns,), code, node, lanes=1, elements=elements, units={"fc": "bitserial"})
+    lanes = int(rng.choice([1, 1, 2, 4])) if kind == "bitserial" else 1
+    return _planned(rng, (columns,), code, node, lanes=lanes, elements=elements, units={"fc": kind})
 
 
 def _planned(

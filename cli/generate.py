@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
+#: Of --units: what is best in the device.
+AUTO = "auto"
+
 
 def generate(
     model: ModelPath,
@@ -87,7 +90,8 @@ def generate(
     units: Annotated[
         str | None,
         typer.Option(
-            help="Kinds of units, as in fc1=bitserial,fc2=folded, or all=unrolled. Unrolled and bit-serial units have "
+            help="Kinds of units, as in fc1=bitserial,fc2=folded, or all=unrolled; with --fit also auto, which chooses "
+            "what is fastest there, or for --fps what is smallest. Unrolled and bit-serial units have "
             "an adder for every nonzero weight: one takes a dense layer's frame every cycle, the other in about a "
             "dozen cycles and less logic; a folded one is small.",
             show_default=False,
@@ -116,6 +120,8 @@ def generate(
     """
     if fit is not None and lanes is not None:
         raise InvalidValueError("give --lanes or --fit, not both")
+    if units == AUTO and fit is None:
+        raise InvalidValueError("--units auto needs --fit: which units are best depends on the device")
     config = _configure(
         lanes=lanes,
         fps=fps,
@@ -127,14 +133,21 @@ def generate(
         compact=compact,
         adder_levels=adder_levels,
         load=None if load is None else tuple(part.strip() for part in load.split(",")),
-        units=None if units is None else parse_units(units),
+        units=None if units in (None, AUTO) else parse_units(units),
         name=name,
     )
     with steps() as progress:
         fitted = None
         if fit is not None:
             progress(f"fitting {model} to {fit}")
-            fitted = fit_model(model, find(fit, option="--fit"), config, escape_price=escape_price)
+            fitted = fit_model(
+                model,
+                find(fit, option="--fit"),
+                config,
+                escape_price=escape_price,
+                kinds=units == AUTO,
+                progress=lambda units: progress(f"fitting {model} to {fit}: {units}"),
+            )
             config = fitted.config
         progress(f"generating Verilog of {model}")
         manifest, replaced = make(model, output or default_folder(model), config)

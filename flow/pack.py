@@ -18,6 +18,7 @@ from sterna.net.errors import ToolError
 
 __all__ = [
     "BUDGETS",
+    "PINS",
     "Utilization",
     "nextpnr_arguments",
     "nextpnr_of",
@@ -33,6 +34,8 @@ Utilization = dict[Resource, tuple[int, int]]
 
 #: Slots from which on an ECP5 is routed by router2.
 ROUTER2_SLOTS = 20_000
+#: The file with a board's pins.
+PINS = {Family.ICE40: "pins.pcf", Family.ECP5: "pins.lpf"}
 #: nextpnr's name of each budget, in its report.
 BUDGETS = {
     Family.ICE40: {
@@ -72,11 +75,13 @@ def pack_in(
     device: Device,
     freq: float | None = None,
     output_registers: bool = True,
+    pins: str | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> tuple[Utilization, OutputRegisters | None]:
     """Leaves the netlist (``mapped.json``), what place and route reads (``block.json``) and the logs in ``work``.
 
-    Parameters as of :func:`~sterna.flow.synth.synthesize`.
+    Parameters as of :func:`~sterna.flow.synth.synthesize`, and ``pins``: the constraints of a board, in the form of the
+    family's files. The Verilog then may have cells of the device's, as PLLs.
 
     Returns
     -------
@@ -86,14 +91,16 @@ def pack_in(
     """
     progress("Yosys: synthesis")
     shutil.copyfile(verilog, work / "design.v")
-    (work / "synth.ys").write_text(yosys_script(top, device), encoding="utf-8")
+    (work / "synth.ys").write_text(yosys_script(top, device, cells=pins is not None), encoding="utf-8")
     run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
     ecp5 = device.family is Family.ECP5
     registers = _fold(work / "mapped.json") if output_registers and ecp5 else None
     _write_block(work / "mapped.json", top, work / "block.json", carries=ecp5)
 
     progress("nextpnr: packing")
-    arguments = nextpnr_arguments(top, device, freq)
+    if pins is not None:
+        (work / PINS[device.family]).write_text(pins, encoding="utf-8")
+    arguments = nextpnr_arguments(top, device, freq, pins=pins is not None)
     written = ["--pack-only", "--report", "pack.json", "--write", "packed.json"]
     run_tool(nextpnr_of(device), [*arguments, *written], cwd=work, log="pack.log")
     return _utilization(device, read_result(work / "pack.json")), registers
@@ -104,24 +111,28 @@ def nextpnr_of(device: Device) -> Tool:
     return Tool.NEXTPNR_ICE40 if device.family is Family.ICE40 else Tool.NEXTPNR_ECP5
 
 
-def nextpnr_arguments(top: str, device: Device, freq: float | None) -> list[str]:
-    """What nextpnr is called with, whatever the seed."""
+def nextpnr_arguments(top: str, device: Device, freq: float | None, *, pins: bool = False) -> list[str]:
+    """What nextpnr is called with, whatever the seed; with ``pins``, it reads where ports go from :data:`PINS`."""
     mhz = (device.target_hz if freq is None else freq) / 1e6
     arguments = ["-q", "--json", "block.json", "--top", top, device.option, "--package", device.package]
     arguments += ["--freq", f"{mhz:g}", "--timing-allow-fail"]
     if device.family is Family.ICE40:
-        return [*arguments, "--pcf-allow-unconstrained"]
-    # Ripping up what misses the target takes a quarter longer and makes ECP5 some percent faster; iCE40 gains nothing.
-    return [*arguments, "--speed", str(device.speed), "--lpf-allow-unconstrained", "--tmg-ripup"]
+        return [*arguments, *(["--pcf", PINS[device.family]] if pins else ["--pcf-allow-unconstrained"])]
+    arguments += ["--speed", str(device.speed)]
+    return [*arguments, *(["--lpf", PINS[device.family]] if pins else ["--lpf-allow-unconstrained"])]
 
 
 def router_arguments(device: Device, utilization: Utilization) -> list[str]:
     """What place and route is called with besides: nextpnr's own router does not end with large designs.
 
     Router2 routes a VGG of 36,000 slots in minutes. LeNet-5, of 12,000, reached 104 MHz with it, and 127 MHz without.
+    Ripping up what misses the clock takes router1 a quarter longer and makes ECP5 some percent faster; iCE40 gains
+    nothing, and router2 rips up for hundreds of rounds where the clock cannot be met.
     """
+    if device.family is not Family.ECP5:
+        return []
     slots, _ = utilization[Resource.SLOTS]
-    return ["--router", "router2"] if device.family is Family.ECP5 and slots > ROUTER2_SLOTS else []
+    return ["--router", "router2"] if slots > ROUTER2_SLOTS else ["--tmg-ripup"]
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -137,8 +148,8 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def yosys_script(top: str, device: Device) -> str:
-    """What Yosys is told."""
+def yosys_script(top: str, device: Device, *, cells: bool = False) -> str:
+    """What Yosys is told; with ``cells``, modules that it does not know at first are cells of the device's."""
     # Without wide multiplexers (PFUMX, L6MUX21) the same logic takes a tenth fewer tables, and is as fast.
     mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5 -nowidelut"
     if device.family is Family.ICE40 and device.dsps:
@@ -148,7 +159,7 @@ def yosys_script(top: str, device: Device) -> str:
     return "\n".join(
         [
             "read_verilog design.v",
-            f"hierarchy -check -top {top}",
+            f"hierarchy {'' if cells else '-check '}-top {top}",
             *spram,
             # What is counted here changes nothing in what is mapped.
             "design -save read",

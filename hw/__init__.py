@@ -3,6 +3,7 @@
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.verilog import generate
 from sterna.hw.fit.estimate import Budget
+from sterna.hw.fit.kinds import fit_kinds
 from sterna.hw.fit.search import DeviceTooSmall, Fit, fit_device
 from sterna.hw.graph.lower import UnsupportedError
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
@@ -15,6 +16,7 @@ __all__ = [
     "Fit",
     "UnsupportedError",
     "fit_device",
+    "fit_kinds",
     "generate",
     "plan_accelerator",
 ]

@@ -195,7 +195,7 @@ class _Search:
             )
         config = candidate.plan.config
         if config.fps is None:
-            lanes = tuple(unit.lanes for unit in candidate.plan.units if unit.lanes)
+            lanes = tuple(unit.lanes for unit in candidate.plan.units for _ in unit.nodes if unit.lanes)
             config = replace(config, lanes=lanes)
         return Fit(config=config, plan=candidate.plan, budget=self._budget, uses=candidate.uses, limit=limit)
 

@@ -19,11 +19,13 @@ class Row:
     Attributes
     ----------
     name : str
+    kind : str
     adds : int
         Weights added or subtracted in a frame.
     lanes, cycles : int
-    utilization : float
-        Share of the lanes' cycles, at the design's pace, that add or subtract.
+    utilization : float or None
+        Share of the lanes' cycles, at the design's pace, that add or subtract; None of a unit whose lanes are no
+        adders.
     index_bits : int
     ram_blocks : int
     slots : int
@@ -33,10 +35,11 @@ class Row:
     """
 
     name: str
+    kind: str
     adds: int
     lanes: int
     cycles: int
-    utilization: float
+    utilization: float | None
     index_bits: int
     ram_blocks: int
     slots: int
@@ -48,11 +51,12 @@ class Row:
 
 def rows(fit: Fit) -> list[Row]:
     """One for each unit."""
-    most = {layer.name: layer.most_lanes for layer in lower(fit.plan.network)}
+    most = {layer.name: layer.most_lanes for layer in lower(fit.plan.network, fit.config.units)}
     made = []
     for unit, use in zip(fit.plan.units, fit.uses, strict=True):
         described, work = unit.describe(), unit.work
-        adds = round(described.get("utilization", 0) * unit.lanes * work.steps)
+        used = described.get("utilization")
+        adds = described.get("nonzeros", 0) * work.results if used is None else round(used * unit.lanes * work.steps)
         limit = ""
         if work.interval * (1 + NEAR) >= fit.cycles:
             if work.beats * (1 + NEAR) >= work.interval:
@@ -63,11 +67,12 @@ def rows(fit: Fit) -> list[Row]:
                 limit = "lanes" if unit.lanes == most.get(unit.name) else fit.limit
         made.append(
             Row(
-                name=unit.name,
+                name=", ".join(unit.nodes) or unit.name,
+                kind=described["kind"],
                 adds=adds,
                 lanes=unit.lanes,
                 cycles=work.interval,
-                utilization=adds / (unit.lanes * fit.cycles) if unit.lanes else 0.0,
+                utilization=None if used is None else adds / (unit.lanes * fit.cycles),
                 index_bits=described.get("index_bits", 0),
                 ram_blocks=use.ram_blocks,
                 slots=round(use.slots),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from random import Random
 
 import numpy as np
@@ -18,6 +19,8 @@ _TOGETHER = 25
 _WARMTH = 0.5
 #: Of the results in the last quarter of the changes, as many are compared as have so many adders together.
 _COMPARED = 200_000
+#: Matrices of which the result is remembered.
+_KEPT = 64
 #: What an adder takes, where a term's register takes 1: two tables and two registers.
 _ADDER = 4
 
@@ -45,6 +48,15 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
     -------
     SumGraph
     """
+    graph = _shared(np.asarray(weights, np.int8).tobytes(), weights.shape, effort, seed)
+    graph.check(weights)
+    return graph
+
+
+@lru_cache(maxsize=_KEPT)
+def _shared(content: bytes, shape: tuple[int, int], effort: int, seed: int) -> SumGraph:
+    """Of a matrix, row by row; a search for units or lanes asks for the same one again and again."""
+    weights = np.frombuffer(content, np.int8).reshape(shape)
     equations = Equations(weights, seed)
     equations.share()
     changes = effort * min(_CHANGES * int(np.count_nonzero(weights)), _MOST)
@@ -64,7 +76,6 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
             equations.take_back()
         elif 4 * change > 3 * changes and change % every == 0:
             best = min(best, graph_of(equations, len(weights)), key=_size)
-    best.check(weights)
     return best
 
 

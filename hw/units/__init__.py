@@ -31,7 +31,9 @@ def classifier(scores: StreamType) -> Unit:
 
 def joined(before: Unit, behind: Unit) -> Unit | None:
     """One unit for two, of which the second alone reads the first; None where they stay two."""
-    if isinstance(before, SumPlan) and type(before) is type(behind) and before.windows is behind.windows is None:
+    if not isinstance(before, SumPlan) or type(before) is not type(behind):
+        return None
+    if before.windows is behind.windows is None and before.lanes == behind.lanes:
         return chained(before, behind)
     return None
 

@@ -223,7 +223,7 @@ def test_the_report_moves_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("device", "slots", "router"),
-    [("85f", 20_001, ["--router", "router2"]), ("85f", 20_000, []), ("hx8k", 7_000, [])],
+    [("85f", 20_001, ["--router", "router2"]), ("85f", 20_000, ["--tmg-ripup"]), ("hx8k", 7_000, [])],
 )
 def test_large_designs_have_another_router(device: str, slots: int, router: list[str]) -> None:
     found = find_device(device)

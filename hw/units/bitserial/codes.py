@@ -1,54 +1,98 @@
-"""How codes are read off sums that come bit by bit, all rows at once."""
+"""How codes are read off sums that come digit by digit, all rows at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from sterna.hw.units.bitserial.adders import compare_bits
+from sterna.hw.units.bitserial.adders import compare_digits, extended, shift_register, shifted
 from sterna.hw.units.summing.levels import count_reached
 from sterna.net import ActivationType, ShiftRound, Thresholds
 
 
+@dataclass(frozen=True)
+class Digits:
+    """How sums come.
+
+    Attributes
+    ----------
+    digit : int
+        Bits in a cycle.
+    cycles : int
+        Of a sum.
+    """
+
+    digit: int
+    cycles: int
+
+    @property
+    def bits(self) -> int:
+        """Of a sum."""
+        return self.digit * self.cycles
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Where a row's code lies in its sum.
+
+    Attributes
+    ----------
+    code : Signal
+        The digit that comes has bits of the code.
+    bits : int
+        Of all digits that have some.
+    offset : int
+        How many of these are below the code.
+    above : tuple of Signal
+        Of each bit of the digit that comes: the code's range depends on it, and it is not of the last digit.
+    """
+
+    code: Signal
+    bits: int
+    offset: int
+    above: tuple[Signal, ...]
+
+
 class Constants:
-    """Bits of constants, each once however many rows have it.
+    """Digits of constants, each once however many rows have it.
 
     Parameters
     ----------
     m : Module
     position : Value
-        Which bit comes in the next cycle.
-    bits : int
-        Bits of each.
+        Which digit comes in the next cycle.
+    frame : Digits
     turned : bool
         The last bit, the sign, is inverted.
     """
 
-    def __init__(self, m: Module, position: Value, bits: int, *, turned: bool) -> None:
+    def __init__(self, m: Module, position: Value, frame: Digits, *, turned: bool) -> None:
         self._m = m
         self._position = position
-        self._bits = bits
-        self._turn = int(turned) << (bits - 1)
+        self._frame = frame
+        self._turn = int(turned) << (frame.bits - 1)
         self._made: dict[int, Signal] = {}
 
-    def bit(self, value: int) -> Signal:
-        """The bits of a number in two's complement, one after the other."""
+    def digits(self, value: int) -> Signal:
+        """The digits of a number in two's complement, one after the other."""
         if value not in self._made:
-            self._made[value] = bit = Signal(name=f"constant_{len(self._made)}", reset_less=True)
-            pattern = Const(value & ((1 << self._bits) - 1) ^ self._turn, self._bits)
-            self._m.d.sync += bit.eq(pattern.bit_select(self._position, 1))
+            bits, digit = self._frame.bits, self._frame.digit
+            self._made[value] = found = Signal(digit, name=f"constant_{len(self._made)}", reset_less=True)
+            pattern = Const(value & ((1 << bits) - 1) ^ self._turn, bits)
+            self._m.d.sync += found.eq(pattern.word_select(self._position, digit))
         return self._made[value]
 
 
-def read_scores(m: Module, sums: Sequence[Signal], bits: int) -> list[Value]:
-    """The sums themselves; complete in the cycle of their last bit."""
+def read_scores(m: Module, sums: Sequence[Signal], frame: Digits) -> list[Value]:
+    """The sums themselves; complete in the cycle of their last digit."""
     results: list[Value] = []
-    for row, bit in enumerate(sums):
-        taken = Signal(bits - 1, name=f"score_{row}", reset_less=True)
-        score = Cat(taken, bit)
-        m.d.sync += taken.eq(score[1:])
+    for row, digit in enumerate(sums):
+        taken = Signal(frame.bits - frame.digit, name=f"score_{row}", reset_less=True)
+        score = Cat(taken, digit)
+        m.d.sync += taken.eq(score[frame.digit :])
         results.append(score)
     return results
 
@@ -56,39 +100,48 @@ def read_scores(m: Module, sums: Sequence[Signal], bits: int) -> list[Value]:
 class ShiftMarks:
     """Which bits of a sum are the code's, and which lie above, in the cycles in which they come.
 
+    A code ends before the last digit of its sum.
+
     Parameters
     ----------
     m : Module
     tokens : sequence of Value
         Token k is there k cycles after a frame has begun.
     lowest : int
-        The token of the sums' lowest bit.
-    bits : int
-        Bits of a sum.
+        The token of the sums' lowest digit.
+    frame : Digits
     output : ActivationType
         Of the codes.
     """
 
-    def __init__(self, m: Module, tokens: Sequence[Value], lowest: int, bits: int, output: ActivationType) -> None:
+    def __init__(self, m: Module, tokens: Sequence[Value], lowest: int, frame: Digits, output: ActivationType) -> None:
         self._m = m
         self._tokens = tokens
         self._lowest = lowest
-        self._bits = bits
+        self._frame = frame
         self._output = output
-        self._made: dict[int, tuple[Signal, Signal]] = {}
+        self._made: dict[int, Marks] = {}
 
-    def of(self, shift: int) -> tuple[Signal, Signal]:
-        """The marks of the code's bits, and of those above it that its range depends on, without the last."""
+    def of(self, shift: int) -> Marks:
+        """Of codes that begin at bit ``shift``."""
         if shift not in self._made:
+            digit, last = self._frame.digit, self._frame.cycles - 1
             end = shift + self._output.width
             above = end - 1 if self._output.signed else end
-            self._made[shift] = (
-                self._between(shift, end, f"code_{shift}"),
-                self._between(above, self._bits - 1, f"above_{shift}"),
+            first, behind = shift // digit, (end - 1) // digit + 1
+            self._made[shift] = Marks(
+                code=self._between(first, behind, f"code_{shift}"),
+                bits=(behind - first) * digit,
+                offset=shift % digit,
+                above=tuple(
+                    self._between(-((k - above) // digit), last, f"above_{shift}{f'_{k}' * (digit > 1)}")
+                    for k in range(digit)
+                ),
             )
         return self._made[shift]
 
     def _between(self, begin: int, end: int, name: str) -> Signal:
+        """From one digit to the one before another."""
         mark = Signal(name=name)
         with self._m.If(self._tokens[self._lowest + end - 1]):
             self._m.d.sync += mark.eq(0)
@@ -98,37 +151,48 @@ class ShiftMarks:
 
 
 def read_shifted(m: Module, sums: Sequence[Signal], requantize: ShiftRound, marks: ShiftMarks) -> list[Value]:
-    """``clamp(sum >> shift)``; complete in the cycle of a sum's last bit, its sign."""
+    """``clamp(sum >> shift)``; complete in the cycle of a sum's last digit, whose highest bit is its sign."""
     output = requantize.output
     results: list[Value] = []
-    for row, bit in enumerate(sums):
-        code, above = marks.of(int(requantize.shift[row]))
-        taken = Signal(output.width, name=f"code_of_{row}", reset_less=True)
-        with m.If(code):
-            m.d.sync += taken.eq(Cat(taken[1:], bit))
-        some, none = _beyond(m, bit, above, row, signed=output.signed)
+    for row, digit in enumerate(sums):
+        mark, sign = marks.of(int(requantize.shift[row])), digit[-1]
+        taken = Signal(mark.bits, name=f"gathered_{row}", reset_less=True)
+        with m.If(mark.code):
+            m.d.sync += taken.eq(Cat(taken[len(digit) :], digit))
+        code = taken[mark.offset :][: output.width]
+        some, none = _beyond(m, digit, mark, row, signed=output.signed)
+        if len(digit) > 1:
+            some, none = some | digit[:-1].any(), none | ~digit[:-1].all()
         if not output.signed:
-            results.append((taken | some.replicate(output.width)) & ~bit.replicate(output.width))
+            results.append((code | some.replicate(output.width)) & ~sign.replicate(output.width))
             continue
         low = output.width - 1
-        clamped = Mux(bit, taken[:low] & ~none.replicate(low), taken[:low] | some.replicate(low))
-        results.append(Cat(clamped, bit))
+        clamped = Mux(sign, code[:low] & ~none.replicate(low), code[:low] | some.replicate(low))
+        results.append(Cat(clamped, sign))
     return results
 
 
-def _beyond(m: Module, bit: Value, above: Value, row: int, *, signed: bool) -> tuple[Signal, Signal]:
-    """Whether a 1, and whether a 0, has come above the code of a row, before its sign."""
+def _beyond(m: Module, digit: Value, mark: Marks, row: int, *, signed: bool) -> tuple[Value, Value]:
+    """Whether a 1, and whether a 0, has come above the code of a row, before the last digit."""
     some, none = (Signal(name=f"{what}_above_{row}", reset_less=True) for what in ("some", "none"))
-    m.d.sync += some.eq(above & (some | bit))
+    m.d.sync += some.eq(_marked(some, digit, mark))
     if signed:
-        m.d.sync += none.eq(above & (none | ~bit))
+        m.d.sync += none.eq(_marked(none, ~digit, mark))
     return some, none
+
+
+def _marked(before: Value, digit: Value, mark: Marks) -> Value:
+    """Whether a bit above the code is 1, or one was before; where a digit's bits are above, its highest is."""
+    found = mark.above[-1] & (before | digit[-1])
+    for above, bit in zip(mark.above[:-1], digit[:-1], strict=True):
+        found |= above & bit
+    return found
 
 
 def pass_shifted(
     m: Module, sums: Sequence[Signal], requantize: ShiftRound, marks: ShiftMarks, *, last: Value, leaves: Value
 ) -> list[Signal]:
-    """The same codes bit by bit, lowest first, for the layer behind.
+    """The same codes bit by bit, lowest first, for the layer behind, of sums that come bit by bit.
 
     A code's bits leave its register in the order in which they came, while the next frame's come in: whoever is in it
     moves on in every cycle in which a bit comes or leaves.
@@ -148,11 +212,11 @@ def pass_shifted(
     output = requantize.output
     bits = []
     for row, bit in enumerate(sums):
-        code, above = marks.of(int(requantize.shift[row]))
+        mark = marks.of(int(requantize.shift[row]))
         taken = Signal(output.width, name=f"code_of_{row}", reset_less=True)
-        with m.If(code | leaves):
+        with m.If(mark.code | leaves):
             m.d.sync += taken.eq(Cat(taken[1:], bit))
-        some, none = _beyond(m, bit, above, row, signed=output.signed)
+        some, none = _beyond(m, bit, mark, row, signed=output.signed)
         over, under, sign = (Signal(name=f"{what}_{row}", reset_less=True) for what in ("over", "under", "sign"))
         with m.If(last):
             m.d.sync += [over.eq(some), under.eq(none), sign.eq(bit)]
@@ -166,16 +230,16 @@ def pass_shifted(
     return bits
 
 
-def pass_codes(m: Module, codes: Sequence[Value], output: ActivationType, load: Value) -> list[Signal]:
-    """Codes that are there in the cycle of ``load``, bit by bit from the cycle after, lowest first."""
-    bits = []
+def pass_codes(m: Module, codes: Sequence[Value], load: Value, *, digit: int, signed: bool) -> list[Signal]:
+    """Codes that are there in the cycle of ``load``, digit by digit from the cycle after, lowest first."""
+    digits = []
     for row, code in enumerate(codes):
-        register, lowest = Signal(output.width, name=f"code_of_{row}", reset_less=True), Signal(name=f"bit_{row}")
-        sign = register[-1] if output.signed else Const(0, 1)
-        m.d.sync += register.eq(Mux(load, code, Cat(register[1:], sign)))
-        m.d.comb += lowest.eq(register[0])
-        bits.append(lowest)
-    return bits
+        register, lowest = shift_register(code, digit, f"code_of_{row}"), Signal(digit, name=f"bit_{row}")
+        loaded = extended(code, len(register), signed=signed)
+        m.d.sync += register.eq(Mux(load, loaded, shifted(register, digit, signed=signed)))
+        m.d.comb += lowest.eq(register[:digit])
+        digits.append(lowest)
+    return digits
 
 
 def read_levels(
@@ -189,7 +253,7 @@ def read_levels(
     constants: Constants,
     first: Value,
 ) -> list[Value]:
-    """Codes by thresholds, a cycle after the last bit of sums whose sign is inverted.
+    """Codes by thresholds, a cycle after the last digit of sums whose sign is inverted.
 
     Parameters
     ----------
@@ -203,14 +267,14 @@ def read_levels(
     output, width = requantize.output, requantize.output.width
     low, high = bounds
     results: list[Value] = []
-    for row, bit in enumerate(sums):
+    for row, digit in enumerate(sums):
         reached: list[Value] = []
         made: dict[int, Value] = {}
         for level in (requantize.levels[row].astype(np.int64) - offset[row]).tolist():
             if level not in made and low[row] < level <= high[row]:
                 # the row's sum is at least the level: its term is, or its term is at most the level's negative
-                at_least = constants.bit(1 - level if negative[row] else level)
-                found = compare_bits(m, bit, at_least, first, name=f"reached_{row}_{len(made)}")
+                at_least = constants.digits(1 - level if negative[row] else level)
+                found = compare_digits(m, digit, at_least, first, name=f"reached_{row}_{len(made)}")
                 made[level] = ~found if negative[row] else found
             reached.append(made.get(level, Const(int(level <= low[row]), 1)))
         code = count_reached(reached)

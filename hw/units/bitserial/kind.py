@@ -34,7 +34,7 @@ class Bitserial:
         cycles: int | None = None,
     ) -> BitserialPlan:
         (stream,) = inputs
-        return plan_bitserial(layer, stream=stream, order=delivery.order)
+        return plan_bitserial(layer, stream=stream, order=delivery.order, lanes=lanes)
 
 
 BITSERIAL = Bitserial()

@@ -10,11 +10,11 @@ from sterna.hw.units.logic import Parts, bits, count_fifo, total
 from sterna.net import Thresholds
 
 if TYPE_CHECKING:
-    from sterna.hw.units.bitserial.plan import BitserialPlan, Stage
+    from sterna.hw.units.bitserial.plan import BitserialPlan, BitserialStage
 
 
 def count_bitserial(plan: BitserialPlan) -> Parts:
-    """Adders and what waits between them, the registers of the inputs, and what reads the codes off."""
+    """Bits of adders and of what waits between them, the registers of the inputs, and what reads the codes off."""
     first = plan.stages[0].layer
     used = int(np.count_nonzero(first.weights.any(axis=0)))
     width = first.input_type.width
@@ -23,23 +23,24 @@ def count_bitserial(plan: BitserialPlan) -> Parts:
             "serial input bit": used * width,
             "serial held bit": used * width if plan.stream.beats > 1 and plan.windows is None else 0,
             "window bit": 0 if plan.windows is None else plan.windows.sizes.taps * plan.windows.pixel,
-            "counter bit": bits(plan.bits) + bits(plan.stream.beats) + bits(plan.outlet.depth),
+            "counter bit": bits(plan.period) + bits(plan.stream.beats) + bits(plan.outlet.depth),
         }
     )
     fifo = count_fifo(depth=plan.outlet.depth, width=plan.output.elements * plan.element.width)
-    return total([own, *(_count_stage(stage, plan.bits) for stage in plan.stages), fifo])
+    return total([own, *(_count_stage(stage, plan.period) for stage in plan.stages), fifo])
 
 
-def _count_stage(stage: Stage, frame: int) -> Parts:
-    layer, graph = stage.layer, stage.graph
+def _count_stage(stage: BitserialStage, cycles: int) -> Parts:
+    layer, graph, digit = stage.layer, stage.graph, stage.digit
     rows, requantize = len(layer.weights), layer.requantize
     levels = requantize.levels.shape[1] if isinstance(requantize, Thresholds) else 0
     return Parts(
         {
             "serial adder": graph.adders + rows * (levels == 0),
-            "serial delay": int(graph.waits(graph.depth).sum()),
-            "serial result bit": rows * (frame if requantize is None else requantize.output.width),
-            "serial level": rows * levels,
-            "counter bit": bits(frame),
+            "serial adder bit": (graph.adders + rows * (levels == 0)) * digit,
+            "serial delay bit": int(graph.waits(graph.depth).sum()) * digit,
+            "serial result bit": rows * (cycles * digit if requantize is None else requantize.output.width),
+            "serial level bit": rows * levels * digit,
+            "counter bit": bits(cycles),
         }
     )

@@ -31,8 +31,8 @@ class SumLayer(WeightedLayer):
 
     @property
     @abstractmethod
-    def period(self) -> int:
-        """Cycles from a frame, or a pixel, to the next one, if its beats come fast enough."""
+    def least_period(self) -> int:
+        """Cycles from a frame, or a pixel, to the next one, if its beats come fast enough, with the most lanes."""
 
     @property
     def lane_grain(self) -> int:
@@ -40,9 +40,9 @@ class SumLayer(WeightedLayer):
         return 1
 
     @property
+    @abstractmethod
     def most_lanes(self) -> int:
-        """The kind says how many bits these are."""
-        return 1
+        """Of these bits; 1 where a kind has no choice."""
 
     @property
     def has_words(self) -> bool:
@@ -57,9 +57,9 @@ class SumLayer(WeightedLayer):
         return self.offset
 
     def least_interval(self, inputs: Sequence[StreamType]) -> int:
-        """Its period for each frame or pixel, and a cycle for each beat."""
+        """Its least period for each frame or pixel, and a cycle for each beat."""
         pixels = 1 if self.sizes is None else self.sizes.rows * self.sizes.columns
-        return max([pixels * self.period, *(stream.beats for stream in inputs)])
+        return max([pixels * self.least_period, *(stream.beats for stream in inputs)])
 
     def least_lanes(self, cycles: int) -> int:
         """One will do."""

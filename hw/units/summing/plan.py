@@ -47,6 +47,11 @@ class Stage(ABC, Generic[LayerT]):
     layer: LayerT
     graph: SumGraph
 
+    @property
+    @abstractmethod
+    def period(self) -> int:
+        """Cycles from a frame, or a pixel, to the next one, if its beats come fast enough."""
+
     @abstractmethod
     def until_codes(self, period: int) -> int:
         """Cycles from the inputs to the cycle in which all codes are known."""
@@ -88,12 +93,15 @@ class SumPlan(ABC, Generic[StageT]):
     stream: StreamType
     stages: tuple[StageT, ...]
 
-    lanes = 1
+    @property
+    @abstractmethod
+    def lanes(self) -> int:
+        """Its kind says what they are."""
 
     @cached_property
     def period(self) -> int:
         """Cycles from a frame, or a pixel, to the next one, if its beats come fast enough."""
-        return max(stage.layer.period for stage in self.stages)
+        return max(stage.period for stage in self.stages)
 
     @property
     @abstractmethod

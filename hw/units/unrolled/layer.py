@@ -22,6 +22,10 @@ class UnrolledLayer(SumLayer):
         return UNROLLED
 
     @property
-    def period(self) -> int:
+    def most_lanes(self) -> int:
+        return 1
+
+    @property
+    def least_period(self) -> int:
         """A frame, or a pixel, every cycle."""
         return 1

@@ -49,6 +49,10 @@ class UnrolledStage(Stage[UnrolledLayer]):
         return self.graph.ranges(np.full(count, code.min), np.full(count, code.max))
 
     @property
+    def period(self) -> int:
+        return 1
+
+    @property
     def code_cycles(self) -> int:
         """Cycles from a row's sum to its code."""
         return code_cycles(self.layer.requantize)
@@ -63,6 +67,8 @@ class UnrolledStage(Stage[UnrolledLayer]):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class UnrolledPlan(SumPlan[UnrolledStage]):
     """An unrolled unit."""
+
+    lanes = 1
 
     @property
     def logic(self) -> Parts:

@@ -39,14 +39,26 @@ from sterna.sim.golden import GoldenModel
 from sterna.sim.random_networks import random_dense_network
 
 KINDS = pytest.mark.parametrize("kind", ["bitserial", "unrolled"])
+#: And bit-serial units that add several bits of a sum in a cycle.
+SLOWER = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("2 bits", "3 bits")]
+ALL_KINDS = pytest.mark.parametrize("kind", ["bitserial", *SLOWER, "4 bits", "unrolled"])
+FEWER_KINDS = pytest.mark.parametrize(
+    "kind", ["bitserial", "unrolled", *SLOWER, pytest.param("4 bits", marks=pytest.mark.slow)]
+)
+
+
+def named(kind: str) -> tuple[str, int]:
+    """The kind of unit, and its lanes."""
+    return ("bitserial", int(kind[0])) if kind.endswith("bits") else (kind, 1)
 
 
 def plan_of(network: Network, elements: int, kind: str, *, adder_levels: int = 2) -> SumPlan[Any]:
+    kind, lanes = named(kind)
     (layer,) = lower(network, {"fc": kind})
     stream = whole(network.input_shape, code_shape(network.input_type), elements=elements)
     if kind == "unrolled":
         return plan_unrolled(layer, stream=stream, adder_levels=adder_levels, effort=0)
-    return plan_bitserial(layer, stream=stream, effort=0)
+    return plan_bitserial(layer, stream=stream, effort=0, lanes=lanes)
 
 
 def check(network: Network, plan: SumPlan[Any], frames: np.ndarray, **stalls: Any) -> Record:
@@ -118,7 +130,7 @@ STALLS = [
 ]
 
 
-@KINDS
+@ALL_KINDS
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("stalls", STALLS)
 def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float], kind: str) -> None:
@@ -133,7 +145,7 @@ def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float], kind: s
     check(network, plan, frames, input_stall=stalls[0], output_stall=stalls[1], seed=rows)
 
 
-@KINDS
+@FEWER_KINDS
 @pytest.mark.parametrize("code", [U1, S1, U8, S8], ids=str)
 @pytest.mark.parametrize("how", ["", "shift", "levels"])
 @pytest.mark.parametrize("rows", [[1] * 9, [-1] * 9, [1, -1] * 4 + [0], [0] * 9])
@@ -144,7 +156,7 @@ def test_sums_at_both_extremes(code: ActivationType, how: str, rows: list[int], 
     check(network, plan_of(network, 9, kind), extremes(weights, code))
 
 
-@KINDS
+@ALL_KINDS
 def test_levels_at_and_beside_every_sum(kind: str) -> None:
     """Each sum between the extremes, each level one below, at and one above."""
     weights = np.array([[1, 1], [-1, -1], [1, -1]], np.int8)
@@ -154,7 +166,7 @@ def test_levels_at_and_beside_every_sum(kind: str) -> None:
     check(network, plan_of(network, 2, kind), frames)
 
 
-@KINDS
+@ALL_KINDS
 @pytest.mark.parametrize("code", [U1, S1, U4, S4], ids=str)
 def test_shifts_of_every_sum(code: ActivationType, kind: str) -> None:
     """All of -255 to 255, by every shift at once, inside the codes, just outside and far out; passed on, too."""
@@ -167,12 +179,16 @@ def test_shifts_of_every_sum(code: ActivationType, kind: str) -> None:
     check(network, plan_of(network, 2, kind), frames)
     scores = Linear(name="scores", inputs=("fc",), weights=np.eye(10, dtype=np.int8))
     passed = Network(input_shape=(2,), input_type=U8, input_scale=1.0, nodes=[*network.nodes, scores])
-    (unit,) = plan_accelerator(passed, AcceleratorConfig(units={"all": kind}, elements_per_beat=2)).units
+    kind, lanes = named(kind)
+    (unit,) = plan_accelerator(passed, AcceleratorConfig(units={"all": kind}, elements_per_beat=2, lanes=lanes)).units
     assert isinstance(unit, SumPlan)
     check(passed, unit, frames)
 
 
-@pytest.mark.parametrize(("kind", "levels", "period"), [("bitserial", 1, 9), ("unrolled", 1, 1), ("unrolled", 3, 1)])
+@pytest.mark.parametrize(
+    ("kind", "levels", "period"),
+    [("bitserial", 1, 9), ("2 bits", 1, 5), ("4 bits", 1, 3), ("unrolled", 1, 1), ("unrolled", 3, 1)],
+)
 @pytest.mark.parametrize("how", ["", "shift", "levels", "one level"])
 def test_a_frame_every_period(kind: str, levels: int, period: int, how: str) -> None:
     """And its results ``latency`` cycles after its last beat, and those of the FIFO."""
@@ -207,13 +223,14 @@ def test_results_wait_in_the_fifo_and_no_more_begin(kind: str) -> None:
     assert before == plan.outlet.depth
 
 
-@KINDS
+@ALL_KINDS
 @pytest.mark.parametrize("seed", range(12))
 def test_layers_of_one_unit(seed: int, kind: str) -> None:
     """Codes of all kinds pass from layer to layer, signed ones too, with frames close together and far apart."""
     rng = np.random.default_rng(seed)
     network = random_dense_network(rng, sizes=rng.integers(1, 16, 4).tolist())
-    config = AcceleratorConfig(units={"all": kind}, adder_levels=1 + seed % 4)
+    kind, lanes = named(kind)
+    config = AcceleratorConfig(units={"all": kind}, adder_levels=1 + seed % 4, lanes=lanes)
     (unit,) = plan_accelerator(network, config).units
     assert isinstance(unit, BitserialPlan if kind == "bitserial" else UnrolledPlan)
     assert len(unit.nodes) == len(network.nodes)
