@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from sterna.net.errors import InvalidValueError
 
-__all__ = ["DEVICES", "Device", "Family", "Resource", "find_device"]
+__all__ = ["DEVICES", "Device", "Family", "Resource", "device_of_part", "find_device"]
 
 
 class Family(enum.Enum):
@@ -161,4 +162,52 @@ def find_device(name: str, *, speed: int | None = None) -> Device:
     made = ", ".join(str(device.speed) for device in grades if device.speed is not None)
     raise InvalidValueError(
         f"{key} has no speed grade {speed}; it is made in {made}" if made else f"{key} has one speed grade only"
+    )
+
+
+# Parts of the vendor's that are one of DEVICES on another die, package or speed: name and clock that is asked for.
+_ICE40_PARTS = {
+    "UP5K": ("up5k", 100e6),
+    "HX8K": ("hx8k", 250e6),
+    "HX4K": ("hx8k", 250e6),  # the same die: the open tools use all of it
+    "LP8K": ("hx8k", 150e6),
+}
+_ECP5_PART = re.compile(r"LFE5(U|UM|UM5G)-(12|25|45|85)F")
+_ECP5_PACKAGES = {"BG": "CABGA", "MG": "CSFBGA"}
+
+
+def device_of_part(part: str, *, package: str, speed: int | None = None) -> Device:
+    """The device of a vendor's part (``"iCE40UP5K"``, ``"LFE5UM5G-85F"``, ...) in its package, as boards carry it.
+
+    It has the budgets of the device in :data:`DEVICES` that has the same die. An LFE5U-12F is a 25F of which the vendor
+    promises half; the open tools use all of it.
+
+    Parameters
+    ----------
+    part : str
+    package : str
+        As the vendor's part numbers have it: ``"SG48"``, ``"BG381"``, ...
+    speed : int, optional
+        Speed grade of an ECP5; by default the slowest.
+
+    Raises
+    ------
+    ValueError
+        If Sterna does not place and route for the part.
+    """
+    name = part.upper().removeprefix("ICE40")
+    if part.upper().startswith("ICE40") and name in _ICE40_PARTS:
+        base, target_hz = _ICE40_PARTS[name]
+        option = f"--{name.lower()}"
+        device = replace(find_device(base), part=f"iCE40{name}", option=option, target_hz=target_hz)
+        return replace(device, package=package.lower())
+    if found := _ECP5_PART.fullmatch(part.upper()):
+        kind, size = found.groups()
+        prefix = "" if kind == "U" else f"{kind.lower()}-"
+        device = find_device("25f" if size == "12" else f"{size}f", speed=speed)
+        die = size if size == "12" else device.option.removeprefix("--").removesuffix("k")
+        balls = re.sub("^[A-Z]+", lambda letters: _ECP5_PACKAGES.get(letters[0], letters[0]), package.upper())
+        return replace(device, part=part.upper(), option=f"--{prefix}{die}k", package=balls)
+    raise InvalidValueError(
+        f"Sterna does not place and route for {part}; it does for iCE40 {', '.join(_ICE40_PARTS)} and all ECP5"
     )

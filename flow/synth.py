@@ -37,7 +37,7 @@ from sterna.flow.pack import Utilization, nextpnr_arguments, nextpnr_of, pack_in
 from sterna.flow.toolchain import Run, Tool, run_tools, tool_version
 from sterna.net.errors import InvalidTypeError, InvalidValueError
 
-__all__ = ["REPORT", "DoesNotFit", "SynthesisReport", "check_no_multiplier", "synthesize"]
+__all__ = ["REPORT", "DoesNotFit", "SynthesisReport", "check_fit", "check_no_multiplier", "synthesize"]
 
 #: The report's name in the output folder.
 REPORT = "report.json"
@@ -205,7 +205,7 @@ def synthesize(
         utilization, registers = pack_in(
             work, verilog, top=top, device=device, freq=freq, output_registers=output_registers, progress=progress
         )
-        _check_fit(top, device, utilization)
+        check_fit(top, device, utilization)
         arguments += router_arguments(device, utilization)
 
         progress(f"nextpnr: place and route, {len(seeds)} seed{'s' * (len(seeds) > 1)}")
@@ -289,7 +289,7 @@ def _route(nextpnr: Tool, arguments: Sequence[str], seeds: Sequence[int], work: 
     return {seed: read_result(work / report) for seed, report in reports.items()}
 
 
-def _check_fit(top: str, device: Device, utilization: Utilization) -> None:
+def check_fit(top: str, device: Device, utilization: Utilization) -> None:
     over = [f"{used} of {have} {resource.value}" for resource, (used, have) in utilization.items() if used > have]
     if over:
         raise DoesNotFit(

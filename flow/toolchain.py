@@ -110,7 +110,7 @@ def run_tools(tool: Tool, runs: Iterable[Run], *, cwd: Path, at_once: int = 1) -
     Raises
     ------
     ToolError
-        If the tool is missing or fails; the message carries the tool's own last error line.
+        If the tool is missing or fails; the message carries the tool's own error line.
     """
     command = find_tool(tool)
     waiting, running = list(runs), list[tuple[Run, subprocess.Popen[bytes]]]()
@@ -148,7 +148,9 @@ def _check(name: str, status: int, log: Path) -> None:
         errors = [line for line in lines if "ERROR" in line] or [line for line in lines if line.strip()]
         # A tool cannot say that the disk is full, where what it says goes to that disk.
         silent = "the disk is full" if shutil.disk_usage(log.parent).free < _FULL_BYTES else f"exit status {status}"
-        reason = errors[-1].strip() if errors else silent
+        # nextpnr goes on to say which of its steps failed ("Packing design failed."): the reason comes first. A
+        # traceback ends in it.
+        reason = errors[0 if "ERROR" in errors[0] else -1].strip() if errors else silent
         raise ToolError(f"{name} failed: {reason}")
 
 

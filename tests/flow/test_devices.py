@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sterna.flow.devices import DEVICES, Device, Family, Resource, find_device
+from sterna.flow.devices import DEVICES, Device, Family, Resource, device_of_part, find_device
 from sterna.flow.pack import BUDGETS
 from sterna.flow.toolchain import Tool, run_tool
 
@@ -31,6 +31,32 @@ def test_unknown_speed() -> None:
         find_device("25f", speed=5)
     with pytest.raises(ValueError, match=r"^hx8k has one speed grade only$"):
         find_device("hx8k", speed=6)
+
+
+@pytest.mark.parametrize(
+    ("part", "package", "speed", "option", "nextpnrs_package", "like"),
+    [
+        ("iCE40UP5K", "SG48", None, "--up5k", "sg48", "up5k"),
+        ("iCE40HX4K", "TQ144", None, "--hx4k", "tq144", "hx8k"),
+        ("iCE40LP8K", "CM81", None, "--lp8k", "cm81", "hx8k"),
+        ("LFE5U-12F", "BG381", 6, "--12k", "CABGA381", "25f"),
+        ("LFE5U-25F", "MG285", 8, "--25k", "CSFBGA285", "25f"),
+        ("LFE5UM-45F", "BG381", 8, "--um-45k", "CABGA381", "45f"),
+        ("LFE5UM5G-85F", "BG554", 8, "--um5g-85k", "CABGA554", "85f"),
+    ],
+)
+def test_device_of_part(
+    part: str, package: str, speed: int | None, option: str, nextpnrs_package: str, like: str
+) -> None:
+    device = device_of_part(part, package=package, speed=speed)
+    assert (device.part, device.option, device.package, device.speed) == (part, option, nextpnrs_package, speed)
+    assert device.budget == find_device(like).budget
+
+
+@pytest.mark.parametrize("part", ["iCE40HX1K", "LCMXO2-7000HE", "LFE5U-65F", "XC7A35T", "UP5K"])
+def test_unknown_part(part: str) -> None:
+    with pytest.raises(ValueError, match=f"^Sterna does not place and route for {part}; it does for iCE40 UP5K, HX8K"):
+        device_of_part(part, package="SG48")
 
 
 @pytest.mark.parametrize("device", [grades[0] for grades in DEVICES.values()], ids=lambda device: device.name)
