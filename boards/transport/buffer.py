@@ -1,0 +1,133 @@
+"""Data packets between their arrival and the accelerator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from sterna.boards.packets import CRC, HEADER, MAX_SLOTS
+from sterna.net.checks import check_integer
+from sterna.net.errors import InvalidValueError
+
+#: Bytes of a slot: a body, whose first byte is overwritten with its length.
+SLOT = 256
+#: Of a memory whose collisions give what nobody looks at.
+_NO_COLLISION: dict[str, Any] = {"no_rw_check": 1}
+
+
+class PacketBuffer(wiring.Component):
+    """Slots for packets: one is written while others are read.
+
+    A packet is written to a free slot as it comes. Until it is committed, the next one takes its place. Where no slot
+    is free when its first byte comes, nothing of it is written, and ``room`` is low until it ends.
+
+    Throughput: a byte in two cycles. Cost: one block RAM of ``256 * slots`` bytes.
+
+    Parameters
+    ----------
+    slots : int
+        Packets that fit: a power of two, 2 to ``MAX_SLOTS``.
+
+    Members
+    -------
+    between : ``In(1)``
+        No byte of a packet has come yet.
+    data : ``In(8)``; place : ``In(8)``; valid : ``In(1)``
+        A byte of a body, header and CRC too, and its place.
+    commit : ``In(1)``
+        The packet counts, whose length is ``place``; in a cycle without ``valid``, and only with ``room``.
+    room : ``Out(1)``
+        The packet is written.
+    o : ``Out(stream.Signature(8))``
+        Payload of the packets that count, without their borders.
+    free : ``Out(range(slots + 1))``
+        Slots that hold no packet that counts.
+    empty : ``Out(1)``
+        All are free.
+    freed : ``Out(1)``
+        The last byte of a packet was taken, for one cycle.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``slots`` is none of these.
+    """
+
+    between: Signal
+    data: Signal
+    place: Signal
+    valid: Signal
+    commit: Signal
+    room: Signal
+    o: stream.Interface
+    free: Signal
+    empty: Signal
+    freed: Signal
+
+    def __init__(self, *, slots: int) -> None:
+        self._slots = check_integer(slots, "slots", low=2, high=MAX_SLOTS)
+        if slots & (slots - 1):
+            raise InvalidValueError(f"slots must be a power of two, not {slots}")
+        super().__init__(
+            {
+                "between": In(1),
+                "data": In(8),
+                "place": In(8),
+                "valid": In(1),
+                "commit": In(1),
+                "room": Out(1),
+                "o": Out(stream.Signature(8)),
+                "free": Out(range(slots + 1)),
+                "empty": Out(1),
+                "freed": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Written and read at once is only what is not looked at: the first byte of a slot, before it is committed.
+        storage: Memory = Memory(shape=8, depth=SLOT * self._slots, init=[], attrs=_NO_COLLISION)
+        m.submodules.storage = storage
+        write, read = storage.write_port(), storage.read_port()
+        writing, reading = Signal(range(self._slots)), Signal(range(self._slots))  # slots
+        place, end = Signal(8), Signal(8)
+        free = Signal(range(self._slots + 1), init=self._slots)
+        with m.If(self.between):
+            m.d.sync += self.room.eq(free != 0)
+        m.d.comb += [
+            self.free.eq(free),
+            self.empty.eq(free[-1]),
+            write.en.eq(self.commit | self.valid & self.room),
+            write.addr.eq(Cat(Mux(self.commit, Const(0, 8), self.place), writing)),
+            write.data.eq(Mux(self.commit, self.place, self.data)),
+            read.addr.eq(Cat(place, reading)),
+            self.o.payload.eq(read.data),
+        ]
+        with m.If(self.commit):
+            m.d.sync += writing.eq(writing + 1)
+        with m.If(self.commit ^ self.freed):
+            m.d.sync += free.eq(Mux(self.commit, free - 1, free + 1))
+        with m.FSM(name="drain"):
+            with m.State("WAIT"), m.If(~self.empty):
+                m.next = "LENGTH"
+            with m.State("LENGTH"):
+                m.d.sync += [end.eq(read.data - CRC), place.eq(HEADER)]
+                m.next = "FETCH"
+            with m.State("FETCH"):
+                m.next = "OFFER"
+                with m.If(place == end):
+                    m.d.comb += self.freed.eq(1)
+                    m.d.sync += [place.eq(0), reading.eq(reading + 1)]
+                    m.next = "PAUSE"
+            with m.State("PAUSE"):  # the next slot's first byte is fetched
+                m.next = "WAIT"
+            with m.State("OFFER"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.d.sync += place.eq(place + 1)
+                    m.next = "FETCH"
+        return m
