@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sterna.boards.clock import ClockSource, PllInput, hold_cycles
 from sterna.boards.pins import BoardPins, UartPins, board_pins
 from sterna.boards.pll import LIMITS, PllSetting, highest_setting
 from sterna.boards.top import BoardTop, emit_top
-from sterna.flow.bitstream import ClockMissed, Routed, place_and_route, write_bitstream
+from sterna.flow.bitstream import Routed, pack_top, route, write_bitstream
 from sterna.flow.devices import Family
 from sterna.net.container import write_text
 from sterna.net.errors import InvalidValueError
@@ -22,8 +22,11 @@ from sterna.net.errors import InvalidValueError
 __all__ = ["BoardBuild", "build_bitstream", "choose_clock", "make_top"]
 
 SCHEMA = "sterna-bitstream-1"
-# Without a clock asked for: so often a design is placed and routed at most, each time for what the last reached.
-_PASSES = 4
+# Without a clock asked for: so many clocks are tried below what the first placement reached, each by this share below
+# what the last one did, since no two placements are alike.
+_ROUNDS, _MARGIN = 4, 0.02
+# Clocks that a core does not take (they do not divide into its baud rate) are passed over down to this share.
+_LOWEST_SHARE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,9 @@ class BoardBuild:
     clock_hz : float
         What the design runs at.
     routed : Routed
-        Of the last pass.
+        Of the clock and the seed that were taken.
     attempts : tuple of (float, int, float)
-        Clock asked for, seed, and clock reached, of every pass.
+        Clock asked for, seed, and clock reached, of every placement.
     out : Path
         The bitstream.
     size : int
@@ -142,14 +145,14 @@ def build_bitstream(
 ) -> BoardBuild:
     """Make a bitstream.
 
-    Without a clock, the design is first placed and routed for the device's own target, which is above what it reaches;
-    then for the highest clock of the board that is not above what was reached, until it is reached: usually the second
-    pass is the last. With a clock, seeds are tried until one reaches it.
+    With a clock, seeds are tried until one reaches it. Without one, the design is first placed and routed for the
+    device's own target, which is above what it reaches; then for the highest clock of the board that is some percent
+    below what was reached, with one seed after the other; and if none of them reached it, for one below again.
 
     Parameters
     ----------
     core_of : function
-        Makes the core for a clock in Hz; called once a pass.
+        Makes the core for a clock in Hz. If it refuses a clock (:exc:`ValueError`), the next lower one is tried.
     board : BoardInfo
     name : str
         Of the top module.
@@ -162,7 +165,7 @@ def build_bitstream(
     uart : UartPins, optional
         By default the board's own.
     seeds : int
-        So many are tried for a clock that is asked for.
+        So many are tried for a clock.
     progress : function of str
         Called with the name of each step.
 
@@ -180,58 +183,102 @@ def build_bitstream(
     if seeds < 1:
         raise InvalidValueError(f"seeds must be a positive integer, not {seeds}")
     oscillator = oscillator or board.oscillator
-    device, pins = board.device, board_pins(board, oscillator, uart)
-    target_hz = device.target_hz if clock_hz is None else clock_hz
-    setting = choose_clock(device.family, oscillator.hz, target_hz)
-    attempts: list[tuple[float, int, float]] = []
+    pins = board_pins(board, oscillator, uart)
     with tempfile.TemporaryDirectory(prefix="sterna-bitstream-") as folder:
-        while True:
-            asked = _hz(setting, oscillator)
-            seed = len(attempts) + 1 if clock_hz is not None else 1
-            top = make_top(core_of(asked), board=board, oscillator=oscillator, pins=pins, setting=setting)
-            verilog = emit_top(top, name=name)
-            work = Path(folder) / str(len(attempts))
-            work.mkdir()
-            progress(f"pass {len(attempts) + 1}, {asked / 1e6:.2f} MHz")
-            routed = place_and_route(
-                verilog, top=name, device=device, pins=pins.pins, work=work, seed=seed, progress=progress
-            )
-            attempts.append((asked, seed, routed.reached_hz))
-            last = len(attempts) == (_PASSES if clock_hz is None else seeds)
-            if routed.reached_hz >= asked or last:
-                break
-            if clock_hz is None:
-                setting = _lower(device.family, oscillator, routed.reached_hz, asked)
-        _forget(out)
-        size = write_bitstream(routed, work=work, out=out, asked_hz=asked)
+        search = _Search(core_of, board, oscillator, pins, name, Path(folder), progress)
+        found = search.highest(seeds) if clock_hz is None else search.routed(clock_hz, seeds)
+        if found.reached:
+            _forget(out)
+        size = write_bitstream(found.best, out, asked_hz=found.hz)
     build = BoardBuild(
         board=board,
         oscillator=oscillator,
         pins=pins,
-        setting=setting,
-        clock_hz=asked,
-        routed=routed,
-        attempts=tuple(attempts),
+        setting=found.setting,
+        clock_hz=found.hz,
+        routed=found.best,
+        attempts=tuple(search.attempts),
         out=out,
         size=size,
     )
-    write_text(out.with_suffix(".v"), verilog)
+    write_text(out.with_suffix(".v"), found.verilog)
     write_text(out.with_suffix(".json"), json.dumps(build.to_json(), indent=2) + "\n")
     return build
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A design for a clock, and the best of its placements."""
+
+    setting: PllSetting | None
+    hz: float
+    verilog: str
+    best: Routed
+
+    @property
+    def reached(self) -> bool:
+        return self.best.reached_hz >= self.hz
+
+
+@dataclass
+class _Search:
+    """Places and routes a board's design for one clock after the other."""
+
+    core_of: Callable[[float], Any]
+    board: BoardInfo
+    oscillator: Oscillator
+    pins: BoardPins
+    name: str
+    folder: Path
+    progress: Callable[[str], None]
+    attempts: list[tuple[float, int, float]] = field(default_factory=list)
+
+    def highest(self, seeds: int) -> _Found:
+        """The highest clock that is reached, if any is after some rounds."""
+        found = self.routed(self.board.device.target_hz, 1)
+        for _ in range(_ROUNDS):
+            if found.reached:
+                break
+            # At least one step lower, whatever was reached.
+            found = self.routed(min(found.best.reached_hz * (1 - _MARGIN), found.hz - 1), seeds)
+        return found
+
+    def routed(self, at_most_hz: float, seeds: int) -> _Found:
+        """A design for the highest clock not above one, with the first seed that reaches it, or else the best."""
+        setting, core = self._core(at_most_hz)
+        hz = _hz(setting, self.oscillator)
+        top = make_top(core, board=self.board, oscillator=self.oscillator, pins=self.pins, setting=setting)
+        verilog = emit_top(top, name=self.name)
+        work = Path(tempfile.mkdtemp(dir=self.folder))
+        self.progress(f"{hz / 1e6:.2f} MHz: synthesis")
+        packed = pack_top(verilog, top=self.name, device=self.board.device, pins=self.pins.pins, work=work)
+        tried: list[Routed] = []
+        for seed in range(1, seeds + 1):
+            self.progress(f"{hz / 1e6:.2f} MHz: place and route, seed {seed}")
+            tried.append(route(packed, seed=seed))
+            self.attempts.append((hz, seed, tried[-1].reached_hz))
+            if tried[-1].reached_hz >= hz:
+                break
+        best = max(tried, key=lambda routed: routed.reached_hz)
+        return _Found(setting=setting, hz=hz, verilog=verilog, best=best)
+
+    def _core(self, at_most_hz: float) -> tuple[PllSetting | None, Any]:
+        """The highest clock that the board has and the core takes, and the core for it."""
+        refused: InvalidValueError | None = None
+        limit = at_most_hz
+        while limit > at_most_hz * _LOWEST_SHARE:
+            setting = choose_clock(self.board.device.family, self.oscillator.hz, limit)
+            try:
+                return setting, self.core_of(_hz(setting, self.oscillator))
+            except InvalidValueError as error:
+                refused = refused or error
+                limit = _hz(setting, self.oscillator) - 2
+        assert refused is not None
+        raise refused
+
+
 def _hz(setting: PllSetting | None, oscillator: Oscillator) -> float:
     return float(oscillator.hz if setting is None else setting.output_hz)
-
-
-def _lower(family: Family, oscillator: Oscillator, reached: float, asked: float) -> PllSetting | None:
-    """The next clock to ask for."""
-    try:
-        return choose_clock(family, oscillator.hz, reached)
-    except InvalidValueError as error:
-        raise ClockMissed(
-            f"place and route reached {reached / 1e6:.2f} MHz of {asked / 1e6:.2f}, and {error}"
-        ) from None
 
 
 def _forget(out: Path) -> None:

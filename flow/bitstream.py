@@ -16,11 +16,10 @@ from sterna.flow.toolchain import Tool, run_tool, tool_version
 from sterna.net.container import replacing
 from sterna.net.errors import InvalidValueError
 
-__all__ = ["SUFFIXES", "ClockMissed", "Pin", "Routed", "constraints", "place_and_route", "write_bitstream"]
+__all__ = ["SUFFIXES", "ClockMissed", "Packed", "Pin", "Routed", "constraints", "pack_top", "route", "write_bitstream"]
 
 #: How the file of a family's bitstreams ends.
 SUFFIXES = {Family.ICE40: ".bin", Family.ECP5: ".bit"}
-_CONFIG = "design.config"
 
 
 class ClockMissed(InvalidValueError):
@@ -49,54 +48,78 @@ class Pin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Routed:
-    """A design that is placed and routed, in a folder that is still there.
+class Packed:
+    """A board's top before it is placed, in a folder.
 
     Attributes
     ----------
+    work : Path
+    top : str
     device : Device
+    units : tuple of str
+        Instances in the top module.
     utilization : dict[Resource, tuple[int, int]]
         Used and available.
+    arguments : tuple of str
+        What nextpnr is called with, whatever the seed.
+    """
+
+    work: Path
+    top: str
+    device: Device
+    units: Sequence[str]
+    utilization: Utilization
+    arguments: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """A board's top, placed and routed with one seed.
+
+    Attributes
+    ----------
+    packed : Packed
+    seed : int
     reached_hz : float
         The clock of the slowest path.
     asked_hz : float
         What nextpnr took as the clock asked for: of a PLL, by its own reading of the dividers.
-    seed : int
     path : CriticalPath or None
-    tools : dict[str, str]
-        Versions.
-    commands : list[str]
-        What was run.
+    config : str
+        The file in the folder that the bitstream is packed from.
     """
 
-    device: Device
-    utilization: Utilization
+    packed: Packed
+    seed: int
     reached_hz: float
     asked_hz: float
-    seed: int
     path: CriticalPath | None
-    tools: Mapping[str, str]
-    commands: Sequence[str]
+    config: str
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
+        packed, nextpnr = self.packed, nextpnr_of(self.packed.device)
+        device = packed.device
         return {
             "device": {
-                "name": self.device.name,
-                "part": self.device.part,
-                "package": self.device.package,
-                "speed": self.device.speed,
+                "name": device.name,
+                "part": device.part,
+                "package": device.package,
+                "speed": device.speed,
             },
             "utilization": {
                 resource.name.lower(): {"used": used, "available": available}
-                for resource, (used, available) in self.utilization.items()
+                for resource, (used, available) in packed.utilization.items()
                 if available
             },
             "reached_hz": round(self.reached_hz),
             "seed": self.seed,
             "critical_path": self.path.to_json() if self.path else None,
-            "tools": dict(self.tools),
-            "commands": list(self.commands),
+            "tools": {"yosys": tool_version(Tool.YOSYS), nextpnr.value.lower(): tool_version(nextpnr)},
+            "commands": [
+                "yosys -q -s synth.ys",
+                f"{nextpnr.value.lower()} {' '.join(packed.arguments)} --seed {self.seed}",
+            ],
         }
 
 
@@ -134,21 +157,16 @@ def _lpf(pin: Pin) -> list[str]:
     return lines if pin.clock_hz is None else [*lines, f'FREQUENCY PORT "{pin.port}" {pin.clock_hz / 1e6:.6f} MHZ;']
 
 
-def place_and_route(
+def pack_top(
     verilog: str,
     *,
     top: str,
     device: Device,
     pins: Sequence[Pin],
     work: Path,
-    seed: int = 1,
     progress: Callable[[str], None] = lambda step: None,
-) -> Routed:
-    """Synthesize, place and route a board's top.
-
-    The netlist gets the same passes as a block's (:mod:`sterna.flow.pack`). The clock that is asked for is that of the
-    pins, or what the top's PLL makes of it, as nextpnr derives it. Whether it was reached is for
-    :func:`write_bitstream` to check.
+) -> Packed:
+    """Synthesize and pack a board's top; the netlist gets the same passes as a block's (:mod:`sterna.flow.pack`).
 
     Parameters
     ----------
@@ -159,8 +177,7 @@ def place_and_route(
         In the board's package.
     pins : sequence of Pin
     work : path
-        An empty folder; it is left with what :func:`write_bitstream` needs.
-    seed : int
+        An empty folder.
     progress : function of str
         Called with the name of each step.
 
@@ -168,10 +185,11 @@ def place_and_route(
     ------
     DoesNotFit
         If the design is too large for the device.
+    ValueError
+        If ports and pins do not go together, or the design multiplies.
     ToolError
         If a tool is missing or fails.
     """
-    nextpnr = nextpnr_of(device)
     (work / "top.v").write_text(verilog, encoding="utf-8")
     utilization, _ = pack_in(
         work, work / "top.v", top=top, device=device, pins=constraints(device.family, pins), progress=progress
@@ -180,24 +198,44 @@ def place_and_route(
     netlist = read_netlist(work / "generic.json")
     _check_ports(netlist[top]["ports"], top, pins)
     _check_no_multiplier(netlist, top, utilization)
-    arguments = [*nextpnr_arguments(top, device, None, pins=True), *router_arguments(device, utilization)]
-    arguments += ["--seed", str(seed), "--asc" if device.family is Family.ICE40 else "--textcfg", _CONFIG]
-    progress("nextpnr: place and route")
-    run_tool(nextpnr, [*arguments, "--report", "nextpnr.json"], cwd=work, log="nextpnr.log")
-    report = read_result(work / "nextpnr.json")
-    reached = clock_hz(report)
-    if reached is None:
-        raise InvalidValueError(f"{top} has no register, so there is nothing to clock on a board")
-    names = instances(netlist, top)
-    return Routed(
+    return Packed(
+        work=work,
+        top=top,
         device=device,
+        units=instances(netlist, top),
         utilization=utilization,
-        reached_hz=reached,
-        asked_hz=1e6 * max(clock["constraint"] for clock in report["fmax"].values()),
+        arguments=[*nextpnr_arguments(top, device, None, pins=True), *router_arguments(device, utilization)],
+    )
+
+
+def route(packed: Packed, *, seed: int) -> Routed:
+    """Place and route a packed top.
+
+    The clock that is asked for is that of the pins, or what the top's PLL makes of it, as nextpnr derives it. Whether
+    it was reached is for :func:`write_bitstream` to check.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to clock.
+    ToolError
+        If a tool is missing or fails.
+    """
+    device, config, report = packed.device, f"nextpnr-{seed}.config", f"nextpnr-{seed}.json"
+    written = ["--asc" if device.family is Family.ICE40 else "--textcfg", config, "--report", report]
+    arguments = [*packed.arguments, "--seed", str(seed), *written]
+    run_tool(nextpnr_of(device), arguments, cwd=packed.work, log=f"nextpnr-{seed}.log")
+    content = read_result(packed.work / report)
+    reached = clock_hz(content)
+    if reached is None:
+        raise InvalidValueError(f"{packed.top} has no register, so there is nothing to clock on a board")
+    return Routed(
+        packed=packed,
         seed=seed,
-        path=critical_path(report, seed=seed, units=names),
-        tools={"yosys": tool_version(Tool.YOSYS), nextpnr.value.lower(): tool_version(nextpnr)},
-        commands=["yosys -q -s synth.ys", f"{nextpnr.value.lower()} {' '.join(arguments)}"],
+        reached_hz=reached,
+        asked_hz=1e6 * max(clock["constraint"] for clock in content["fmax"].values()),
+        path=critical_path(content, seed=seed, units=packed.units),
+        config=config,
     )
 
 
@@ -218,14 +256,13 @@ def _check_no_multiplier(netlist: Mapping[str, Any], top: str, utilization: Util
         raise InvalidValueError(f"{top} holds {found} multiplications or DSP blocks; a Sterna design has none")
 
 
-def write_bitstream(routed: Routed, *, work: Path, out: Path, asked_hz: float) -> int:
+def write_bitstream(routed: Routed, out: Path, *, asked_hz: float) -> int:
     """Pack a routed design's bitstream; ``out`` is there whole or not at all.
 
     Parameters
     ----------
     routed : Routed
-    work : path
-        The folder of :func:`place_and_route`.
+        Its folder is still there.
     out : path
         Its folder is made if it is not there.
     asked_hz : float
@@ -249,13 +286,13 @@ def write_bitstream(routed: Routed, *, work: Path, out: Path, asked_hz: float) -
             f"place and route reached {routed.reached_hz / 1e6:.2f} MHz{where}, not the {asked_hz / 1e6:.2f} MHz that "
             "were asked for: ask for a lower --clock, try more --seeds, or choose fewer lanes or another board"
         )
-    if routed.device.family is Family.ICE40:
-        run_tool(Tool.ICEPACK, [_CONFIG, "design.bin"], cwd=work, log="icepack.log")
-        packed = work / "design.bin"
+    work = routed.packed.work
+    if routed.packed.device.family is Family.ICE40:
+        run_tool(Tool.ICEPACK, [routed.config, "packed.bin"], cwd=work, log="icepack.log")
     else:
-        run_tool(Tool.ECPPACK, ["--compress", "--input", _CONFIG, "--bit", "design.bit"], cwd=work, log="ecppack.log")
-        packed = work / "design.bit"
-    content = packed.read_bytes()
+        options = ["--compress", "--input", routed.config, "--bit", "packed.bin"]
+        run_tool(Tool.ECPPACK, options, cwd=work, log="ecppack.log")
+    content = (work / "packed.bin").read_bytes()
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as beside:
         beside.write_bytes(content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sterna.flow.bitstream import ClockMissed, Pin, constraints, place_and_route, write_bitstream
+from sterna.flow.bitstream import ClockMissed, Pin, Routed, constraints, pack_top, route, write_bitstream
 from sterna.flow.devices import Device, Family, Resource, device_of_part
 from sterna.flow.toolchain import Tool, find_tool
 from sterna.net.errors import ToolError
@@ -53,29 +53,29 @@ def pins_of(family: Family) -> list[Pin]:
     return [Pin(port="clk", site="G2", attributes=io, clock_hz=25_000_000), Pin(port="led", site="B2", attributes=io)]
 
 
-def route(device: Device, verilog: str, work: Path, pins: list[Pin] | None = None) -> object:
+def routed_top(device: Device, verilog: str, work: Path, pins: list[Pin] | None = None) -> Routed:
     work.mkdir(exist_ok=True)
     pins = pins_of(device.family) if pins is None else pins
-    return place_and_route(verilog, top="top", device=device, pins=pins, work=work)
+    return route(pack_top(verilog, top="top", device=device, pins=pins, work=work), seed=1)
 
 
 @pytest.mark.parametrize("family", list(Family))
 def test_a_bitstream(family: Family, tmp_path: Path) -> None:
     device, verilog, hz = TOPS[family]
     work, out = tmp_path / "work", tmp_path / "new" / "top.bin"
-    routed = route(device, verilog, work)
+    routed = routed_top(device, verilog, work)
     # nextpnr derives the clock from the dividers by itself, in whole picoseconds.
     assert routed.asked_hz == pytest.approx(hz, rel=1e-3)
     assert routed.reached_hz > 0.9 * hz
-    assert 0 < routed.utilization[Resource.SLOTS][0] < 100
+    assert 0 < routed.packed.utilization[Resource.SLOTS][0] < 100
     asked = routed.reached_hz
-    assert write_bitstream(routed, work=work, out=out, asked_hz=asked) == out.stat().st_size
+    assert write_bitstream(routed, out, asked_hz=asked) == out.stat().st_size
     content = out.read_bytes()
     # The preambles of the vendors' configuration guides (FPGA-TN-02001, FPGA-TN-02039).
     assert (b"\x7e\xaa\x99\x7e" if family is Family.ICE40 else b"\xff\xff\xbd\xb3") in content[:256]
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     with pytest.raises(ClockMissed, match=r"^place and route reached .* MHz .*: ask for a lower --clock, try more"):
-        write_bitstream(routed, work=work, out=tmp_path / "other" / "top.bin", asked_hz=asked + 1)
+        write_bitstream(routed, tmp_path / "other" / "top.bin", asked_hz=asked + 1)
     assert not (tmp_path / "other").exists()
 
 
@@ -85,8 +85,8 @@ def test_a_bitstream_has_the_pins(tmp_path: Path) -> None:
     for number, site in enumerate(("11", "37")):
         work = tmp_path / str(number)
         pins = [pins_of(Family.ICE40)[0], Pin(port="led", site=site)]
-        routed = route(UP5K, ICE40_TOP, work, pins)
-        write_bitstream(routed, work=work, out=work / "out.bin", asked_hz=1e6)
+        routed = routed_top(UP5K, ICE40_TOP, work, pins)
+        write_bitstream(routed, work / "out.bin", asked_hz=1e6)
         subprocess.run(
             [*find_tool(Tool.ICEPACK), "-u", "out.bin", "out.asc"],
             cwd=work,
@@ -95,7 +95,7 @@ def test_a_bitstream_has_the_pins(tmp_path: Path) -> None:
             capture_output=True,
         )
         configurations.append((work / "out.asc").read_text())
-        tiles = [line for line in (work / "design.config").read_text().splitlines() if line.startswith(".io_tile")]
+        tiles = [line for line in (work / routed.config).read_text().splitlines() if line.startswith(".io_tile")]
         assert tiles
         assert all(tile in configurations[-1] for tile in tiles)
     assert configurations[0] != configurations[1]
@@ -111,12 +111,12 @@ def test_nothing_is_left_of_a_failure(tool: Tool, tmp_path: Path, monkeypatch: p
     if tool is Tool.NEXTPNR_ICE40:
         monkeypatch.setenv(tool.value, str(broken))
         with pytest.raises(ToolError, match="out of luck"):
-            route(UP5K, ICE40_TOP, work)
+            routed_top(UP5K, ICE40_TOP, work)
     else:
-        routed = route(UP5K, ICE40_TOP, work)
+        routed = routed_top(UP5K, ICE40_TOP, work)
         monkeypatch.setenv(tool.value, str(broken))
         with pytest.raises(ToolError, match="out of luck"):
-            write_bitstream(routed, work=work, out=out, asked_hz=1e6)
+            write_bitstream(routed, out, asked_hz=1e6)
     assert out.read_bytes() == b"the old one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "top.bin", "work"]
 
@@ -124,26 +124,26 @@ def test_nothing_is_left_of_a_failure(tool: Tool, tmp_path: Path, monkeypatch: p
 def test_pins_and_ports_must_match(tmp_path: Path) -> None:
     pins = pins_of(Family.ICE40)
     with pytest.raises(ValueError, match=r"^top has no port 'rx' to give pin 6 to$"):
-        route(UP5K, ICE40_TOP, tmp_path, [*pins, Pin(port="rx", site="6")])
+        routed_top(UP5K, ICE40_TOP, tmp_path, [*pins, Pin(port="rx", site="6")])
     with pytest.raises(ToolError, match="IO 'led' is unconstrained in PCF"):
-        route(UP5K, ICE40_TOP, tmp_path, pins[:1])
+        routed_top(UP5K, ICE40_TOP, tmp_path, pins[:1])
     with pytest.raises(ToolError, match="package does not have a pin named 'Z9'"):
-        route(UP5K, ICE40_TOP, tmp_path, [pins[0], Pin(port="led", site="Z9")])
+        routed_top(UP5K, ICE40_TOP, tmp_path, [pins[0], Pin(port="led", site="Z9")])
     wide = ICE40_TOP.replace("output led", "output [1:0] led").replace("count[19]", "count[19:18]")
     with pytest.raises(ValueError, match=r"^port 'led' of top has 2 bits; a pin takes one$"):
-        route(UP5K, wide, tmp_path)
+        routed_top(UP5K, wide, tmp_path)
 
 
 def test_a_multiplication_is_refused(tmp_path: Path) -> None:
     pins = [Pin(port="clk", site="35", clock_hz=12_000_000), Pin(port="rx", site="6"), Pin(port="tx", site="9")]
     with pytest.raises(ValueError, match=r"^top holds 2 multiplications or DSP blocks; a Sterna design has none$"):
-        route(UP5K, MULTIPLIER_TOP, tmp_path, pins)
+        routed_top(UP5K, MULTIPLIER_TOP, tmp_path, pins)
 
 
 def test_no_register(tmp_path: Path) -> None:
     pins = [Pin(port="a", site="6"), Pin(port="b", site="9")]
     with pytest.raises(ValueError, match=r"^top has no register, so there is nothing to clock on a board$"):
-        route(UP5K, "module top(input a, output b);\n  assign b = ~a;\nendmodule\n", tmp_path, pins)
+        routed_top(UP5K, "module top(input a, output b);\n  assign b = ~a;\nendmodule\n", tmp_path, pins)
 
 
 def test_constraints() -> None:
