@@ -351,7 +351,7 @@ def highlights(results: Path) -> str:
         rows.append([f"`{read['mnist_route']['model']}` on {NAMES[row['device']]}, placed and routed"])
         rows[-1].append(_routed(row))
     for row in read.get("unrolled_route", {}).get("rows", []):
-        how = "bit by bit" if row["units"] == "bitserial" else "unrolled"
+        how = {None: row["units"], 1: "bit by bit"}.get(row["lanes"], f"{row['lanes']} bits a cycle")
         rows.append([f"`{row['model']}` {how} on {NAMES[row['device']]}, placed and routed"])
         rows[-1].append(_routed(row))
     if "mnist_rtl" in read:

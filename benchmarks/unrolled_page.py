@@ -6,7 +6,7 @@ from typing import Any
 
 from tables import percent, table
 
-#: Images/s, must and aim.
+#: Images/s, must and aim; of several lanes, too.
 BOUNDS = {
     ("digits-mlp", "up5k", "bitserial"): "3 million / 5 million",
     ("mnist-mlp-98", "25f", "bitserial"): "8 million / 15 million",
@@ -27,7 +27,7 @@ def route(result: dict[str, Any]) -> str:
             [
                 f"`{row['model']}`",
                 row["device"],
-                row["units"],
+                kind_of(row),
                 f"**{row['images_per_second']:,.0f}**",
                 BOUNDS[row["model"], row["device"], row["units"]],
                 f"{clock['median_hz'] / 1e6:.1f}",
@@ -47,7 +47,7 @@ def route(result: dict[str, Any]) -> str:
         for beats in row["narrow"]:
             rate = row["clock"]["median_hz"] / beats["interval_cycles"]
             cells = [beats["elements_per_beat"], beats["interval_cycles"], f"{rate:,.0f}"]
-            narrow.append([f"`{row['model']}`", row["device"], row["units"], *cells])
+            narrow.append([f"`{row['model']}`", row["device"], kind_of(row), *cells])
     header = (
         "network, device, units, images/s, must / aim, clock in MHz, interval / latency, logic slots, flip-flops, "
         "RAM blocks, slots × cycles of the folded network / of this one, DSP / multiplications / latches"
@@ -61,6 +61,11 @@ def route(result: dict[str, Any]) -> str:
         + "\nWhat a narrower input does to the rate, at the same clock:\n\n"
         + table(["network", "device", "units", "elements a beat", "cycles", "images/s"], narrow)
     )
+
+
+def kind_of(row: dict[str, Any]) -> str:
+    """The kind of units, and the bits of a sum that they add in a cycle."""
+    return {1: "bit-serial", None: row["units"]}.get(row["lanes"], f"{row['lanes']} bits a cycle")
 
 
 def layer(result: dict[str, Any]) -> str:

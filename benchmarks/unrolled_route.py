@@ -22,7 +22,6 @@ from common import MODELS, RESULTS, ROOT, parser, write
 
 from sterna.flow.synth import synthesize
 from sterna.hw import AcceleratorConfig, generate
-from sterna.hw.graph.lower import lower
 from sterna.hw.graph.stream import whole
 from sterna.hw.parts.tables import code_shape
 from sterna.net import Network, load
@@ -34,7 +33,8 @@ WORK = ROOT / "build" / "unrolled_route"
 class Case:
     """A network, a device, kinds of units, input elements a beat, how many seeds are placed, and for which clock.
 
-    ``units`` is a kind for all layers, or for those of ``layers``.
+    ``units`` is a kind for all layers, or for those of ``layers``; ``lanes`` the bits of a sum that bit-serial ones add
+    in a cycle.
     """
 
     model: str
@@ -44,16 +44,23 @@ class Case:
     seeds: int
     target_hz: float
     layers: tuple[str, ...] = ("all",)
+    lanes: int | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.model}-{self.device}-{self.units}"
+        return case_name(self.model, self.device, self.units, self.lanes)
+
+
+def case_name(model: str, device: str, units: str, lanes: int | None) -> str:
+    """Of a case, or a row."""
+    return f"{model}-{device}-{units}" + (f"-{lanes}" if lanes else "")
 
 
 CASES = [
-    Case("digits-mlp", "up5k", "bitserial", elements=8, seeds=3, target_hz=48e6),
-    Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=1, target_hz=150e6),
-    Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=70e6),
+    Case("digits-mlp", "up5k", "bitserial", elements=8, seeds=3, target_hz=48e6, lanes=1),
+    Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=3, target_hz=120e6, lanes=1),
+    Case("mnist-mlp-98", "25f", "bitserial", elements=784, seeds=3, target_hz=110e6, lanes=2),
+    Case("mnist-mlp-95", "85f", "bitserial", elements=784, seeds=1, target_hz=70e6, lanes=1),
     Case("mnist-mlp-98", "85f", "unrolled", elements=784, seeds=1, target_hz=85e6),
     Case("mnist-lenet5-95", "85f", "unrolled", elements=1, seeds=1, target_hz=82e6, layers=("conv1", "conv2")),
 ]
@@ -66,6 +73,7 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
         units=dict.fromkeys(case.layers, case.units),
         elements_per_beat=case.elements,
         name=case.model.replace("-", "_"),
+        lanes=case.lanes,
     )
     path = generate(network, folder, config=config)
     verilog, report = path.with_suffix(".v"), folder / "synth" / "report.json"
@@ -85,12 +93,13 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
         "test_accuracy": network.metadata["test_accuracy"],
         "device": case.device,
         "units": case.units,
+        "lanes": case.lanes,
         "elements_per_beat": case.elements,
         "timing": timing,
         "layers": [{key: layer[key] for key in keys} for layer in layers],
         "images_per_second": figures["clock"]["median_hz"] / timing["interval_cycles"],
         "slot_cycles": figures["utilization"]["slots"]["used"] * timing["interval_cycles"],
-        "narrow": narrow(case, network),
+        "narrow": narrow(case, network, max(unit["cycles"] for unit in description["units"])),
         "folded": folded(case),
         **{key: figures[key] for key in ("total", "utilization", "clock", "critical_path", "tools")},
         "multipliers": figures["multipliers"],
@@ -98,18 +107,19 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     }
 
 
-def narrow(case: Case, network: Network) -> list[dict[str, int]]:
-    """Cycles of a frame by the input elements in a beat, of those that are a power of two or all; of vectors."""
+def narrow(case: Case, network: Network, steps: int) -> list[dict[str, int]]:
+    """Cycles of a frame by the input elements in a beat, of those that are a power of two or all; of vectors.
+
+    ``steps`` are the cycles of the slowest unit.
+    """
     if case.layers != ("all",):
         return []
-    layers = lower(network, {"all": case.units})
     (inputs,) = network.input_shape
     sizes = dict.fromkeys([*(1 << k for k in range(0, inputs.bit_length(), 2)), inputs])
     rows = []
     for elements in sizes:
         stream = whole((inputs,), code_shape(network.input_type), elements=elements)
-        cycles = max(layers[0].least_interval([stream]), *(layer.least_interval([]) for layer in layers))
-        rows.append({"elements_per_beat": elements, "interval_cycles": cycles})
+        rows.append({"elements_per_beat": elements, "interval_cycles": max(stream.beats, steps)})
     return rows
 
 
@@ -141,7 +151,7 @@ def main() -> int:
     made: dict[str, dict[str, Any]] = {}
     if arguments.output is not None and arguments.output.is_file():
         found = json.loads(arguments.output.read_text(encoding="utf-8"))["rows"]
-        made = {f"{row['model']}-{row['device']}-{row['units']}": row for row in found}
+        made = {case_name(*(row[key] for key in ("model", "device", "units", "lanes"))): row for row in found}
     for case in (case for case in CASES if any(text in case.name for text in arguments.only)):
         made[case.name] = row = measure(case, arguments.work)
         slots = row["utilization"]["slots"]

@@ -11,8 +11,8 @@ import numpy as np
 from sterna.hw.sums.equations import Equations
 from sterna.hw.sums.graph import SumGraph, graph_of
 
-#: Changes that are tried, for each weight and effort; and for each effort, at most.
-_CHANGES, _MOST = 4, 20_000
+#: Changes that are tried, for each weight and effort; of few weights twice as many, up to so many; at most.
+_CHANGES, _FEW, _MOST = 4, 1_600, 20_000
 #: Sums that are taken apart at a time, at most.
 _TOGETHER = 25
 #: Adders more that are accepted with a chance of 1/e, at first; it falls to none.
@@ -30,8 +30,8 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
 
     Sterna's own method. It names the pair of terms that most rows have, until none is in two rows: two-term common
     subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then it tries changes, four
-    times ``effort`` for each weight and 20,000 times ``effort`` at most, and keeps what is no worse, or at first little
-    worse (simulated annealing). Every second takes up to 25 neighboring sums apart. The others let an equation use
+    times ``effort`` for each weight (eight, where there are few) and 20,000 times ``effort`` at most, and keeps what is
+    no worse, or at first little worse (simulated annealing). Every second takes up to 25 neighboring sums apart. The others let an equation use
     another of which it has only a part, and subtract the rest. What is touched is shared anew. As few adders are found
     in many ways: of some that come last, that is taken which is smallest with the registers in which terms wait.
 
@@ -59,7 +59,8 @@ def _shared(content: bytes, shape: tuple[int, int], effort: int, seed: int) -> S
     weights = np.frombuffer(content, np.int8).reshape(shape)
     equations = Equations(weights, seed)
     equations.share()
-    changes = effort * min(_CHANGES * int(np.count_nonzero(weights)), _MOST)
+    usual = _CHANGES * int(np.count_nonzero(weights))
+    changes = effort * min(max(usual, min(2 * usual, _FEW)), _MOST)
     every = max(1, equations.adders * changes // (4 * _COMPARED))
     best = graph_of(equations, len(weights))
     random = Random(seed)
