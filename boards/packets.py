@@ -12,14 +12,16 @@ from sterna.net.errors import InvalidValueError
 
 #: Version of the protocol.
 VERSION = 1
-#: Begins an info packet's payload.
+#: Begins the registers.
 MAGIC = b"STRN"
 #: Bytes of a body, at most: with more, COBS would need a second code byte.
 MAX_BODY = 253
 #: Bytes before the payload, and of the CRC behind it.
 HEADER, CRC = 3, 4
-#: Bytes of a data packet's payload, at most.
-MAX_DATA = MAX_BODY - HEADER - CRC
+#: Bytes that a data packet carries, at most; one more says how many.
+MAX_DATA = MAX_BODY - HEADER - 1 - CRC
+#: Bytes of results that a result packet carries, at most; behind them come two that say how things stand.
+MAX_RESULTS = MAX_BODY - HEADER - 2 - CRC
 #: Bits of a result packet's last byte that say how many slots are free; above them: it answers, send again.
 FREE_BITS, ANSWER, AGAIN = 6, 0x40, 0x80
 #: Slots of a board, at most.
@@ -27,12 +29,17 @@ MAX_SLOTS = 32
 #: The session of a board that has none.
 NO_SESSION = 0
 
-#: The counters in the order in which they are sent, and the bytes of each.
-COUNTERS: Mapping[str, int] = {"cycles": 4, "frames": 2, "damaged": 1, "framing": 1, "refused": 1}
+#: Bytes of a page of registers, and pages.
+PAGE, PAGES = 32, 4
+#: The counters in the order of their bytes, and how many each has; the address of the first one.
+COUNTERS: Mapping[str, int] = {"turns": 4, "frames": 4, "damaged": 2, "framing": 2, "refused": 2}
+COUNTERS_AT = 96
+#: Clock cycles of a turn.
+TURN = 32
 
 _INFO = struct.Struct("<4sBBBBIH2x32s")
 _PORT = struct.Struct("<BBBBI3I")
-_COUNTERS = struct.Struct("<IHBBB")
+_COUNTERS = struct.Struct("<IIHHH")
 _SIGNED, _ARGMAX = 1, 2
 _MAX_SIDES = 3
 
@@ -43,11 +50,9 @@ class Kind(enum.IntEnum):
     OPEN = 1
     DATA = 2
     POLL = 3
-    INFO = 4
-    COUNTERS = 5
+    READ = 4
     RESULT = 0x81
-    BOARD_INFO = 0x84
-    BOARD_COUNTERS = 0x85
+    REGISTERS = 0x84
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,15 @@ class Packet:
     payload: bytes = b""
 
     def to_wire(self) -> bytes:
-        """What goes over the line, with the zero byte at its end."""
+        """What a host sends, with the zero byte at its end."""
         body = bytes((self.kind, self.session, self.sequence)) + self.payload
         return stuff(body + zlib.crc32(body).to_bytes(CRC, "little")) + b"\0"
 
     @classmethod
     def from_wire(cls, stuffed: bytes) -> Packet | None:
-        """The packet in the bytes before a zero byte; ``None`` if they are none, or damaged."""
-        body = unstuff(stuffed)
+        """The packet in what a board sent before a zero byte, stuffed backwards; ``None`` if it is none, or damaged."""
+        turned = unstuff(stuffed[::-1])
+        body = None if turned is None else turned[::-1]
         if body is None or not HEADER + CRC <= len(body) <= MAX_BODY:
             return None
         content = body[:-CRC]
@@ -158,7 +164,7 @@ class Port:
         return self.beats * self.beat_bytes
 
     def to_bytes(self) -> bytes:
-        """20 bytes, as in an info packet."""
+        """20 bytes, as in the registers."""
         sides = (*self.shape, *(0 for _ in range(_MAX_SIDES - len(self.shape))))
         flags = self.signed * _SIGNED | self.argmax * _ARGMAX
         head = (self.element_width, flags, self.bytes_per_element, len(self.shape))
@@ -208,28 +214,28 @@ class Info:
         return self.clock_hz / self.divider
 
     def to_bytes(self) -> bytes:
-        """The payload of an info packet."""
+        """What stands in the registers before the counters."""
         head = (MAGIC, VERSION, self.slots, MAX_DATA, 0, self.clock_hz, self.divider, bytes.fromhex(self.digest))
         return _INFO.pack(*head) + self.input.to_bytes() + self.output.to_bytes()
 
     @classmethod
-    def from_bytes(cls, payload: bytes) -> Info:
-        """The inverse of :meth:`to_bytes`.
+    def from_bytes(cls, registers: bytes) -> Info:
+        """The inverse of :meth:`to_bytes`; what stands behind is not looked at.
 
         Raises
         ------
         ValueError
-            If it is no such payload, or of another version.
+            If it is no such thing, or of another version.
         """
-        if payload[:4] != MAGIC or len(payload) < _INFO.size:
+        if registers[:4] != MAGIC or len(registers) < _INFO.size + 2 * _PORT.size:
             raise InvalidValueError("what answers is no board of Sterna's")
-        if payload[4] != VERSION or len(payload) != _INFO.size + 2 * _PORT.size:
+        if registers[4] != VERSION:
             raise InvalidValueError(
-                f"the board speaks version {payload[4]} of the protocol, and this Sterna version {VERSION}: make its "
+                f"the board speaks version {registers[4]} of the protocol, and this Sterna version {VERSION}: make its "
                 "bitstream again"
             )
-        _, _, slots, _, _, clock_hz, divider, digest = _INFO.unpack(payload[: _INFO.size])
-        ports = [Port.from_bytes(payload[at : at + _PORT.size]) for at in (_INFO.size, _INFO.size + _PORT.size)]
+        _, _, slots, _, _, clock_hz, divider, digest = _INFO.unpack(registers[: _INFO.size])
+        ports = [Port.from_bytes(registers[at : at + _PORT.size]) for at in (_INFO.size, _INFO.size + _PORT.size)]
         return cls(
             slots=slots,
             clock_hz=clock_hz,
@@ -242,34 +248,31 @@ class Info:
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """What a board counted since its last reset, each modulo a power of two.
+    """What a board counted since its bitstream was loaded, each modulo a power of two.
 
     Attributes
     ----------
-    cycles : int
-        Clock cycles, modulo 2^32.
+    turns : int
+        Clock cycles / ``TURN``, modulo 2^32.
     frames : int
-        Frames whose result left the accelerator, modulo 2^16.
+        Frames whose whole result was sent, modulo 2^32.
     damaged, framing, refused : int
-        Packets that were damaged, bytes without a stop bit, and packets of another session, out of sequence or without
-        room, modulo 2^8.
+        Packets that were damaged, bytes without a stop bit, and packets of an unknown kind, of another session, out of
+        sequence or without room, modulo 2^16.
     """
 
-    cycles: int
+    turns: int
     frames: int
     damaged: int
     framing: int
     refused: int
 
-    @classmethod
-    def from_bytes(cls, payload: bytes) -> Counters:
-        """From a counters packet's payload.
+    @property
+    def cycles(self) -> int:
+        """Clock cycles, up to a turn, modulo 2^37."""
+        return self.turns * TURN
 
-        Raises
-        ------
-        ValueError
-            If it is of another length.
-        """
-        if len(payload) != _COUNTERS.size:
-            raise InvalidValueError(f"a counters packet has {_COUNTERS.size} bytes, not {len(payload)}")
-        return cls(**dict(zip(COUNTERS, _COUNTERS.unpack(payload), strict=True)))
+    @classmethod
+    def from_bytes(cls, page: bytes) -> Counters:
+        """From the page of the registers that begins with the counters."""
+        return cls(**dict(zip(COUNTERS, _COUNTERS.unpack(page[: _COUNTERS.size]), strict=True)))

@@ -9,9 +9,11 @@ from sterna.boards.host.link import BoardError, SerialLink
 from sterna.boards.packets import (
     AGAIN,
     ANSWER,
+    COUNTERS_AT,
     FREE_BITS,
     MAX_DATA,
     NO_SESSION,
+    PAGE,
     Counters,
     Info,
     Kind,
@@ -69,13 +71,16 @@ class Conversation:
             If it speaks another version.
         """
         self._drain()
-        info = Info.from_bytes(self._ask(Kind.INFO, Kind.BOARD_INFO).payload)
+        info = Info.from_bytes(b"".join(self._page(number) for number in range(COUNTERS_AT // PAGE)))
         self._slots = info.slots
         return info
 
     def counters(self) -> Counters:
         """What the board counted; :exc:`NoAnswerError` if it says nothing."""
-        return Counters.from_bytes(self._ask(Kind.COUNTERS, Kind.BOARD_COUNTERS).payload)
+        return Counters.from_bytes(self._page(COUNTERS_AT // PAGE))
+
+    def _page(self, number: int) -> bytes:
+        return self._ask(Kind.READ, Kind.REGISTERS, number).payload
 
     def exchange(self, data: bytes, *, frame: int, result: int, progress: Callable[[int], None]) -> bytes:
         """Sends frames and gives their results, in order.
@@ -113,7 +118,7 @@ class Conversation:
     def _open(self) -> int:
         """Begins a session; gives how many packets the board can take."""
         if not self.sessions:  # the session of another host, whose packets may still be on their way
-            self._session = self._ask(Kind.POLL, Kind.RESULT).session
+            self._session = self._ask(Kind.POLL, Kind.RESULT, 0).session
         for _ in range(_ASKS):
             self._session = self._session % (_NUMBERS - 1) + 1
             self.sessions += 1
@@ -144,7 +149,11 @@ class Conversation:
         moved = time.monotonic()  # when there was a result last, or a packet was taken
         while len(results) < target:
             while not holding and sent < min(known + credit, len(packets)):
-                self._send(Packet(Kind.DATA, self._session, sent % _NUMBERS, packets[sent]).to_wire())
+                self._send(
+                    Packet(
+                        Kind.DATA, self._session, sent % _NUMBERS, bytes((len(packets[sent]),)) + packets[sent]
+                    ).to_wire()
+                )
                 sent += 1
             came = self._packets(self._patience(sent - known))
             ask = not came
@@ -179,16 +188,18 @@ class Conversation:
                 self._send(b"\0" + Packet(Kind.POLL, self._session, 0).to_wire())
                 holding = True
 
-    def _ask(self, kind: Kind, answer: Kind) -> Packet:
+    def _ask(self, kind: Kind, answer: Kind, number: int) -> Packet:
+        """Sends a packet with that sequence number until it is answered."""
         garbage = 0
         for _ in range(_ASKS):
-            self._send(b"\0" + Packet(kind, 0, 0).to_wire())
+            self._send(b"\0" + Packet(kind, 0, number).to_wire())
             end = time.monotonic() + self._patience(0)
             while (left := end - time.monotonic()) > 0:
                 for packet in self._packets(left):
-                    if packet is not None and packet.kind == answer:
+                    if packet is None:
+                        garbage += 1
+                    elif packet.kind == answer and _answers(packet, number):
                         return packet
-                    garbage += packet is None
         raise self._silent(garbage)
 
     def _silent(self, garbage: int = 0) -> NoAnswerError:
@@ -228,3 +239,10 @@ class Conversation:
         while self._link.read(0.02):
             pass
         self._splitter.clear()
+
+
+def _answers(packet: Packet, number: int) -> bool:
+    """Whether a packet is the page that was asked for, or answers the question how things stand."""
+    if packet.kind == Kind.REGISTERS:
+        return packet.sequence == number and len(packet.payload) == PAGE
+    return len(packet.payload) >= _STATE and bool(packet.payload[-1] & ANSWER)

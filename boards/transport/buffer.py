@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import CRC, HEADER, MAX_SLOTS
+from sterna.boards.packets import HEADER, MAX_SLOTS
 from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidValueError
 
-#: Bytes of a slot: a body, whose first byte is overwritten with its length.
+#: Bytes of a slot: a body, with its header and CRC.
 SLOT = 256
 #: Of a memory whose collisions give what nobody looks at.
 _NO_COLLISION: dict[str, Any] = {"no_rw_check": 1}
@@ -39,11 +39,12 @@ class PacketBuffer(wiring.Component):
     data : ``In(8)``; place : ``In(8)``; valid : ``In(1)``
         A byte of a body, header and CRC too, and its place.
     commit : ``In(1)``
-        The packet counts, whose length is ``place``; in a cycle without ``valid``, and only with ``room``.
+        The packet counts; in a cycle without ``valid``, and only with ``room``.
     room : ``Out(1)``
         The packet is written.
     o : ``Out(stream.Signature(8))``
-        Payload of the packets that count, without their borders.
+        What the packets that count carry: of each, so many bytes as the first byte behind its header says, from the
+        next one on.
     free : ``Out(range(slots + 1))``
         Slots that hold no packet that counts.
     empty : ``Out(1)``
@@ -89,41 +90,41 @@ class PacketBuffer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Written and read at once is only what is not looked at: the first byte of a slot, before it is committed.
+        # Written and read at once is only what is not looked at: a byte of a slot before it is committed.
         storage: Memory = Memory(shape=8, depth=SLOT * self._slots, init=[], attrs=_NO_COLLISION)
         m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port()
         writing, reading = Signal(range(self._slots)), Signal(range(self._slots))  # slots
-        place, end = Signal(8), Signal(8)
-        free = Signal(range(self._slots + 1), init=self._slots)
+        place, end = Signal(8, init=HEADER), Signal(8)
+        used = Signal(range(self._slots + 1))
         with m.If(self.between):
-            m.d.sync += self.room.eq(free != 0)
+            m.d.sync += self.room.eq(used != self._slots)
         m.d.comb += [
-            self.free.eq(free),
-            self.empty.eq(free[-1]),
-            write.en.eq(self.commit | self.valid & self.room),
-            write.addr.eq(Cat(Mux(self.commit, Const(0, 8), self.place), writing)),
-            write.data.eq(Mux(self.commit, self.place, self.data)),
+            self.free.eq(self._slots - used),
+            self.empty.eq(used == 0),
+            write.en.eq(self.valid & self.room),
+            write.addr.eq(Cat(self.place, writing)),
+            write.data.eq(self.data),
             read.addr.eq(Cat(place, reading)),
             self.o.payload.eq(read.data),
         ]
         with m.If(self.commit):
             m.d.sync += writing.eq(writing + 1)
         with m.If(self.commit ^ self.freed):
-            m.d.sync += free.eq(Mux(self.commit, free - 1, free + 1))
+            m.d.sync += used.eq(Mux(self.commit, used + 1, used - 1))
         with m.FSM(name="drain"):
             with m.State("WAIT"), m.If(~self.empty):
                 m.next = "LENGTH"
             with m.State("LENGTH"):
-                m.d.sync += [end.eq(read.data - CRC), place.eq(HEADER)]
+                m.d.sync += [end.eq(read.data + HEADER + 1), place.eq(HEADER + 1)]
                 m.next = "FETCH"
             with m.State("FETCH"):
                 m.next = "OFFER"
                 with m.If(place == end):
                     m.d.comb += self.freed.eq(1)
-                    m.d.sync += [place.eq(0), reading.eq(reading + 1)]
+                    m.d.sync += [place.eq(HEADER), reading.eq(reading + 1)]
                     m.next = "PAUSE"
-            with m.State("PAUSE"):  # the next slot's first byte is fetched
+            with m.State("PAUSE"):  # the next slot's length is fetched
                 m.next = "WAIT"
             with m.State("OFFER"):
                 m.d.comb += self.o.valid.eq(1)

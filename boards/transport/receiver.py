@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import zlib
+
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import CRC, HEADER, Kind
+from sterna.boards.packets import CRC, HEADER, PAGES, Kind
 from sterna.boards.transport.cobs import CobsDecoder
 from sterna.boards.transport.crc import Crc32
 
+#: The CRC of any bytes, their CRC, and a zero byte: the one that ends a packet might be a code as far as it knows.
+_GOOD = zlib.crc32(zlib.crc32(b"").to_bytes(CRC, "little") + b"\0")
 #: The largest place of a byte in a body that a receiver counts up to.
 _LAST = 255
 
-_STROBES = ("opened", "poll", "info", "counters", "damaged", "refused")
+_STROBES = ("opened", "poll", "read", "damaged", "refused")
 
 
 class PacketReceiver(wiring.Component):
@@ -25,7 +29,9 @@ class PacketReceiver(wiring.Component):
     Members
     -------
     data : ``In(8)``; valid : ``In(1)``
-        Bytes of the line, at least ten cycles apart.
+        Bytes of the line.
+    bit : ``In(1)``; sampled : ``In(1)``
+        Before each byte, its bits, the lowest first.
     error : ``In(1)``
         A byte was lost: the packet that it belongs to is damaged.
     room : ``In(1)``
@@ -42,14 +48,16 @@ class PacketReceiver(wiring.Component):
         A data packet of the session, the next in sequence, has ended, and there is room.
     opened : ``Out(1)``
         A session begins in the next cycle, and nothing that came before counts.
-    poll, info, counters : ``Out(1)``
-        The host asks how things stand, for the info packet, for the counters.
+    poll, read : ``Out(1)``; page : ``Out(2)``
+        The host asks how things stand; for a page of registers, which is the number in its place until the next packet.
     damaged, refused : ``Out(1)``
         A packet was damaged; was whole, but of an unknown kind, another session, out of sequence, or without room.
     """
 
     data: Signal
     valid: Signal
+    bit: Signal
+    sampled: Signal
     error: Signal
     room: Signal
     o_data: Signal
@@ -61,8 +69,8 @@ class PacketReceiver(wiring.Component):
     accepted: Signal
     opened: Signal
     poll: Signal
-    info: Signal
-    counters: Signal
+    read: Signal
+    page: Signal
     damaged: Signal
     refused: Signal
 
@@ -71,6 +79,8 @@ class PacketReceiver(wiring.Component):
             {
                 "data": In(8),
                 "valid": In(1),
+                "bit": In(1),
+                "sampled": In(1),
                 "error": In(1),
                 "room": In(1),
                 "o_data": Out(8),
@@ -80,6 +90,7 @@ class PacketReceiver(wiring.Component):
                 "session": Out(8),
                 "expected": Out(8),
                 "accepted": Out(1),
+                "page": Out(range(PAGES)),
                 **{name: Out(1) for name in _STROBES},
             }
         )
@@ -93,11 +104,12 @@ class PacketReceiver(wiring.Component):
             decoder.valid.eq(self.valid),
             self.o_data.eq(decoder.o_data),
             self.o_valid.eq(decoder.o_valid),
-            crc.data.eq(decoder.o_data),
-            crc.valid.eq(decoder.o_valid),
+            crc.bit.eq(self.bit & decoder.inside),
+            crc.step.eq(self.sampled & decoder.gives),
             crc.clear.eq(decoder.end),
         ]
-        bad, some, whole = Signal(), Signal(), Signal()  # bad: a byte was lost, or there are too many
+        # bad: a byte was lost, or there are too many
+        bad, good, some, whole = Signal(), Signal(), Signal(), Signal()
         with m.If(decoder.end):
             m.d.sync += [bad.eq(0), self.place.eq(0)]
         with m.Elif(decoder.o_valid):
@@ -105,8 +117,9 @@ class PacketReceiver(wiring.Component):
         with m.If(self.error):
             m.d.sync += bad.eq(1)
         m.d.comb += [
+            good.eq(crc.value == _GOOD),
             some.eq(decoder.end & (bad | (self.place != 0))),
-            whole.eq(some & decoder.whole & crc.good & ~bad & (self.place >= HEADER + CRC)),
+            whole.eq(some & ~decoder.inside & good & ~bad & (self.place >= HEADER + CRC)),
             self.damaged.eq(some & ~whole),
         ]
         self._judge(m, decoder, whole)
@@ -114,20 +127,21 @@ class PacketReceiver(wiring.Component):
 
     def _judge(self, m: Module, decoder: CobsDecoder, whole: Value) -> None:
         """What becomes of a packet that is whole."""
-        header = Signal(HEADER, init=1)  # which byte of the header comes next
+        header = Signal(range(HEADER + 1))  # which byte of it comes next
         kind, other = Signal(3), Signal()
         session, ours, in_turn = Signal(8), Signal(), Signal()
-        m.d.comb += [self.between.eq(header[0]), ours.eq(session == self.session)]
+        m.d.comb += [self.between.eq(header == 0), ours.eq(session == self.session)]
         with m.If(decoder.end):
-            m.d.sync += header.eq(1)
+            m.d.sync += header.eq(0)
         with m.Elif(decoder.o_valid):
-            m.d.sync += header.eq(header << 1)
-            with m.If(header[0]):
+            with m.If(header != HEADER):
+                m.d.sync += header.eq(header + 1)
+            with m.If(header == 0):
                 m.d.sync += [kind.eq(decoder.o_data), other.eq(decoder.o_data[3:] != 0)]
-            with m.If(header[1]):
+            with m.If(header == 1):
                 m.d.sync += session.eq(decoder.o_data)
-            with m.If(header[2]):
-                m.d.sync += in_turn.eq(decoder.o_data == self.expected)
+            with m.If(header == 2):
+                m.d.sync += [in_turn.eq(decoder.o_data == self.expected), self.page.eq(decoder.o_data)]
         m.d.comb += self.refused.eq(whole)
         with m.If(whole & ~other), m.Switch(kind):
             with m.Case(Kind.DATA):
@@ -142,4 +156,4 @@ class PacketReceiver(wiring.Component):
             m.d.sync += self.expected.eq(self.expected + 1)
 
 
-_ASKED = {Kind.OPEN: "opened", Kind.POLL: "poll", Kind.INFO: "info", Kind.COUNTERS: "counters"}
+_ASKED = {Kind.OPEN: "opened", Kind.POLL: "poll", Kind.READ: "read"}

@@ -1,60 +1,48 @@
-"""Packets from a memory to the line: those of the writer, and the info packet."""
+"""From results, and what the host asks for, to packets on the line."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import FREE_BITS
-from sterna.boards.transport.writer import TRAILER, PacketWriter
-from sterna.net.checks import check_integer
-from sterna.net.errors import InvalidValueError
+from sterna.boards.packets import CRC, FREE_BITS, MAX_RESULTS, PAGES, Kind
+from sterna.boards.transport.cobs import CobsEncoder
+from sterna.boards.transport.crc import Crc32
 
-#: Bytes of the memory: the info packet, and two halves for the others.
-DEPTH = 512
-#: Bytes of the info packet as it goes over the line, at most; the halves begin behind them.
-INFO_BYTES = 128
-#: Bytes of a half.
-HALF = (DEPTH - INFO_BYTES) // 2
-#: Bytes of results in a packet, at most: a half without code, header and what follows.
-MAX_RESULTS = HALF - TRAILER - 4
-_NO_COLLISION: dict[str, Any] = {"no_rw_check": 1}
-_PASSED = ("i_last", "session", "expected", "free", "quiet", "report", "answer", "again", "counters", "values")
+_FLAGS = ("quiet", "report", "answer", "again", "read")
 
 
 class PacketSender(wiring.Component):
-    """Sends packets of results and counters, as :class:`PacketWriter` makes them, and the info packet.
+    """Sends packets of results with the state of the input, and pages of registers, each with its CRC, stuffed.
 
-    A packet is written to one half of a memory while the other one is sent.
+    A packet of results begins when there is one, or something to tell. It ends when the line can take a byte and there
+    is no result, or no room for one, and a reason: it is full, the host is to be told something, or it ends with a
+    frame and no input is waiting. So a result waits for nothing while little is to do, and shares its packet with
+    others while much is. Nothing is kept here: results wait where they come from.
 
-    Cost: one block RAM of 512 bytes.
+    After a reset, the zero byte goes out that ends what was begun before.
 
-    Parameters
-    ----------
-    info : bytes
-        The info packet as it goes over the line, with its zero byte.
-    counter_bytes : int
-        Bytes of all counters.
+    Throughput: as the line.
 
     Members
     -------
-    i, i_last, session, expected, free, quiet, report, answer, again, counters, values :
-        As the writer's.
-    info : ``In(1)``
-        The info packet is asked for. For one cycle.
-    clear : ``In(1)``
-        Forget results, and what is to be told; packets are numbered from 0 on. What is on the line goes on.
+    i : ``In(stream.Signature(8))``; i_last : ``In(1)``
+        Results, and whether a frame's last byte is offered.
+    session, expected : ``In(8)``; free : ``In(6)``
+        What packets say of the input.
+    quiet : ``In(1)``
+        No input is waiting.
+    report, answer, again : ``In(1)``
+        The host is to be told how things stand; since it asked; since a packet did not count. For one cycle.
+    read : ``In(1)``; page : ``In(2)``
+        A page is asked for, for one cycle; which one, until the next.
+    registers : ``In(stream.Signature(8))``; registers_last : ``In(1)``; start : ``Out(1)``
+        Bytes of that page, from its start after ``start``.
     o : ``Out(stream.Signature(8))``
-        To the line.
-
-    Raises
-    ------
-    ValueError
-        If the info packet is too long, or does not end with a zero byte.
+        To the line, whose ``ready`` must not wait for ``valid``.
+    bit : ``In(1)``; shifted : ``In(1)``
+        After each byte was taken, and before the next one is, its bits pass here.
     """
 
     i: stream.Interface
@@ -66,19 +54,16 @@ class PacketSender(wiring.Component):
     report: Signal
     answer: Signal
     again: Signal
-    counters: Signal
-    values: Signal
-    info: Signal
-    clear: Signal
+    read: Signal
+    page: Signal
+    registers: stream.Interface
+    registers_last: Signal
+    start: Signal
     o: stream.Interface
+    bit: Signal
+    shifted: Signal
 
-    def __init__(self, *, info: bytes, counter_bytes: int) -> None:
-        if len(info) > INFO_BYTES or not info.endswith(b"\0"):
-            raise InvalidValueError(
-                f"an info packet has at most {INFO_BYTES} bytes, the last one zero, not {len(info)}: {info[-1:]!r}"
-            )
-        self._info = info
-        self._counter_bytes = check_integer(counter_bytes, "counter_bytes", low=1)
+    def __init__(self) -> None:
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
@@ -86,43 +71,93 @@ class PacketSender(wiring.Component):
                 "session": In(8),
                 "expected": In(8),
                 "free": In(FREE_BITS),
-                **{name: In(1) for name in ("quiet", "report", "answer", "again", "counters", "info", "clear")},
-                "values": In(8 * counter_bytes),
+                **{name: In(1) for name in _FLAGS},
+                "page": In(range(PAGES)),
+                "registers": In(stream.Signature(8)),
+                "registers_last": In(1),
+                "start": Out(1),
                 "o": Out(stream.Signature(8)),
+                "bit": In(1),
+                "shifted": In(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        storage: Memory = Memory(shape=8, depth=DEPTH, init=list(self._info), attrs=_NO_COLLISION)
-        m.submodules.storage = storage  # a half is read only after it is written
-        write, read = storage.write_port(), storage.read_port()
-        writer = PacketWriter(width=len(write.addr), counter_bytes=self._counter_bytes)
-        m.submodules.writer = ResetInserter(self.clear)(writer)
-        wiring.connect(m, wiring.flipped(self.i), writer.i)
-        for name in _PASSED:
-            m.d.comb += getattr(writer, name).eq(getattr(self, name))
-        half, info, sending, fetched = Signal(), Signal(), Signal(), Signal()
+        m.submodules.crc = crc = Crc32()
+        m.submodules.encoder = encoder = CobsEncoder()
+        report, answer, again, read = (Signal(name=f"{name}_pending") for name in _FLAGS[1:])
+        told = report | answer | again
+        reading, boundary, full, ready = Signal(), Signal(), Signal(), Signal()
+        sequence, left = Signal(8), Signal(range(MAX_RESULTS + 1))
+        was_zero, was_crc = Signal(), Signal()  # the byte whose bits pass
         m.d.comb += [
-            writer.base.eq(Mux(half, INFO_BYTES + HALF, INFO_BYTES)),
-            writer.last.eq(Mux(half, DEPTH - TRAILER, INFO_BYTES + HALF - TRAILER)),
-            writer.yielding.eq(info),
-            writer.busy.eq(sending),
-            write.addr.eq(writer.address),
-            write.data.eq(writer.write),
-            write.en.eq(writer.enable),
-            self.o.payload.eq(read.data),
-            self.o.valid.eq(sending & fetched),
+            full.eq(left == 0),
+            ready.eq(self.o.ready),
+            self.o.payload.eq(encoder.o_data),
+            encoder.taken.eq(self.o.valid & ready),
+            crc.step.eq(self.shifted),
+            crc.bit.eq(self.bit & ~was_zero),
+            crc.shift.eq(was_crc),
         ]
-        m.d.sync += fetched.eq(sending)
-        with m.If(writer.done):
-            m.d.sync += [half.eq(~half), read.addr.eq(writer.base), sending.eq(1), fetched.eq(0)]
-        with m.Elif(info & writer.idle & ~sending):
-            m.d.sync += [info.eq(0), read.addr.eq(Const(0)), sending.eq(1), fetched.eq(0)]
-        with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [read.addr.eq(read.addr + 1), fetched.eq(0)]
-            with m.If(read.data == 0):
-                m.d.sync += sending.eq(0)
-        with m.If(self.info):
-            m.d.sync += info.eq(1)
+        with m.If(encoder.taken):
+            m.d.sync += [was_zero.eq(encoder.zero), was_crc.eq(0)]
+
+        def put(value: Value | int, then: str) -> None:
+            m.d.comb += [self.o.valid.eq(1), encoder.data.eq(value)]
+            with m.If(ready):
+                m.next = then
+
+        with m.FSM(name="sender"):
+            with m.State("END"):
+                m.d.comb += encoder.end.eq(1)
+                put(0, "IDLE")
+            with m.State("IDLE"):
+                m.d.comb += self.start.eq(1)
+                m.d.sync += [boundary.eq(1), reading.eq(read)]
+                with m.If(read | told | self.i.valid):
+                    m.next = "KIND"
+            with m.State("KIND"):
+                m.d.comb += crc.clear.eq(1)  # the bits of the packet before have passed once this byte is taken
+                put(Mux(reading, Kind.REGISTERS, Kind.RESULT), "SESSION")
+            with m.State("SESSION"):
+                put(self.session, "SEQUENCE")
+            with m.State("SEQUENCE"):
+                put(Mux(reading, self.page, sequence), "RESULTS")
+                m.d.sync += left.eq(MAX_RESULTS)
+                with m.If(ready & reading):
+                    m.d.sync += read.eq(0)
+                    m.next = "PAGE"
+            with m.State("PAGE"):
+                m.d.comb += [self.o.valid.eq(self.registers.valid), encoder.data.eq(self.registers.payload)]
+                m.d.comb += self.registers.ready.eq(ready)
+                m.d.sync += left.eq(CRC - 1)
+                with m.If(ready & self.registers.valid & self.registers_last):
+                    m.next = "CRC"
+            with m.State("RESULTS"):
+                m.d.comb += [self.o.valid.eq(self.i.valid & ~full), encoder.data.eq(self.i.payload)]
+                m.d.comb += self.i.ready.eq(ready & ~full)
+                with m.If(ready):
+                    with m.If(self.o.valid):
+                        m.d.sync += [boundary.eq(self.i_last), left.eq(left - 1)]
+                    with m.Elif(full | told | read | boundary & self.quiet):
+                        m.next = "EXPECTED"
+            with m.State("EXPECTED"):
+                put(self.expected, "FREE")
+            with m.State("FREE"):
+                put(Cat(self.free, answer, again), "CRC")
+                m.d.sync += left.eq(CRC - 1)
+                with m.If(ready):
+                    m.d.sync += [sequence.eq(sequence + 1), report.eq(0), answer.eq(0), again.eq(0)]
+            with m.State("CRC"):
+                put(crc.value[:8], "CRC")
+                with m.If(ready):
+                    m.d.sync += [left.eq(left - 1), was_crc.eq(1)]
+                    with m.If(full):
+                        m.next = "CODE"
+            with m.State("CODE"):
+                put(0, "END")
+        for pending, strobe in zip((report, answer, again, read), _FLAGS[1:], strict=True):
+            with m.If(getattr(self, strobe)):
+                m.d.sync += pending.eq(1)
         return m

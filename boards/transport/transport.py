@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import COUNTERS, Info, Kind, Packet
+from sterna.boards.packets import Info
 from sterna.boards.transport.beats import BeatReader, BeatWriter
 from sterna.boards.transport.buffer import PacketBuffer
 from sterna.boards.transport.receiver import PacketReceiver
+from sterna.boards.transport.registers import Registers
 from sterna.boards.transport.sender import PacketSender
 from sterna.boards.transport.uart import UartReceiver, UartTransmitter
 
@@ -18,7 +19,7 @@ class Transport(wiring.Component):
     """Joins the pins of a UART to an accelerator, by the protocol of docs/protocol.md.
 
     A packet reaches the accelerator only if it is whole, of the session, and the next in sequence. A new session resets
-    the accelerator, and drops all that is on its way. No multiplier. Cost on an iCE40: two RAM blocks with two slots.
+    the accelerator, and drops all that is on its way. No multiplier. Cost on an iCE40: two RAM blocks, with two slots.
 
     Parameters
     ----------
@@ -69,22 +70,26 @@ class Transport(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.uart_rx = uart_rx = UartReceiver(divider=self._info.divider)
-        m.submodules.uart_tx = uart_tx = UartTransmitter(divider=self._info.divider)
+        info = self._info
+        m.submodules.uart_rx = uart_rx = UartReceiver(divider=info.divider)
+        m.submodules.uart_tx = uart_tx = UartTransmitter(divider=info.divider)
         m.submodules.receiver = receiver = PacketReceiver()
-        buffer = PacketBuffer(slots=self._info.slots)
-        reader = BeatReader(beat_bytes=self._info.output.beat_bytes)
-        writer = BeatWriter(beat_bytes=self._info.input.beat_bytes, beats=self._info.input.beats)
-        for name, part in (("buffer", buffer), ("beat_writer", writer), ("beat_reader", reader)):
+        m.submodules.registers = registers = Registers(constants=info.to_bytes())
+        buffer = PacketBuffer(slots=info.slots)
+        writer = BeatWriter(beat_bytes=info.input.beat_bytes, beats=info.input.beats)
+        reader = BeatReader(beat_bytes=info.output.beat_bytes)
+        sender = PacketSender()
+        parts = {"buffer": buffer, "beat_writer": writer, "beat_reader": reader, "sender": sender}
+        for name, part in parts.items():
             m.submodules[name] = ResetInserter(receiver.opened)(part)
-        packet = Packet(Kind.BOARD_INFO, 0, 0, self._info.to_bytes()).to_wire()
-        m.submodules.sender = sender = PacketSender(info=packet, counter_bytes=sum(COUNTERS.values()))
         m.d.comb += [
             uart_rx.rx.eq(self.rx),
             self.tx.eq(uart_tx.tx),
             receiver.data.eq(uart_rx.data),
             receiver.valid.eq(uart_rx.valid),
             receiver.error.eq(uart_rx.error),
+            receiver.bit.eq(uart_rx.bit),
+            receiver.sampled.eq(uart_rx.sampled),
             receiver.room.eq(buffer.room),
             buffer.between.eq(receiver.between),
             buffer.data.eq(receiver.o_data),
@@ -92,41 +97,35 @@ class Transport(wiring.Component):
             buffer.valid.eq(receiver.o_valid),
             buffer.commit.eq(receiver.accepted),
             self.clear.eq(receiver.opened),
+            registers.page.eq(receiver.page),
+            registers.start.eq(sender.start),
+            registers.events.eq(
+                Cat(sender.i.valid & sender.i.ready & sender.i_last, receiver.damaged, uart_rx.error, receiver.refused)
+            ),
             sender.session.eq(receiver.session),
             sender.expected.eq(receiver.expected),
             sender.free.eq(buffer.free),
             sender.quiet.eq(buffer.empty),
-            sender.info.eq(receiver.info),
-            sender.counters.eq(receiver.counters),
-            sender.clear.eq(receiver.opened),
+            sender.page.eq(receiver.page),
+            sender.registers_last.eq(registers.o_last),
             sender.i_last.eq(reader.o_last),
+            sender.bit.eq(uart_tx.bit),
+            sender.shifted.eq(uart_tx.shifted),
         ]
         # a cycle later: the session is a new one then, and what it forgets is forgotten
         m.d.sync += [
             sender.report.eq(buffer.freed & ~receiver.opened),
             sender.answer.eq(receiver.opened | receiver.poll),
             sender.again.eq(receiver.refused | receiver.damaged),
+            sender.read.eq(receiver.read),
         ]
         wiring.connect(m, buffer.o, writer.i)
         wiring.connect(m, reader.o, sender.i)
+        wiring.connect(m, registers.o, sender.registers)
         wiring.connect(m, sender.o, uart_tx.i)
         for axis, part in (("s_axis", writer), ("m_axis", reader)):
             for name in ("tdata", "tvalid", "tready", "tlast"):
                 outer, inner = getattr(self, f"{axis}_{name}"), getattr(part, name)
                 outward = (axis == "s_axis") != (name == "tready")
                 m.d.comb += outer.eq(inner) if outward else inner.eq(outer)
-        events = {
-            "cycles": Const(1),
-            "frames": self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast,
-            "damaged": receiver.damaged,
-            "framing": uart_rx.error,
-            "refused": receiver.refused,
-        }
-        counters = []
-        for name, octets in COUNTERS.items():
-            counter = Signal(8 * octets, name=name)
-            with m.If(events[name]):
-                m.d.sync += counter.eq(counter + 1)
-            counters.append(counter)
-        m.d.comb += sender.values.eq(Cat(*counters))
         return m

@@ -69,6 +69,8 @@ class UartReceiver(wiring.Component):
         A byte, for one cycle.
     error : ``Out(1)``
         A byte without its stop bit, for one cycle.
+    bit : ``Out(1)``; sampled : ``Out(1)``
+        A bit of the byte that comes, the lowest first, for one cycle each.
 
     Raises
     ------
@@ -80,23 +82,29 @@ class UartReceiver(wiring.Component):
     data: Signal
     valid: Signal
     error: Signal
+    bit: Signal
+    sampled: Signal
 
     def __init__(self, *, divider: int) -> None:
         self._divider = check_integer(divider, "divider", low=MIN_DIVIDER, high=MAX_DIVIDER)
-        super().__init__({"rx": In(1), "data": Out(8), "valid": Out(1), "error": Out(1)})
+        strobes = {name: Out(1) for name in ("valid", "error", "bit", "sampled")}
+        super().__init__({"rx": In(1), "data": Out(8), **strobes})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         first, line = Signal(init=1), Signal(init=1)  # the line is of another clock
-        busy, starting, broken = Signal(), Signal(), Signal()
+        busy, starting, broken, now = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [first.eq(self.rx), line.eq(first)]
         timer = Signal(range(self._divider))
         # Samples come in at the top. A mark is there before the start bit, and at the bottom before the stop bit.
         bits = Signal(10)
         m.d.comb += [
+            now.eq(busy & (timer == 0)),
             self.data.eq(bits[2:]),
-            self.valid.eq(busy & (timer == 0) & bits[0] & line),
-            self.error.eq(busy & (timer == 0) & bits[0] & ~line),
+            self.valid.eq(now & bits[0] & line),
+            self.error.eq(now & bits[0] & ~line),
+            self.bit.eq(line),
+            self.sampled.eq(now & ~bits[0] & ~starting),
         ]
         m.d.sync += timer.eq(timer - 1)
         with m.If(~busy):
@@ -107,7 +115,7 @@ class UartReceiver(wiring.Component):
                 busy.eq(~line & ~broken),
                 broken.eq(broken & ~line),
             ]
-        with m.Elif(timer == 0):
+        with m.Elif(now):
             m.d.sync += [timer.eq(self._divider - 1), bits.eq(Cat(bits[1:], line)), starting.eq(0)]
             with m.If(bits[0] | starting & line):
                 m.d.sync += busy.eq(0)
@@ -131,6 +139,8 @@ class UartTransmitter(wiring.Component):
         Bytes, each taken when its start bit begins.
     tx : ``Out(1)``
         The line, from a flip-flop; high where nothing is sent.
+    bit : ``Out(1)``; shifted : ``Out(1)``
+        A bit of the byte that goes, the lowest first, for one cycle each; all before the next byte is taken.
 
     Raises
     ------
@@ -140,17 +150,28 @@ class UartTransmitter(wiring.Component):
 
     i: stream.Interface
     tx: Signal
+    bit: Signal
+    shifted: Signal
 
     def __init__(self, *, divider: int) -> None:
         self._divider = check_integer(divider, "divider", low=MIN_DIVIDER, high=MAX_DIVIDER)
-        super().__init__({"i": In(stream.Signature(8)), "tx": Out(1)})
+        super().__init__({"i": In(stream.Signature(8)), "tx": Out(1), "bit": Out(1), "shifted": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         timer, tick = Signal(range(self._divider)), Signal()
         line = Signal(init=1)
         bits, idle = Signal(9), Signal()  # what is still to be sent; the stop bit is the last one that is 1
-        m.d.comb += [tick.eq(timer == 0), idle.eq(bits == 0), self.i.ready.eq(tick & idle), self.tx.eq(line)]
+        stopping = Signal()
+        m.d.comb += [
+            tick.eq(timer == 0),
+            stopping.eq(bits[1:] == 0),
+            idle.eq(stopping & ~bits[0]),
+            self.i.ready.eq(tick & idle),
+            self.tx.eq(line),
+            self.bit.eq(bits[0]),
+            self.shifted.eq(tick & ~stopping),
+        ]
         m.d.sync += timer.eq(timer - 1)
         with m.If(tick):
             m.d.sync += timer.eq(self._divider - 1)
