@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class BoardBuild:
         The bitstream.
     size : int
         Its bytes.
+    about : mapping
+        What else the report says.
     """
 
     board: BoardInfo
@@ -61,6 +63,7 @@ class BoardBuild:
     attempts: tuple[tuple[float, int, float], ...]
     out: Path
     size: int
+    about: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -88,6 +91,7 @@ class BoardBuild:
             ],
             "bitstream": self.out.name,
             "bitstream_bytes": self.size,
+            **self.about,
         }
 
 
@@ -141,6 +145,7 @@ def build_bitstream(
     oscillator: Oscillator | None = None,
     uart: UartPins | None = None,
     seeds: int = 3,
+    about: Mapping[str, Any] | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> BoardBuild:
     """Make a bitstream.
@@ -166,6 +171,8 @@ def build_bitstream(
         By default the board's own.
     seeds : int
         So many are tried for a clock.
+    about : mapping, optional
+        What else the report says.
     progress : function of str
         Called with the name of each step.
 
@@ -200,6 +207,7 @@ def build_bitstream(
         attempts=tuple(search.attempts),
         out=out,
         size=size,
+        about=about or {},
     )
     write_text(out.with_suffix(".v"), found.verilog)
     write_text(out.with_suffix(".json"), json.dumps(build.to_json(), indent=2) + "\n")

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from sterna.cli.bitstream import bitstream
+from sterna.cli.boards import boards
 from sterna.cli.codes import codes
 from sterna.cli.demo import demo
 from sterna.cli.errors import FAILED, INTERRUPTED, message, status_of
@@ -19,6 +21,7 @@ from sterna.cli.generate import generate
 from sterna.cli.import_network import import_network
 from sterna.cli.info import info
 from sterna.cli.plot import plot
+from sterna.cli.program import program
 from sterna.cli.report import report
 from sterna.cli.simulate import simulate
 from sterna.cli.synth import synth
@@ -36,7 +39,7 @@ app = typer.Typer(
     epilog="Exit status: 0 only if all that a command claims was checked; 1 after one line that says what to do; "
     "70 after a defect of Sterna's; 130 after Ctrl-C.",
 )
-for function in (train, plot, info, export, codes, generate, simulate, synth, report, demo):
+for function in (train, plot, info, export, codes, generate, simulate, synth, report, boards, bitstream, program, demo):
     app.command()(function)
 app.command("import")(import_network)
 

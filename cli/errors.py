@@ -32,6 +32,7 @@ _EXTRAS = {
     "cocotbext": "sim",
     "filelock": "sim",
     "onnx": "import",
+    "amaranth_boards": "synth",
 }
 
 _REASONS = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sterna.hw import AcceleratorConfig
     from sterna.sim.manifest import Manifest
 
-__all__ = ["generate"]
+__all__ = ["configure", "generate", "parse_units"]
 
 #: Of --units: what is best in the device.
 AUTO = "auto"
@@ -122,7 +122,7 @@ def generate(
         raise InvalidValueError("give --lanes or --fit, not both")
     if units == AUTO and fit is None:
         raise InvalidValueError("--units auto needs --fit: which units are best depends on the device")
-    config = _configure(
+    config = configure(
         lanes=lanes,
         fps=fps,
         clock_mhz=clock_mhz,
@@ -162,7 +162,7 @@ def generate(
             show_fit(fitted)
 
 
-def _configure(
+def configure(
     *,
     lanes: str | None,
     fps: float | None,

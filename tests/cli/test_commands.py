@@ -17,7 +17,7 @@ from sterna.net import ActivationType, Network
 from sterna.net.file import load, save
 from sterna.sim.simulators import Simulator, available
 
-COMMANDS = ("train", "plot", "info", "codes", "generate", "simulate", "synth", "report", "demo")
+COMMANDS = ("train", "plot", "info", "codes", "generate", "simulate", "synth", "report", "boards", "bitstream", "demo")
 SIMULATOR = Simulator.ICARUS.value if Simulator.ICARUS in available() else Simulator.VERILATOR.value
 
 

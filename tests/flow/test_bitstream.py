@@ -79,6 +79,7 @@ def test_a_bitstream(family: Family, tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_bitstream_has_the_pins(tmp_path: Path) -> None:
     """icepack's own unpacking gives the configuration back; two pins give two configurations."""
     configurations = []
