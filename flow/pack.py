@@ -91,9 +91,14 @@ def pack_in(
     """
     progress("Yosys: synthesis")
     shutil.copyfile(verilog, work / "design.v")
-    (work / "synth.ys").write_text(yosys_script(top, device, cells=pins is not None), encoding="utf-8")
-    run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
     ecp5 = device.family is Family.ECP5
+    try:
+        _run_yosys(work, yosys_script(top, device, cells=pins is not None))
+    except ToolError:
+        if not ecp5:
+            raise
+        progress("Yosys: synthesis again, every net of one bit")
+        _run_yosys(work, yosys_script(top, device, cells=pins is not None, split=True))
     registers = _fold(work / "mapped.json") if output_registers and ecp5 else None
     _write_block(work / "mapped.json", top, work / "block.json", carries=ecp5)
 
@@ -148,12 +153,18 @@ def read_result(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def yosys_script(top: str, device: Device, *, cells: bool = False) -> str:
-    """What Yosys is told; with ``cells``, modules that it does not know at first are cells of the device's."""
+def yosys_script(top: str, device: Device, *, cells: bool = False, split: bool = False) -> str:
+    """What Yosys is told; with ``cells``, modules that it does not know at first are cells of the device's.
+
+    With ``split``, nets are cut to one bit each before an ECP5's tables are mapped. Without, Yosys 0.70 gives two nets of
+    some designs one name, and dies of it (its issue 4349).
+    """
     # Without wide multiplexers (PFUMX, L6MUX21) the same logic takes a tenth fewer tables, and is as fast.
     mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5 -nowidelut"
     if device.family is Family.ICE40 and device.dsps:
         mapping += " -dsp"  # else a stray multiplication would hide in tables; synth_ecp5 uses DSP blocks by itself
+    mapping += f" -top {top}"
+    mapped = [f"{mapping} -run :map_luts", "splitnets", f"{mapping} -run map_luts:"] if split else [mapping]
     # Yosys's own price of an SPRAM block is that of 32 RAM blocks; a UP5K has 30.
     spram = ['setattr -set ram_style "huge" a:single_port'] if device.spram_blocks else []
     return "\n".join(
@@ -167,11 +178,16 @@ def yosys_script(top: str, device: Device, *, cells: bool = False) -> str:
             "opt",
             "write_json generic.json",
             "design -load read",
-            f"{mapping} -top {top}",
+            *mapped,
             "write_json mapped.json",
             "",
         ]
     )
+
+
+def _run_yosys(work: Path, script: str) -> None:
+    (work / "synth.ys").write_text(script, encoding="utf-8")
+    run_tool(Tool.YOSYS, ["-q", "-s", "synth.ys"], cwd=work, log="yosys.log")
 
 
 def _fold(netlist: Path) -> OutputRegisters:

