@@ -27,6 +27,8 @@ _NUMBERS = 256
 _BYTE_BITS = 10
 #: So often is asked without an answer before a session is given up, and so often is a session begun without a result.
 _ASKS, _SESSIONS = 4, 24
+#: So often is sent from the same packet on; then a session is begun that sends shorter packets, down to so many bytes.
+_TRIES, _SHORTEST = 2, 15
 #: Bytes behind the results of a result packet.
 _STATE = 2
 
@@ -104,7 +106,9 @@ class Conversation:
             done = len(results) // result
             try:
                 credit = self._open()
-                self._run(data[done * frame :], (frames - done) * result, results, result, credit, progress)
+                size = max(MAX_DATA >> fruitless, _SHORTEST)
+                packets = [data[at : at + size] for at in range(done * frame, len(data), size)]
+                self._run(packets, frames * result, results, result, credit, progress)
             except _SessionLost:
                 del results[len(results) // result * result :]
                 fruitless = fruitless + 1 if len(results) == done * result else 0
@@ -134,26 +138,22 @@ class Conversation:
 
     def _run(
         self,
-        data: bytes,
-        owed: int,
+        packets: list[bytes],
+        target: int,
         results: bytearray,
         result: int,
         credit: int,
         progress: Callable[[int], None],
     ) -> None:
         """One session, up to its last result; raises :exc:`_SessionLost` where a new one is needed."""
-        packets = [data[at : at + MAX_DATA] for at in range(0, len(data), MAX_DATA)]
         known = sent = 0  # packets that the board has, and those on their way or there
-        sequence, target = 1, len(results) + owed
+        sequence, tries = 1, 0  # of the next result packet; how often was sent from `known` on
         asked, holding = 0, False  # since the last packet; whether nothing is sent until the board answers
         moved = time.monotonic()  # when there was a result last, or a packet was taken
         while len(results) < target:
             while not holding and sent < min(known + credit, len(packets)):
-                self._send(
-                    Packet(
-                        Kind.DATA, self._session, sent % _NUMBERS, bytes((len(packets[sent]),)) + packets[sent]
-                    ).to_wire()
-                )
+                carried = bytes((len(packets[sent]),)) + packets[sent]
+                self._send(Packet(Kind.DATA, self._session, sent % _NUMBERS, carried).to_wire())
                 sent += 1
             came = self._packets(self._patience(sent - known))
             ask = not came
@@ -173,7 +173,8 @@ class Conversation:
                 results += packet.payload[:-_STATE]
                 expected, state = packet.payload[-_STATE:]
                 taken = known + (expected - known) % _NUMBERS
-                if taken > sent or len(results) > target:
+                tries = 0 if taken > known else tries + bool(state & ANSWER and sent > known)
+                if taken > sent or len(results) > target or tries > _TRIES:
                     raise _SessionLost
                 if taken > known or len(packet.payload) > _STATE:
                     moved = time.monotonic()
