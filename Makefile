@@ -14,10 +14,11 @@ JOBS ?= 2
 # Which of the mutants: part K of N, written K/N.
 PART ?= 1/1
 
-# What verilog, cosim, synth and report work on.
+# What verilog, cosim, synth, report and bitstream work on.
 MODEL ?= models/digits-mlp.safetensors
 OUT ?= build/$(basename $(notdir $(MODEL)))
 DEVICE ?= up5k
+BOARD ?= icebreaker
 DATASET ?= digits
 SEEDS ?= 5
 
@@ -81,6 +82,10 @@ cosim: verilog  ## The emitted Verilog of MODEL against the golden model, on the
 .PHONY: synth
 synth: verilog  ## Place and route MODEL for DEVICE with SEEDS seeds
 	$(STERNA) synth $(OUT) --device $(DEVICE) --seeds $(SEEDS)
+
+.PHONY: bitstream
+bitstream: $(INSTALLED)  ## A bitstream of MODEL for BOARD (sterna boards lists them), in build/NAME/
+	$(STERNA) bitstream $(MODEL) --board $(BOARD)
 
 .PHONY: report
 report: $(INSTALLED)  ## What verilog, cosim and synth found out about MODEL
