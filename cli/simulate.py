@@ -39,7 +39,7 @@ def simulate(
         ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Test images of a data set: digits, mnist or cifar10.", show_default=False)
+        str | None, typer.Option(help="Test images of a data set: digits, mnist, cifar10 or fsdd.", show_default=False)
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Frames at most.", show_default="all; 100 or more random ones")

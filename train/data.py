@@ -9,6 +9,7 @@ from sterna.train.dataset import DataError, DataSet
 from sterna.train.digits import load_digits
 from sterna.train.files import DATA_VARIABLE
 from sterna.train.mnist import load_mnist
+from sterna.train.spoken import load_spoken_digits
 
 __all__ = [
     "DATA_SETS",
@@ -19,9 +20,15 @@ __all__ = [
     "load_data",
     "load_digits",
     "load_mnist",
+    "load_spoken_digits",
 ]
 
-DATA_SETS: dict[str, Callable[[], DataSet]] = {"digits": load_digits, "mnist": load_mnist, "cifar10": load_cifar10}
+DATA_SETS: dict[str, Callable[[], DataSet]] = {
+    "digits": load_digits,
+    "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "fsdd": load_spoken_digits,
+}
 
 
 def load_data(name: str) -> DataSet:
