@@ -286,6 +286,7 @@ SECTIONS = {
     "mnist_rtl": rtl,
     "mnist_route": route,
     "unrolled_route": unrolled_page.route,
+    "unrolled_network": unrolled_page.network,
     "shared_sums": sums_page.shared,
     "unrolled_layer": unrolled_page.layer,
     "conv_route": conv_page.route,

@@ -34,6 +34,7 @@ BENCHMARKS = (
     "mnist_rtl",
     "mnist_route",
     "unrolled_route",
+    "unrolled_network",
     "shared_sums",
     "unrolled_layer",
     "conv_route",

@@ -30,10 +30,11 @@ def share_sums(weights: np.ndarray, *, effort: int = 1, seed: int = 0) -> SumGra
 
     Sterna's own method. It names the pair of terms that most rows have, until none is in two rows: two-term common
     subexpressions, as in S. Tridgell et al., "Unrolling Ternary Neural Networks" (2019). Then it tries changes, four
-    times ``effort`` for each weight (eight, where there are few) and 20,000 times ``effort`` at most, and keeps what is
-    no worse, or at first little worse (simulated annealing). Every second takes up to 25 neighboring sums apart. The others let an equation use
-    another of which it has only a part, and subtract the rest. What is touched is shared anew. As few adders are found
-    in many ways: of some that come last, that is taken which is smallest with the registers in which terms wait.
+    times ``effort`` for each weight (eight, where there are few) and 20,000 times ``effort`` at most, and keeps what
+    is no worse, or at first little worse (simulated annealing). Every second takes up to 25 neighboring sums apart.
+    The others let an equation use another of which it has only a part, and subtract the rest. What is touched is
+    shared anew. As few adders are found in many ways: of some that come last, that is taken which is smallest with the
+    registers in which terms wait.
 
     Parameters
     ----------
