@@ -25,6 +25,8 @@ SCHEMA = "sterna-bitstream-1"
 # Without a clock asked for: so many clocks are tried below what the first placement reached, each by this share below
 # what the last one did, since no two placements are alike.
 _ROUNDS, _MARGIN = 4, 0.02
+# How much faster the oscillator inside an UltraPlus may be than it says (FPGA-DS-02008).
+_INTERNAL_TOLERANCE = 0.1
 # Clocks that a core does not take (they do not divide into its baud rate) are passed over down to this share.
 _LOWEST_SHARE = 0.8
 
@@ -196,7 +198,7 @@ def build_bitstream(
         found = search.highest(seeds) if clock_hz is None else search.routed(clock_hz, seeds)
         if found.reached:
             _forget(out)
-        size = write_bitstream(found.best, out, asked_hz=found.hz)
+        size = write_bitstream(found.best, out, asked_hz=found.needed_hz)
     build = BoardBuild(
         board=board,
         oscillator=oscillator,
@@ -216,16 +218,17 @@ def build_bitstream(
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """A design for a clock, and the best of its placements."""
+    """A design for a clock, what place and route has to reach for it, and the best of its placements."""
 
     setting: PllSetting | None
     hz: float
+    needed_hz: float
     verilog: str
     best: Routed
 
     @property
     def reached(self) -> bool:
-        return self.best.reached_hz >= self.hz
+        return self.best.reached_hz >= self.needed_hz
 
 
 @dataclass
@@ -248,13 +251,15 @@ class _Search:
             if found.reached:
                 break
             # At least one step lower, whatever was reached.
-            found = self.routed(min(found.best.reached_hz * (1 - _MARGIN), found.hz - 1), seeds)
+            reached = found.best.reached_hz * found.hz / found.needed_hz
+            found = self.routed(min(reached * (1 - _MARGIN), found.hz - 1), seeds)
         return found
 
     def routed(self, at_most_hz: float, seeds: int) -> _Found:
         """A design for the highest clock not above one, with the first seed that reaches it, or else the best."""
         setting, core = self._core(at_most_hz)
         hz = _hz(setting, self.oscillator)
+        needed = hz * (1 + _INTERNAL_TOLERANCE) if self.oscillator.internal else hz
         top = make_top(core, board=self.board, oscillator=self.oscillator, pins=self.pins, setting=setting)
         verilog = emit_top(top, name=self.name)
         work = Path(tempfile.mkdtemp(dir=self.folder))
@@ -265,10 +270,10 @@ class _Search:
             self.progress(f"{hz / 1e6:.2f} MHz: place and route, seed {seed}")
             tried.append(route(packed, seed=seed))
             self.attempts.append((hz, seed, tried[-1].reached_hz))
-            if tried[-1].reached_hz >= hz:
+            if tried[-1].reached_hz >= needed:
                 break
         best = max(tried, key=lambda routed: routed.reached_hz)
-        return _Found(setting=setting, hz=hz, verilog=verilog, best=best)
+        return _Found(setting=setting, hz=hz, needed_hz=needed, verilog=verilog, best=best)
 
     def _core(self, at_most_hz: float) -> tuple[PllSetting | None, Any]:
         """The highest clock that the board has and the core takes, and the core for it."""

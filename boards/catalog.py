@@ -38,6 +38,18 @@ _LOADERS = {
 }
 
 
+#: Boards for which whole networks were built here (benchmarks/bitstreams.py); for the others, a small top was.
+_NETWORKS_BUILT = {
+    "colorlight-5a75b-r7-0",
+    "ecpix5-45f",
+    "ice40-hx8k-b-evn",
+    "icebreaker",
+    "orangecrab-r0-2-25f",
+    "ulx3s-12f",
+    "ulx3s-85f",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Oscillator:
     """Where a board's clock comes from.
@@ -85,6 +97,11 @@ class BoardInfo:
     loader: str | None
     platform: type[Any] = field(repr=False)
 
+    @property
+    def known(self) -> str:
+        """What is known of it: none was tried with a physical board."""
+        return "networks built" if self.name in _NETWORKS_BUILT else "small design built"
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
         return {
@@ -99,6 +116,7 @@ class BoardInfo:
             "other_clocks": {clock.name: clock.hz for clock in self.other_clocks},
             "uart": None if self.uart is None else {"rx": self.uart[0], "tx": self.uart[1]},
             "openFPGALoader": self.loader,
+            "known": self.known,
         }
 
 

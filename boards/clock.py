@@ -79,6 +79,11 @@ class ClockSource(wiring.Component):
         self._internal = internal
         super().__init__({"pin": In(1), "clk": Out(1), "locked": Out(1)})
 
+    @property
+    def internal(self) -> bool:
+        """Whether the oscillator is inside the device."""
+        return self._internal
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         source: Signal = self.pin

@@ -33,7 +33,7 @@ class BoardTop(wiring.Component):
     Members
     -------
     clk : ``In(1)``
-        The oscillator.
+        The oscillator, where it is outside the device.
     rst : ``In(1)``
         The button, where there is one.
     rx : ``In(1)``
@@ -51,8 +51,9 @@ class BoardTop(wiring.Component):
         self._source = source
         self._hold = hold
         self._reset_pin = reset_pin
-        button = {} if reset_pin is None else {"rst": In(1)}
-        super().__init__({"clk": In(1), **button, "rx": In(1), "tx": Out(1)})
+        pins = {} if source.internal else {"clk": In(1)}
+        pins |= {} if reset_pin is None else {"rst": In(1)}
+        super().__init__({**pins, "rx": In(1), "tx": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -62,7 +63,9 @@ class BoardTop(wiring.Component):
         cause = ~source.locked
         if self._reset_pin is not None:
             cause |= self.rst if self._reset_pin else ~self.rst
-        m.d.comb += [source.pin.eq(self.clk), hold.clk.eq(source.clk), hold.cause.eq(cause)]
+        if not source.internal:
+            m.d.comb += source.pin.eq(self.clk)
+        m.d.comb += [hold.clk.eq(source.clk), hold.cause.eq(cause)]
         m.submodules.core = core = self._core
         m.d.comb += [core.rx.eq(self.rx), self.tx.eq(core.tx)]
         return m

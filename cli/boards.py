@@ -20,8 +20,8 @@ def boards(
 ) -> None:
     """List the boards of amaranth-boards whose device Sterna places and routes for.
 
-    A board without a UART takes pins by option: sterna bitstream MODEL --board NAME --uart rx=A1,tx=B2. What was built
-    for which board is in docs/boards.md; none of them was tried with a physical board.
+    A board without a UART takes pins by option: sterna bitstream MODEL --board NAME --uart rx=A1,tx=B2. The last column
+    says what was placed, routed and packed for a board so far; no physical board was tried.
     """
     from sterna.boards.catalog import list_boards
 
@@ -29,7 +29,7 @@ def boards(
     if as_json:
         print_json([board.to_json() for board in found])
         return
-    table = Table("board", "device", "package", "speed", "oscillator", "UART (rx, tx)", "openFPGALoader")
+    table = Table("board", "device", "package", "speed", "oscillator", "UART (rx, tx)", "openFPGALoader", "known")
     for board in found:
         table.add_row(
             board.name,
@@ -39,6 +39,7 @@ def boards(
             oscillator(board),
             "" if board.uart is None else ", ".join(board.uart),
             board.loader or "",
+            board.known,
         )
     console().print(table)
 

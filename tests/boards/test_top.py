@@ -35,16 +35,17 @@ endmodule
 
 
 @pytest.mark.parametrize(
-    ("family", "pll_input", "hz", "frames"),
+    ("family", "pll_input", "hz", "frames", "simulator"),
     [
-        (Family.ECP5, PllInput.ECP5, 131.7e6, 4),
-        pytest.param(Family.ICE40, PllInput.PAD, 48e6, 20, marks=pytest.mark.slow),
-        pytest.param(Family.ICE40, PllInput.CORE, 66.7e6, 20, marks=pytest.mark.slow),
-        pytest.param(Family.ECP5, None, OSCILLATOR, 20, marks=pytest.mark.slow),
+        (Family.ECP5, PllInput.ECP5, 131.7e6, 4, "icarus"),
+        pytest.param(Family.ICE40, PllInput.CORE, 66.7e6, 20, "icarus", marks=pytest.mark.slow),
+        pytest.param(Family.ECP5, None, OSCILLATOR, 20, "icarus", marks=pytest.mark.slow),
+        pytest.param(Family.ICE40, PllInput.PAD, 48e6, 360, "verilator", marks=pytest.mark.slow),
+        pytest.param(Family.ECP5, PllInput.ECP5, 95e6, 360, "verilator", marks=pytest.mark.slow),
     ],
 )
 def test_digits_through_the_top(
-    family: Family, pll_input: PllInput | None, hz: float, frames: int, tmp_path: Path
+    family: Family, pll_input: PllInput | None, hz: float, frames: int, simulator: str, tmp_path: Path
 ) -> None:
     setting = None if pll_input is None else highest_setting(family, OSCILLATOR, hz)
     clock_hz = float(OSCILLATOR if setting is None else setting.output_hz)
@@ -66,7 +67,8 @@ def test_digits_through_the_top(
             folder=tmp_path,
             divider=12,
             clocks_per_bit=OSCILLATOR / baud,
-            simulator="icarus",
+            simulator=simulator,
+            delays=True,
         ) as simulation,
         Board(simulation.port, network, timeout=20.0) as board,
     ):
