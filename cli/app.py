@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from sterna.cli.bitstream import bitstream
+from sterna.cli.board_info import board_info
 from sterna.cli.boards import boards
 from sterna.cli.codes import codes
 from sterna.cli.demo import demo
@@ -19,6 +20,7 @@ from sterna.cli.errors import FAILED, INTERRUPTED, message, status_of
 from sterna.cli.export import export
 from sterna.cli.generate import generate
 from sterna.cli.import_network import import_network
+from sterna.cli.infer import infer
 from sterna.cli.info import info
 from sterna.cli.plot import plot
 from sterna.cli.program import program
@@ -42,6 +44,8 @@ app = typer.Typer(
 for function in (train, plot, info, export, codes, generate, simulate, synth, report, boards, bitstream, program, demo):
     app.command()(function)
 app.command("import")(import_network)
+app.command("infer")(infer)
+app.command("board-info")(board_info)
 
 
 def _version(wanted: bool) -> None:

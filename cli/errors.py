@@ -32,6 +32,7 @@ _EXTRAS = {
     "cocotbext": "sim",
     "filelock": "sim",
     "onnx": "import",
+    "serial": "board",
     "amaranth_boards": "synth",
 }
 

@@ -49,7 +49,7 @@ class PacketReceiver(wiring.Component):
     opened : ``Out(1)``
         A session begins in the next cycle, and nothing that came before counts.
     poll, read : ``Out(1)``; page : ``Out(2)``
-        The host asks how things stand; for a page of registers, which is the number in its place until the next packet.
+        The host asks how things stand; for a page of registers: this one, from the next cycle on.
     damaged, refused : ``Out(1)``
         A packet was damaged; was whole, but of an unknown kind, another session, out of sequence, or without room.
     """
@@ -129,7 +129,7 @@ class PacketReceiver(wiring.Component):
         """What becomes of a packet that is whole."""
         header = Signal(range(HEADER + 1))  # which byte of it comes next
         kind, other = Signal(3), Signal()
-        session, ours, in_turn = Signal(8), Signal(), Signal()
+        session, ours, in_turn, page = Signal(8), Signal(), Signal(), Signal.like(self.page)
         m.d.comb += [self.between.eq(header == 0), ours.eq(session == self.session)]
         with m.If(decoder.end):
             m.d.sync += header.eq(0)
@@ -141,7 +141,7 @@ class PacketReceiver(wiring.Component):
             with m.If(header == 1):
                 m.d.sync += session.eq(decoder.o_data)
             with m.If(header == 2):
-                m.d.sync += [in_turn.eq(decoder.o_data == self.expected), self.page.eq(decoder.o_data)]
+                m.d.sync += [in_turn.eq(decoder.o_data == self.expected), page.eq(decoder.o_data)]
         m.d.comb += self.refused.eq(whole)
         with m.If(whole & ~other), m.Switch(kind):
             with m.Case(Kind.DATA):
@@ -150,6 +150,8 @@ class PacketReceiver(wiring.Component):
             for asked, name in _ASKED.items():
                 with m.Case(asked):
                     m.d.comb += [getattr(self, name).eq(1), self.refused.eq(0)]
+        with m.If(self.read):
+            m.d.sync += self.page.eq(page)
         with m.If(self.opened):
             m.d.sync += [self.session.eq(session), self.expected.eq(0)]
         with m.Elif(self.accepted):

@@ -36,9 +36,11 @@ class PacketSender(wiring.Component):
     report, answer, again : ``In(1)``
         The host is to be told how things stand; since it asked; since a packet did not count. For one cycle.
     read : ``In(1)``; page : ``In(2)``
-        A page is asked for, for one cycle; which one, until the next.
-    registers : ``In(stream.Signature(8))``; registers_last : ``In(1)``; start : ``Out(1)``
-        Bytes of that page, from its start after ``start``.
+        A page is asked for, for one cycle; which one, until the next is. A packet that has begun keeps its page.
+    registers : ``In(stream.Signature(8))``; registers_last : ``In(1)``
+        The bytes of a page.
+    start : ``Out(1)``; o_page : ``Out(2)``
+        From where on they are read, and of which page.
     o : ``Out(stream.Signature(8))``
         To the line, whose ``ready`` must not wait for ``valid``.
     bit : ``In(1)``; shifted : ``In(1)``
@@ -59,6 +61,7 @@ class PacketSender(wiring.Component):
     registers: stream.Interface
     registers_last: Signal
     start: Signal
+    o_page: Signal
     o: stream.Interface
     bit: Signal
     shifted: Signal
@@ -76,6 +79,7 @@ class PacketSender(wiring.Component):
                 "registers": In(stream.Signature(8)),
                 "registers_last": In(1),
                 "start": Out(1),
+                "o_page": Out(range(PAGES)),
                 "o": Out(stream.Signature(8)),
                 "bit": In(1),
                 "shifted": In(1),
@@ -114,7 +118,7 @@ class PacketSender(wiring.Component):
                 put(0, "IDLE")
             with m.State("IDLE"):
                 m.d.comb += self.start.eq(1)
-                m.d.sync += [boundary.eq(1), reading.eq(read)]
+                m.d.sync += [boundary.eq(1), reading.eq(read), self.o_page.eq(self.page)]
                 with m.If(read | told | self.i.valid):
                     m.next = "KIND"
             with m.State("KIND"):
@@ -123,7 +127,7 @@ class PacketSender(wiring.Component):
             with m.State("SESSION"):
                 put(self.session, "SEQUENCE")
             with m.State("SEQUENCE"):
-                put(Mux(reading, self.page, sequence), "RESULTS")
+                put(Mux(reading, self.o_page, sequence), "RESULTS")
                 m.d.sync += left.eq(MAX_RESULTS)
                 with m.If(ready & reading):
                     m.d.sync += read.eq(0)

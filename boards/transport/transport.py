@@ -97,7 +97,7 @@ class Transport(wiring.Component):
             buffer.valid.eq(receiver.o_valid),
             buffer.commit.eq(receiver.accepted),
             self.clear.eq(receiver.opened),
-            registers.page.eq(receiver.page),
+            registers.page.eq(sender.o_page),
             registers.start.eq(sender.start),
             registers.events.eq(
                 Cat(sender.i.valid & sender.i.ready & sender.i_last, receiver.damaged, uart_rx.error, receiver.refused)

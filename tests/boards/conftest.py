@@ -1,0 +1,59 @@
+"""Networks and simulated boards that several tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_board import small_network
+
+from sterna.boards.transport.accelerator import SerialAccelerator, emit_serial
+from sterna.hw import AcceleratorConfig, plan_accelerator
+from sterna.net import Network
+from sterna.sim.serial_line import SerialSimulation
+
+DIVIDER = 4
+
+
+@pytest.fixture(scope="session")
+def network() -> Network:
+    """A small network."""
+    return small_network()
+
+
+@pytest.fixture
+def frames(network: Network) -> np.ndarray:
+    """int64, (40, 8): random codes."""
+    kind = network.input_type
+    return np.random.default_rng(3).integers(kind.min, kind.max + 1, (40, *network.input_shape))
+
+
+@pytest.fixture(scope="session")
+def board(
+    network: Network, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[SerialSimulation]]:
+    """Simulates the small network's accelerator between its pins while a block lasts."""
+    builds = tmp_path_factory.mktemp("boards")
+
+    @contextmanager
+    def simulated(
+        *, simulator: str = "icarus", seed: int = 0, rate: float = 1.0, slots: int = 2, **config: object
+    ) -> Iterator[SerialSimulation]:
+        plan = plan_accelerator(network, AcceleratorConfig(**config))
+        top = SerialAccelerator(plan, clock_hz=1e6 * DIVIDER, baud=1e6, slots=slots)
+        folder = Path(builds) / "-".join(str(value) for value in (slots, *config.values()))
+        with SerialSimulation(
+            emit_serial(top, name="board"),
+            top="board",
+            folder=folder,
+            divider=DIVIDER,
+            clocks_per_bit=DIVIDER * rate,
+            simulator=simulator,
+            seed=seed,
+        ) as simulation:
+            yield simulation
+
+    return simulated
