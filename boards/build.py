@@ -116,7 +116,7 @@ def choose_clock(family: Family, oscillator_hz: int, at_most_hz: float) -> PllSe
         if oscillator_hz <= at_most_hz:
             return None
         raise
-    return None if setting.output_hz < oscillator_hz <= at_most_hz else setting
+    return None if setting.output_hz <= oscillator_hz <= at_most_hz else setting
 
 
 def make_top(

@@ -16,11 +16,9 @@ from sterna.net.errors import InvalidValueError, SternaError
 
 __all__ = ["BoardInfo", "Oscillator", "find_board", "list_boards"]
 
-#: Pads that lead straight into a PLL (Lattice's pinouts): a clock that arrives there has to go through it.
-PLL_PADS = {
-    ("--up5k", "sg48"): {"35"},
-    ("--up5k", "uwg30"): {"D3"},
-}
+#: Pads that lead straight into a PLL, of the packages in which a board's clock arrives at one (Lattice's pinouts). Of a
+#: UP5K, nothing else can read that pin then.
+PLL_PADS = {("--up5k", "sg48"): {"35"}, ("--hx4k", "tq144"): {"49", "129"}}
 #: Names of boards in openFPGALoader, by the start of ours; the longest that fits counts.
 _LOADERS = {
     "colorlight-5a75b": "colorlight",
