@@ -37,12 +37,11 @@ def test_as_many_as_fit_where_the_line_is_faster() -> None:
 
 
 def test_what_does_not_fit() -> None:
+    small = replace(UP5K, slots=2000)
     with pytest.raises(
         DeviceTooSmall, match="does not fit in iCE40UP5K beside the transport even with the fewest lanes"
     ):
-        fit_board(
-            load(MODELS / "mnist-lenet5-95.safetensors"), UP5K, baud=1e6, clock_hz=25e6, config=AcceleratorConfig()
-        )
+        fit_board(DIGITS, small, baud=1e6, clock_hz=25e6, config=AcceleratorConfig())
 
 
 def test_a_budget_beside_the_transport() -> None:
