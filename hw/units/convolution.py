@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sterna.hw.parts.codes import codes_of, select, sum_bounds
+from sterna.hw.units.lowering import WeightedLowering
 from sterna.net import ActivationType, Conv2d, Network, Node
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class WindowSizes:
         return (self.width + 2 * self.padding[1] - self.kernel[1]) // self.stride[1] + 1
 
 
-class ConvLowering:
+class ConvLowering(WeightedLowering):
     """A Conv2d node while channels are left out; see :class:`~sterna.hw.units.protocol.Lowering`.
 
     Parameters
@@ -66,67 +66,14 @@ class ConvLowering:
     def __init__(
         self, node: Conv2d, input_type: ActivationType, shape: tuple[int, ...], made: Callable[..., Layer]
     ) -> None:
-        self.node = node
-        self._made = made
-        self._input_type = input_type
         self._sizes = WindowSizes(
             height=shape[1], width=shape[2], kernel=node.kernel, stride=node.stride, padding=node.padding
         )
-        self._all = ungrouped(node.weights, node.groups)
-        self._weights = self._all.copy()  # without the channels that are folded
-        self._offset = np.zeros(self.channels, np.int64) if node.bias is None else node.bias.astype(np.int64)
-
-    @property
-    def channels(self) -> int:
-        return len(self.node.weights)
+        super().__init__(node, input_type, ungrouped(node.weights, node.groups), made, sizes=self._sizes)
 
     def absorbs(self, constants: Mapping[int, int]) -> set[int]:
         """All; behind padding, where the border sees another code, only those that are 0 as the border is."""
         return {channel for channel, code in constants.items() if code == 0 or not any(self._sizes.padding)}
-
-    def fold(self, constants: Mapping[int, int]) -> None:
-        for channel, code in constants.items():
-            self._offset = self._offset + self._all[:, channel].sum(axis=(1, 2), dtype=np.int64) * code
-            self._weights[:, channel] = 0
-
-    def unfold(self, constants: Mapping[int, int]) -> None:
-        for channel, code in constants.items():
-            self._offset = self._offset - self._all[:, channel].sum(axis=(1, 2), dtype=np.int64) * code
-            self._weights[:, channel] = self._all[:, channel]
-
-    def constants(self) -> dict[int, int]:
-        if self.node.requantize is None:
-            return {}
-        low, high = sum_bounds(self._weights.reshape(self.channels, -1), self._input_type)
-        at_low = codes_of(self.node.requantize, low + self._offset)
-        at_high = codes_of(self.node.requantize, high + self._offset)
-        return {int(c): int(at_low[c]) for c in np.flatnonzero(at_low == at_high)}
-
-    def reads(self, kept: np.ndarray) -> np.ndarray:
-        return np.asarray(self._weights[kept].any(axis=(0, 2, 3)))
-
-    def layer(
-        self,
-        *,
-        sources: tuple[str, ...],
-        inputs: np.ndarray,
-        kept: np.ndarray,
-        constants: Mapping[int, int],
-        unused: tuple[int, ...],
-    ) -> Layer:
-        return self._made(
-            name=self.node.name,
-            sources=sources,
-            sizes=self._sizes,
-            weights=self._all[np.ix_(kept, inputs)],
-            inputs=inputs,
-            channels=kept,
-            constants=dict(constants),
-            unused=unused,
-            offset=self._offset[kept],
-            requantize=select(self.node.requantize, kept),
-            input_type=self._input_type,
-        )
 
 
 def ungrouped(weights: np.ndarray, groups: int) -> np.ndarray:

@@ -164,7 +164,7 @@ def test_generate_for_a_device(model: Path, tmp_path: Path, sterna: Callable) ->
     assert "up5k has 30 RAM blocks and 5,280 logic slots; 85% of the logic may be taken" in outcome.out
     for heading in ("adds", "index kbit", "RAM blocks", "logic slots", "limited by"):
         assert heading in outcome.out
-    assert re.search(r"hidden +│ +\d+ +│", outcome.out)
+    assert re.search(r"hidden +│ dense +│ +\d+ +│", outcome.out)
     made = json.loads((tmp_path / "out" / "small_net.json").read_text())
     again = sterna("generate", model, "-o", tmp_path / "again", "--fit", "iCE40-UP5K", "--json")
     assert json.loads(again.out) == made
@@ -175,6 +175,18 @@ def test_generate_for_a_device(model: Path, tmp_path: Path, sterna: Callable) ->
     rate = ("--fps", 1000, "--clock-mhz", 12)
     slow = json.loads(sterna("generate", model, "-o", tmp_path / "slow", "--fit", "up5k", *rate, "--json").out)
     assert (slow["config"]["fps"], [unit["lanes"] for unit in slow["units"]]) == (1000, [1, 1])
+
+
+def test_generate_chooses_units_for_a_device(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    """What is recorded makes the same again; a device that is large has an adder for every weight."""
+    options = ("--fit", "85f", "--units", "auto", "--elements-per-beat", 8)
+    outcome = sterna("generate", model, "-o", tmp_path / "out", *options)
+    assert "fitting" in outcome.error
+    made = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
+    assert set(made["config"]["units"].values()) & {"bitserial", "unrolled"}
+    assert {unit["kind"] for unit in made["units"]} & {"bitserial", "unrolled"}
+    folded = json.loads(sterna("generate", model, "-o", tmp_path / "folded", *options[:2], "--json").out)
+    assert made["timing"]["interval_cycles"] < folded["timing"]["interval_cycles"]
 
 
 def test_a_price_of_ones_own_is_the_only_one_that_is_tried(model: Path, tmp_path: Path, sterna: Callable) -> None:

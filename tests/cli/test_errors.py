@@ -165,6 +165,7 @@ def test_verilog_of_a_generation_that_was_stopped(folder: Path, sterna: Callable
         (("--clock-mhz", "100"), "--fps and --clock-mhz go together"),
         (("--fps", "1", "--clock-mhz", "100", "--lanes", "1"), "give --lanes or --fps, not both"),
         (("--fit", "up5k", "--lanes", "1"), "give --lanes or --fit, not both"),
+        (("--units", "auto"), "--units auto needs --fit: which units are best depends on the device"),
         (("--fit", "up6k"), "--fit': unknown device 'up6k'; choose one of up5k, hx8k, 25f, 45f, 85f"),
         (("--fps", "1e9", "--clock-mhz", "100"), "1e+09 frames/s at 1e+08 Hz leave 0 cycles a frame"),
     ],
