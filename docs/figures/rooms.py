@@ -18,9 +18,10 @@ PLACES = {
     "train": (1.0, 29.0, 14.5, "makes networks\n(PyTorch)"),
     "sim": (23.5, 29.0, 17.0, "judges: golden model,\ncocotb"),
     "imports": (49.0, 29.0, 15.0, "networks made\nelsewhere (ONNX)"),
-    "codes": (71.0, 29.0, 11.5, "matrix codes"),
-    "hw": (85.0, 29.0, 13.0, "makes hardware\n(Amaranth)"),
+    "codes": (70.0, 29.0, 10.0, "matrix\ncodes"),
+    "hw": (86.0, 29.0, 12.5, "makes hardware\n(Amaranth)"),
     "flow": (100.0, 29.0, 13.0, "Yosys, nextpnr,\nnetlists, clock"),
+    "boards": (84.0, 50.5, 16.0, "bitstreams, UART,\nhost"),
     "net": (46.5, 3.0, 24.0, "the contract:\ninteger network, its file"),
 }
 #: What an arrow stands for where it is less than the whole room.
@@ -89,6 +90,8 @@ def _ends(room: str, other: str) -> tuple[tuple[float, float], tuple[float, floa
         return (x + width * right, y + HEIGHT / 2), (to_x + to_width * (not right), to_y + HEIGHT / 2)
     if room == "cli" and other == "net":  # past imports/
         return (x + width - 2, y), (to_x + to_width - 2, to_y + HEIGHT)
+    if room == "boards" and other == "net":  # between codes/ and hw/
+        return (x + 6, y), (to_x + to_width, to_y + 2)
     middle, to_middle = x + width / 2, to_x + to_width / 2
     spread = (to_middle - middle) / 94 * 17
     if room == "cli":
