@@ -134,7 +134,7 @@ async def terminal(dut: Any) -> None:
     ``+clocks_per_bit=N`` is the length of a bit on the host's side, in clocks; it need not be whole. ``control.json``
     holds the rates of the faults, of each byte; ``faults.json`` counts them.
     """
-    here = Path.cwd()
+    here, parent = Path.cwd(), os.getppid()
     bit_ns = float(cocotb.plusargs["clocks_per_bit"]) * CLOCK_NS
     line = Line(dut, bit_ns=bit_ns, seed=int(cocotb.plusargs["line_seed"]))
     dut.rx.value = 1
@@ -151,6 +151,8 @@ async def terminal(dut: Any) -> None:
     control, seen = here / "control.json", -1
     while True:
         await Timer(round(bit_ns * _LOOK_BITS * _CONTROL_LOOKS), "ns")
+        if os.getppid() != parent:
+            return  # whoever asked for it was killed
         counts = {**line.faults, "sent": line.sent, "received": line.received}
         if control.stat().st_mtime_ns != seen:
             seen = control.stat().st_mtime_ns
