@@ -86,7 +86,7 @@ class CobsEncoder(wiring.Component):
     data : ``In(8)``
         A byte of the body; behind the last one, 0, which gives the last code.
     end : ``In(1)``
-        Instead, the zero byte behind the packet.
+        With 0: instead, the zero byte behind the packet.
     o_data : ``Out(8)``
         The byte of the line.
     taken : ``In(1)``
@@ -110,6 +110,6 @@ class CobsEncoder(wiring.Component):
         m.d.comb += [self.zero.eq(self.data == 0), self.o_data.eq(Mux(self.end, 0, Mux(self.zero, code, self.data)))]
         with m.If(self.taken):
             m.d.sync += code.eq(code + 1)
-            with m.If(self.zero | self.end):
+            with m.If(self.zero):
                 m.d.sync += code.eq(1)
         return m

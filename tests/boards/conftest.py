@@ -14,6 +14,7 @@ from sterna.boards.transport.accelerator import SerialAccelerator, emit_serial
 from sterna.hw import AcceleratorConfig, plan_accelerator
 from sterna.net import Network
 from sterna.sim.serial_line import SerialSimulation
+from sterna.sim.simulators import available
 
 DIVIDER = 4
 
@@ -40,7 +41,7 @@ def board(
 
     @contextmanager
     def simulated(
-        *, simulator: str = "icarus", seed: int = 0, rate: float = 1.0, slots: int = 2, **config: object
+        *, simulator: str | None = None, seed: int = 0, rate: float = 1.0, slots: int = 2, **config: object
     ) -> Iterator[SerialSimulation]:
         plan = plan_accelerator(network, AcceleratorConfig(**config))
         top = SerialAccelerator(plan, clock_hz=1e6 * DIVIDER, baud=1e6, slots=slots)
@@ -51,7 +52,7 @@ def board(
             folder=folder,
             divider=DIVIDER,
             clocks_per_bit=DIVIDER * rate,
-            simulator=simulator,
+            simulator=simulator or available()[0],
             seed=seed,
         ) as simulation:
             yield simulation

@@ -190,6 +190,42 @@ def test_damage_at_random_never_lets_a_wrong_byte_through() -> None:
     assert found["damaged"] >= 50
 
 
+@pytest.mark.parametrize("slots", [2, 8])
+def test_slots_are_taken_and_freed_in_any_cycle(slots: int) -> None:
+    buffer, coin = PacketBuffer(slots=slots), random.Random(slots)
+    kept, out, both = bytearray(), bytearray(), 0
+
+    async def cycle(ctx: Any, **inputs: int) -> None:
+        nonlocal both
+        for name in ("between", "valid", "commit", "place", "data"):
+            ctx.set(getattr(buffer, name), inputs.get(name, 0))
+        ctx.set(buffer.o.ready, ready := coin.random() < 0.8)
+        both += inputs.get("commit", 0) and ctx.get(buffer.freed)
+        if ready and ctx.get(buffer.o.valid):
+            out.append(ctx.get(buffer.o.payload))
+        await ctx.tick()
+
+    async def bench(ctx: Any) -> None:
+        for number in range(150):
+            for _ in range(1 + coin.randrange(3)):
+                await cycle(ctx, between=1)
+            carried = bytes(coin.randrange(256) for _ in range(coin.randrange(4)))
+            for place, octet in enumerate(bytes((2, 0, number, len(carried))) + carried):
+                await cycle(ctx, valid=1, place=place, data=octet)
+            for _ in range(coin.randrange(12)):
+                await cycle(ctx)
+            if ctx.get(buffer.room) and coin.random() < 0.8:
+                kept.extend(carried)
+                await cycle(ctx, commit=1)
+        for _ in range(200):
+            await cycle(ctx, between=1)
+        assert (ctx.get(buffer.free), ctx.get(buffer.empty)) == (slots, 1)
+
+    run(buffer, bench)
+    assert out == kept
+    assert both > 0
+
+
 def test_slots_are_a_power_of_two() -> None:
     with pytest.raises(ValueError, match="slots must be a power of two, not 3"):
         PacketBuffer(slots=3)

@@ -16,13 +16,14 @@ from sterna.hw import AcceleratorConfig, plan_accelerator
 from sterna.net.file import load
 from sterna.sim.golden import GoldenModel
 from sterna.sim.serial_line import SerialSimulation
+from sterna.sim.simulators import available
 
 
 def test_a_board_is_asked_and_works(sterna: Callable[..., Any], model: Path, tmp_path: Path) -> None:
     network = load(model)
     top = SerialAccelerator(plan_accelerator(network, AcceleratorConfig()), clock_hz=4e6, baud=1e6)
     simulated = SerialSimulation(
-        emit_serial(top, name="top"), top="top", folder=tmp_path / "build", divider=4, simulator="icarus"
+        emit_serial(top, name="top"), top="top", folder=tmp_path / "build", divider=4, simulator=available()[0]
     )
     with simulated as simulation:
         patient = ("--port", simulation.port, "--timeout", 3)
