@@ -33,7 +33,17 @@ from sterna.hw.units.protocol import MemoryUse
 #: The largest device of each family.
 DEVICES = {"iCE40": "hx8k", "ECP5": "85f"}
 #: Units of each kind.
-COUNTS = {"dense": 20, "conv": 19, "pool": 8, "argmax": 4, "bitserial": 14, "unrolled": 14}
+COUNTS = {
+    "dense": 20,
+    "conv": 19,
+    "pool": 8,
+    "argmax": 4,
+    "bitserial": 14,
+    "unrolled": 14,
+    "pixels": 12,
+    "pixel pool": 4,
+    "tree": 4,
+}
 #: Every so many-th unit is held out.
 HELD_OUT = 4
 #: The names of what is priced.

@@ -12,7 +12,7 @@ from common import PLAIN
 
 from sterna.hw import AcceleratorConfig
 from sterna.hw.graph.lower import lower
-from sterna.hw.graph.stream import whole
+from sterna.hw.graph.stream import StreamType, whole
 from sterna.hw.parts.tables import code_shape
 from sterna.hw.units import classifier
 from sterna.hw.units.protocol import Delivery, Unit
@@ -50,6 +50,9 @@ def drawn(counts: dict[str, int]) -> Iterator[Drawn]:
         "argmax": _argmax,
         "bitserial": _bitserial,
         "unrolled": _unrolled,
+        "pixels": _pixels,
+        "pixel pool": _pixel_pool,
+        "tree": _tree,
     }
     for k in range(max(counts.values())):
         for number, (kind, draw) in enumerate(kinds.items()):
@@ -119,6 +122,54 @@ def _summing(rng: np.random.Generator, kind: str) -> Unit:
     elements = int(rng.choice([columns, 1 << int(rng.integers(columns.bit_length()))]))
     lanes = int(rng.choice([1, 1, 2, 4])) if kind == "bitserial" else 1
     return _planned(rng, (columns,), code, node, lanes=lanes, elements=elements, units={"fc": kind})
+
+
+def _pixels(rng: np.random.Generator) -> Unit:
+    """A convolution with an adder for every nonzero weight."""
+    rows, inputs, side = _log(rng, 4, 33), int(rng.choice([1, 1, 4, 16])), _log(rng, 8, 33)
+    kernel, code, kind = int(rng.choice([3, 5])), _code(rng), str(rng.choice(["bitserial", "unrolled"]))
+    node = Conv2d(
+        name="conv",
+        weights=_weights(rng, (rows, inputs, kernel, kernel)),
+        padding=(kernel // 2, kernel // 2) if rng.integers(2) else (0, 0),
+        requantize=_requantize(rng, rows, inputs * kernel * kernel, code),
+    )
+    lanes = int(rng.choice([1, 1, 2, 4])) if kind == "bitserial" else 1
+    return _by_pixel(node, (inputs, side, side), code, lanes=lanes, units={"conv": kind})
+
+
+def _pixel_pool(rng: np.random.Generator) -> Unit:
+    size = int(rng.choice([2, 2, 3]))
+    shape = (_log(rng, 2, 65), *(size * _log(rng, 2, 9),) * 2)
+    return _by_pixel(MaxPool2d(name="pool", kernel=(size, size)), shape, _code(rng))
+
+
+def _by_pixel(
+    node: Node,
+    shape: tuple[int, int, int],
+    code: ActivationType,
+    *,
+    lanes: int = 0,
+    units: Mapping[str, str] | None = None,
+) -> Unit:
+    """Of a map that comes pixel by pixel, all channels in a beat."""
+    network = Network(input_shape=shape, input_type=code, input_scale=1.0, nodes=[node])
+    (layer,) = lower(network, units)
+    channels = shape[0]
+    stream = StreamType(
+        element=code_shape(code),
+        shape=shape,
+        order=tuple(range(channels)),
+        elements=channels,
+        by_pixel=channels > 1,
+    )
+    options = AcceleratorConfig().unit_options(node.name)
+    return layer.kind.plan(layer, inputs=[stream], lanes=lanes, delivery=Delivery(), options=options)
+
+
+def _tree(rng: np.random.Generator) -> Unit:
+    count = _log(rng, 3, 65)
+    return classifier(whole((count,), signed(int(rng.integers(4, 17))), elements=count))
 
 
 def _planned(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import combinations_with_replacement, product
 
-from sterna.hw.config import AcceleratorConfig
+from sterna.hw.config import FOLDED, AcceleratorConfig
 from sterna.hw.fit.estimate import Budget
 from sterna.hw.fit.search import ESCAPE_PRICES, DeviceTooSmall, Fit, fit_device
 from sterna.hw.graph.lower import lower
@@ -28,9 +28,8 @@ def fit_kinds(
 ) -> Fit:
     """Chooses kinds of units and lanes for a device: the fewest cycles, or for a rate the least of the device.
 
-    Tried are folded units, and every other kind for the first layers of each type of node: all such combinations of
-    convolutions and dense layers, but those whose results or input beats already take more cycles than a design that
-    was found.
+    Tried are all :func:`combinations`, but those whose results or input beats already take as many cycles as a design
+    that was found.
 
     Parameters
     ----------
@@ -51,7 +50,11 @@ def fit_kinds(
     failed: InvalidValueError | None = None
     for units in combinations(network):
         tried = replace(config, units=units)
-        if best is not None and config.fps is None and _least(network, tried) >= best.cycles:
+        if (
+            best is not None
+            and config.fps is None
+            and best.cycles <= max(_least(network, tried), best.plan.input.beats)
+        ):
             continue
         progress(", ".join(f"{node} {kind}" for node, kind in units.items()) or "folded units")
         try:
@@ -68,17 +71,21 @@ def fit_kinds(
 
 
 def combinations(network: Network) -> Iterator[Units]:
-    """Folded units; then, for each type of node, its first nodes by each other kind that computes them."""
+    """Kinds by node, those with the fewest units that are not folded first.
+
+    Maps and vectors get smaller from layer to layer. So of each type of node, the first ones have the fastest kind,
+    then come those with the next one, and folded ones at last; of each kind there may be none.
+    """
     by_type: dict[str, list[str]] = {}
     for node in network.nodes:
         by_type.setdefault(type(node).__name__, []).append(node.name)
     choices: list[list[Units]] = []
     for type_, names in by_type.items():
         others = [kind.name for kind in KINDS if type_ in kind.makes][1:]
-        prefixes = [dict.fromkeys(names[:count], kind) for kind in others for count in range(1, len(names) + 1)]
-        choices.append([{}, *prefixes])
-    for parts in product(*choices):
-        yield {node: kind for part in parts for node, kind in part.items()}
+        falling = combinations_with_replacement([*reversed(others), FOLDED], len(names))
+        choices.append([{n: kind for n, kind in zip(names, kinds, strict=True) if kind != FOLDED} for kinds in falling])
+    whole = [{node: kind for part in parts for node, kind in part.items()} for parts in product(*choices)]
+    yield from sorted(whole, key=len)
 
 
 def _least(network: Network, config: AcceleratorConfig) -> int:

@@ -10,6 +10,7 @@ from sterna.hw.units.logic import Parts, bits, count_fifo, total
 from sterna.net import Thresholds
 
 if TYPE_CHECKING:
+    from sterna.hw.units.bitserial.layer import BitserialLayer
     from sterna.hw.units.bitserial.plan import BitserialPlan, BitserialStage
 
 
@@ -33,14 +34,25 @@ def count_bitserial(plan: BitserialPlan) -> Parts:
 def _count_stage(stage: BitserialStage, cycles: int) -> Parts:
     layer, graph, digit = stage.layer, stage.graph, stage.digit
     rows, requantize = len(layer.weights), layer.requantize
-    levels = requantize.levels.shape[1] if isinstance(requantize, Thresholds) else 0
+    by_levels = isinstance(requantize, Thresholds)
+    added = 0 if by_levels else rows
     return Parts(
         {
-            "serial adder": graph.adders + rows * (levels == 0),
-            "serial adder bit": (graph.adders + rows * (levels == 0)) * digit,
+            "serial adder": graph.adders + added,
+            "serial adder bit": (graph.adders + added) * digit,
             "serial delay bit": int(graph.waits(graph.depth).sum()) * digit,
             "serial result bit": rows * (cycles * digit if requantize is None else requantize.output.width),
-            "serial level bit": rows * levels * digit,
+            "serial level bit": _levels(layer) * digit,
             "counter bit": bits(cycles),
         }
     )
+
+
+def _levels(layer: BitserialLayer) -> int:
+    """Thresholds that are compared with: of each row, different ones that some sums reach, and some do not."""
+    if not isinstance(layer.requantize, Thresholds):
+        return 0
+    low, high = layer.bounds
+    levels = layer.requantize.levels.astype(np.int64) - layer.offset[:, None]
+    reached = (low[:, None] < levels) & (levels <= high[:, None])
+    return sum(len(np.unique(row[some])) for row, some in zip(levels, reached, strict=True))
