@@ -39,7 +39,7 @@ CLOCK_HZ, DIVIDER = 4e6, 4
 #: Share of the bytes that a fault of each kind hits; of resets, share of the bytes' times.
 RATES = {"flipped": 0.0024, "dropped": 0.0012, "doubled": 0.0012, "noise": 0.0012, "reset": 0.0002}
 KILLS = 0.25  # share of the batches in which the host is killed
-TIMEOUT = 0.6
+TIMEOUT = 0.4
 
 
 class _Killed(Exception):
@@ -145,7 +145,7 @@ def main() -> int:
     command.add_argument("--run", type=int, default=500, help="faults of a run, at least (default: %(default)s)")
     command.add_argument("--seed", type=int, default=1, help="of the first run (default: %(default)s)")
     command.add_argument("--patience", type=float, default=120, help="seconds of a batch (default: %(default)s)")
-    command.add_argument("--jobs", type=int, default=4, help="runs at a time (default: %(default)s)")
+    command.add_argument("--jobs", type=int, default=3, help="runs at a time (default: %(default)s)")
     arguments = command.parse_args()
     seeds = range(arguments.seed, arguments.seed + -(-arguments.faults // arguments.run))
     figures: dict[str, Any] = {}
