@@ -53,8 +53,6 @@ CASES = [
     Case("digits-mlp", "colorlight-5a75b-r7-0"),
     Case("digits-mlp", "orangecrab-r0-2-25f", ("--uart", "rx=N17,tx=M18")),
     Case("digits-mlp", "ecpix5-45f"),
-    Case("mnist-mlp-98", "icebreaker"),
-    Case("mnist-lenet5-95", "ulx3s-85f"),
 ]
 
 
