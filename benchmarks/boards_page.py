@@ -57,7 +57,7 @@ def results_table(rows: Sequence[dict[str, Any]]) -> str:
             f"{row['clock_hz'] / 1e6:.2f} MHz",
             f"{row['reached_hz'] / 1e6:.2f} MHz",
             *(_share(used.get(name)) for name in ("slots", "flip_flops", "ram_blocks")),
-            f"{more['slots']:,} slots, {more['ram_blocks']} RAM blocks",
+            f"{more['slots']:,} slots, RAM blocks: {more['ram_blocks']}",
             f"{row['bitstream_bytes']:,}",
         ]
         lines.append(f"| {' | '.join(cells)} |")

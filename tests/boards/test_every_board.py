@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import boards_page
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -76,3 +77,8 @@ def test_a_small_top(board: BoardInfo, tmp_path: Path) -> None:
 def test_what_was_built_is_known() -> None:
     rows = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]
     assert {board.name for board in list_boards() if board.known == "networks built"} == {row["board"] for row in rows}
+
+
+def test_the_page_is_up_to_date() -> None:
+    text = boards_page.PAGE.read_text(encoding="utf-8")
+    assert boards_page.filled(text) == text, "run python benchmarks/boards_page.py"
