@@ -1,4 +1,4 @@
-"""Fills the tables of docs/boards.md: the boards, and what benchmarks/bitstreams.py measured.
+"""The parts of docs/results.md about boards, and the tables of docs/boards.md: boards, and their bitstreams.
 
 ``python benchmarks/boards_page.py``
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from common import RESULTS, ROOT
+from tables import percent, table
 
 from sterna.boards.catalog import BoardInfo, list_boards
 from sterna.net.container import write_text
@@ -68,15 +69,57 @@ def _share(figures: dict[str, int] | None) -> str:
     return "" if figures is None else f"{figures['used']:,} of {figures['available']:,}"
 
 
+def bitstreams(result: dict[str, Any]) -> str:
+    """One command each."""
+    return (
+        "## Bitstreams\n\n"
+        + results_table(result["rows"])
+        + "\n\n`sterna bitstream MODEL --board NAME`, one command each: clock of the PLL, and what place and route "
+        "reached. Must: iCEBreaker and ULX3S; aim: three more boards. No physical board was used.\n"
+    )
+
+
+def transport(result: dict[str, Any]) -> str:
+    """What the protocol and its logic cost."""
+    line, added = result["line"], result["logic"]["added"]
+    directions = (("to the board", "to_board"), ("to the host", "to_host"), ("both", "both"))
+    rows = [
+        [name, f"{line[key]['payload_bytes']:,}", f"{line[key]['wire_bytes']:,}", percent(line[key]["share"], 1)]
+        for name, key in directions
+    ]
+    return (
+        "## Transport over a UART\n\n"
+        + table(["direction", "payload, bytes", "on the wire", "share"], rows)
+        + f"\n{line['images']} digits through the simulated pins ({result['simulator']}), "
+        f"{line['baud'] / 1e6:g} Mbaud: {'equal to' if line['equal'] else '**NOT EQUAL** to'} the golden model's "
+        "scores. Must / aim: 80 % / 95 %. Transport and registers take "
+        f"{added['logic slots']} logic cells and {added['RAM blocks']} RAM blocks of a {result['logic']['device']} "
+        "(must / aim: 600 / 350 cells).\n"
+    )
+
+
+def faults(result: dict[str, Any]) -> str:
+    """What was done to the line, and what came of it."""
+    rows = [[name, f"{count:,}"] for name, count in result["faults"].items()]
+    return (
+        "## Faults on the line\n\n"
+        + table(["fault", "how often"], rows)
+        + f"\n{result['faults_total']:,} faults in {result['runs']} runs: {result['wrong']} wrong results were "
+        f"accepted, {result['hangs']} runs hung, {result['recovered']} of {result['runs']} recovered in the end. The "
+        f"host gave up with an error {result['errors_raised']} times, and began {result['sessions']:,} sessions. Must "
+        "/ aim: 0 wrong and 0 hangs of 1,000 / of 10,000. Simulated pins, Verilator, the real host.\n"
+    )
+
+
 def filled(text: str) -> str:
     """The page with its tables as they are now."""
     rows = json.loads((RESULTS / "bitstreams.json").read_text(encoding="utf-8"))["rows"]
-    for name, table in (("boards", boards_table()), ("bitstreams", results_table(rows))):
+    for name, lines in (("boards", boards_table()), ("bitstreams", results_table(rows))):
         begin, end = f"<!-- {name}: made by benchmarks/boards_page.py -->", f"<!-- end of {name} -->"
         pattern = re.compile(rf"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if len(pattern.findall(text)) != 1:
             raise ValueError(f"{PAGE.name} must have one place for {name}")
-        text = pattern.sub(lambda _, begin=begin, table=table, end=end: f"{begin}\n{table}\n{end}", text)
+        text = pattern.sub(lambda _, begin=begin, lines=lines, end=end: f"{begin}\n{lines}\n{end}", text)
     return text
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import boards_page
 import codes_page
 import conv_page
 import fit_page
@@ -299,6 +300,9 @@ SECTIONS = {
     "dense_unit": dense,
     "index_words": index_page.words,
     "index_decoders": index_page.decoders,
+    "bitstreams": boards_page.bitstreams,
+    "board_transport": boards_page.transport,
+    "board_faults": boards_page.faults,
     "timing_exact": timing,
     "timing_graphs": timing_graphs,
     "golden_speed": speed,
