@@ -78,8 +78,8 @@ def measure(case: Drawn, known: dict[str, Any]) -> dict[str, Any]:
 def parts_of(row: dict[str, Any], family: str) -> tuple[Counter[str], int]:
     """A unit's parts in a family, memories that are in its logic counted, and its RAM blocks."""
     parts, ram_blocks = Counter(row["parts"]), 0
-    for depth, width, writable, block in row["memories"]:
-        memory = MemoryUse(name="", depth=depth, width=width, writable=writable, block=block)
+    for depth, width, writable, block, at_once in row["memories"]:
+        memory = MemoryUse(name="", depth=depth, width=width, writable=writable, block=block, at_once=at_once)
         storage = MEMORIES[family].place(memory)
         parts.update(storage.parts)
         ram_blocks += storage.ram_blocks

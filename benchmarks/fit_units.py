@@ -126,11 +126,11 @@ def _summing(rng: np.random.Generator, kind: str) -> Unit:
 
 def _pixels(rng: np.random.Generator) -> Unit:
     """A convolution with an adder for every nonzero weight."""
-    rows, inputs, side = _log(rng, 4, 33), int(rng.choice([1, 1, 4, 16])), _log(rng, 8, 33)
+    rows, inputs, side = _log(rng, 4, 33), int(rng.choice([1, 1, 2, 6])), _log(rng, 8, 33)
     kernel, code, kind = int(rng.choice([3, 5])), _code(rng), str(rng.choice(["bitserial", "unrolled"]))
     node = Conv2d(
         name="conv",
-        weights=_weights(rng, (rows, inputs, kernel, kernel)),
+        weights=_weights(rng, (rows, inputs, kernel, kernel), few=True),
         padding=(kernel // 2, kernel // 2) if rng.integers(2) else (0, 0),
         requantize=_requantize(rng, rows, inputs * kernel * kernel, code),
     )
@@ -201,8 +201,9 @@ def _code(rng: np.random.Generator) -> ActivationType:
     return ActivationType(width=width, signed=bool(rng.integers(4) == 0))
 
 
-def _weights(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    zeros = rng.choice([0.8, 0.9, 0.95, 0.98])
+def _weights(rng: np.random.Generator, shape: tuple[int, ...], *, few: bool = False) -> np.ndarray:
+    """Mostly zeros; of ``few``, so many are not that all inputs are read."""
+    zeros = rng.choice([0.5, 0.7] if few else [0.8, 0.9, 0.95, 0.98])
     return ((rng.random(shape) > zeros) * rng.choice([-1, 1], shape)).astype(np.int8)
 
 
@@ -231,5 +232,7 @@ def figures(unit: Unit) -> dict[str, Any]:
         "lanes": unit.lanes,
         "steps": unit.work.steps,
         "parts": dict(unit.logic),
-        "memories": [[memory.depth, memory.width, memory.writable, memory.block] for memory in unit.memories],
+        "memories": [
+            [memory.depth, memory.width, memory.writable, memory.block, memory.at_once] for memory in unit.memories
+        ],
     }

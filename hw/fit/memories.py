@@ -1,8 +1,7 @@
 """Where Yosys puts a memory: in block RAM, in memories made of tables, or in logic.
 
 Yosys (``memory_libmap``) takes what its library prices lowest: each block has a price, a bit of logic too. These are
-its rules for memories with one synchronous read port and, if they are written, one write port; a test compares them
-with Yosys.
+its rules for memories with one read port and, if they are written, one write port; a test compares them with Yosys.
 """
 
 from __future__ import annotations
@@ -80,6 +79,10 @@ class MemoryRules:
 
     def place(self, memory: MemoryUse) -> Storage:
         """Where Yosys puts a memory."""
+        if memory.at_once:
+            for table in self.tables:
+                return Storage(0, {"distributed": table.count(memory), "choice bit": table.choices(memory)})
+            return Storage(0, {"chosen bit": memory.bits})
         block = min(self.blocks, key=lambda block: block.cost(memory))
         cost = block.cost(memory)
         if memory.block:

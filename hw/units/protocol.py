@@ -34,6 +34,8 @@ class MemoryUse:
         What the table is loaded with, where the bitstream does not fill it. One memory of a unit at most has it.
     block : bool
         In block RAM, however small.
+    at_once : bool
+        Read without a clock, which no block RAM does.
     """
 
     name: str
@@ -42,6 +44,7 @@ class MemoryUse:
     writable: bool
     image: MemoryImage | None = None
     block: bool = False
+    at_once: bool = False
 
     @property
     def bits(self) -> int:

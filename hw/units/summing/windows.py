@@ -100,7 +100,7 @@ class Windows:
         """The rows that are kept."""
         if not self.kept:
             return ()
-        return (MemoryUse(name="rows", depth=self.width, width=self.kept * self.pixel, writable=True),)
+        return (MemoryUse(name="rows", depth=self.width, width=self.kept * self.pixel, writable=True, at_once=True),)
 
     def check(self, name: str) -> None:
         """Whether the stream comes as it must.

@@ -26,7 +26,9 @@ def budget(**fields: float) -> Budget:
 @pytest.mark.parametrize("family", list(PRICES))
 def test_every_part_has_a_price(family: str) -> None:
     """All kinds of units, and all that a memory may become."""
-    for case in drawn({"dense": 8, "conv": 4, "pool": 4, "argmax": 1}):
+    for case in drawn(
+        {"dense": 8, "conv": 4, "pool": 4, "argmax": 1, "bitserial": 2, "unrolled": 2, "pixels": 2, "pixel pool": 1}
+    ):
         use = estimate(case.unit, family)
         assert use.slots > 0
         assert (use.flip_flops > 0) == (family == "ECP5")
@@ -87,9 +89,10 @@ def test_refusals() -> None:
         budget(margin=1.5)
 
 
-def test_units_without_prices_are_refused() -> None:
+def test_units_without_prices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     network = load(ROOT / "models" / "digits-mlp.safetensors")
+    monkeypatch.delitem(PRICES["ECP5"]["slots"], "serial adder")
     (unit,) = plan_accelerator(network, AcceleratorConfig(units={"all": "bitserial"})).units
-    message = r"^unit 'fc3' \(bitserial\) cannot be fitted to a device: there is no price for serial "
+    message = r"^unit 'fc3' \(bitserial\) cannot be fitted to a device: there is no price for serial adder; "
     with pytest.raises(ValueError, match=message):
         estimate(unit, "ECP5")

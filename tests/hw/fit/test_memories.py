@@ -29,7 +29,7 @@ DISTRIBUTED = "TRELLIS_DPR16X4"
 
 
 class Storage(wiring.Component):
-    """A memory as units have it: one read port, a register behind it, and perhaps a write port."""
+    """A memory as units have it: one read port, a register behind it unless it is read at once, and a write port."""
 
     def __init__(self, memory: MemoryUse, seed: int) -> None:
         self._memory, self._seed = memory, seed
@@ -49,8 +49,11 @@ class Storage(wiring.Component):
             shape=unsigned(memory.width), depth=memory.depth, init=[word & mask for word in init], attrs=dict(attrs)
         )
         m.submodules.storage = storage
-        read, register = storage.read_port(), Signal(memory.width, reset_less=True)
-        m.d.comb += [read.addr.eq(self.read), self.output.eq(register)]
+        read, register = (
+            storage.read_port(domain="comb" if memory.at_once else "sync"),
+            Signal(memory.width, reset_less=True),
+        )
+        m.d.comb += [read.addr.eq(self.read), self.output.eq(read.data if memory.at_once else register)]
         m.d.sync += register.eq(read.data)
         if memory.writable:
             write = storage.write_port()
@@ -121,7 +124,10 @@ def drawn(seed: int, number: int) -> list[MemoryUse]:
         writable = bool(rng.integers(2))
         depth, width = (int(2 ** rng.uniform(1, top)) for top in (10, 6))
         block = not writable and depth > 128 and bool(rng.integers(2))
-        memories.append(MemoryUse(name=str(k), depth=max(depth, 2), width=width, writable=writable, block=block))
+        at_once = writable and depth < 100 and bool(rng.integers(2))
+        memories.append(
+            MemoryUse(name=str(k), depth=max(depth, 2), width=width, writable=writable, block=block, at_once=at_once)
+        )
     return memories
 
 
@@ -166,6 +172,12 @@ def test_memories_that_were_synthesized(
     """Yosys 0.70."""
     storage = MEMORIES[family].place(MemoryUse(name="", depth=depth, width=width, writable=writable))
     assert (storage.ram_blocks, storage.parts.get("distributed", 0)) == (blocks, distributed)
+
+
+def test_a_memory_that_is_read_at_once_is_in_no_block() -> None:
+    memory = MemoryUse(name="", depth=70, width=25, writable=True, at_once=True)
+    assert MEMORIES["iCE40"].place(memory).parts == {"chosen bit": 70 * 25}
+    assert MEMORIES["ECP5"].place(memory).parts["distributed"] == 5 * 7  # 16 words of 4 bits each
 
 
 def test_a_memory_that_must_be_in_a_block() -> None:
