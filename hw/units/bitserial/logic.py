@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sterna.hw.units.logic import Parts, bits, count_fifo, total
+from sterna.hw.units.summing.levels import compared_levels
 from sterna.net import Thresholds
 
 if TYPE_CHECKING:
-    from sterna.hw.units.bitserial.layer import BitserialLayer
     from sterna.hw.units.bitserial.plan import BitserialPlan, BitserialStage
 
 
@@ -42,17 +42,7 @@ def _count_stage(stage: BitserialStage, cycles: int) -> Parts:
             "serial adder bit": (graph.adders + added) * digit,
             "serial delay bit": int(graph.waits(graph.depth).sum()) * digit,
             "serial result bit": rows * (cycles * digit if requantize is None else requantize.output.width),
-            "serial level bit": _levels(layer) * digit,
+            "serial level bit": int(compared_levels(layer).sum()) * digit,
             "counter bit": bits(cycles),
         }
     )
-
-
-def _levels(layer: BitserialLayer) -> int:
-    """Thresholds that are compared with: of each row, different ones that some sums reach, and some do not."""
-    if not isinstance(layer.requantize, Thresholds):
-        return 0
-    low, high = layer.bounds
-    levels = layer.requantize.levels.astype(np.int64) - layer.offset[:, None]
-    reached = (low[:, None] < levels) & (levels <= high[:, None])
-    return sum(len(np.unique(row[some])) for row, some in zip(levels, reached, strict=True))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sterna.hw.units.logic import Parts, bits, count_fifo, total
+from sterna.hw.units.summing.levels import compared_levels
 from sterna.net import ShiftRound, Thresholds, bits_for_range
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def _count_stage(stage: UnrolledStage) -> Parts:
         }
     )
     if isinstance(requantize, Thresholds):
-        own["unrolled search bit"] = sums * requantize.output.width
+        # two bits of the code a cycle, by three comparisons
+        compared = np.minimum(compared_levels(stage.layer), 3 * -(-requantize.output.width // 2))
+        own["unrolled search bit"] = int((compared[graph.outputs >= 0] * widths[rows]).sum())
         return own
     own["bias bit"] = sums
     if isinstance(requantize, ShiftRound):
