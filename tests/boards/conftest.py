@@ -27,9 +27,9 @@ def network() -> Network:
 
 @pytest.fixture
 def frames(network: Network) -> np.ndarray:
-    """int64, (40, 8): random codes."""
+    """int64, (16, 8): random codes."""
     kind = network.input_type
-    return np.random.default_rng(3).integers(kind.min, kind.max + 1, (40, *network.input_shape))
+    return np.random.default_rng(3).integers(kind.min, kind.max + 1, (16, *network.input_shape))
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The real host against the emitted Verilog of a whole board, through a pseudo-terminal and the pins of a UART."""
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from sterna.sim.golden import GoldenModel
 from sterna.sim.serial_line import SerialSimulation
 
 MODELS = Path(__file__).parents[2] / "models"
-TIMEOUT = 3.0  # of a simulation that other work may slow down; nothing waits for it where nothing is lost
+TIMEOUT = 60.0  # of a simulation that other work may slow down; nothing waits for it where nothing is lost
+SHORT = 1.5  # where something is lost
 
 
 def test_results_are_the_golden_models(board: Callable[..., Any], network: Network, frames: np.ndarray) -> None:
@@ -42,9 +44,9 @@ def test_results_are_the_golden_models(board: Callable[..., Any], network: Netwo
             assert connected.predict(frames[:0]).shape == (0, 3)
             assert connected.sessions == 3
             counters = connected.counters()
-            assert (counters.frames, counters.damaged, counters.framing, counters.refused) == (44, 0, 0, 0)
+            assert (counters.frames, counters.damaged, counters.framing, counters.refused) == (20, 0, 0, 0)
             later = connected.counters()
-            assert 0 < later.cycles - counters.cycles < 100_000
+            assert later.cycles > counters.cycles
             info = connected.info
             assert (info.digest, info.slots, info.divider, info.clock_hz, info.baud) == (
                 network.digest,
@@ -57,7 +59,7 @@ def test_results_are_the_golden_models(board: Callable[..., Any], network: Netwo
             for wrong, message in ((frames[0], "shape"), (frames + 100, "input codes must be -4 to 3")):
                 with pytest.raises((TypeError, ValueError), match=message):
                     connected.predict(wrong)
-        assert done[-1] == (40, 40)
+        assert done[-1] == (16, 16)
         assert [pair[0] for pair in done] == sorted(pair[0] for pair in done)
         with pytest.raises(WrongNetworkError, match="has another network"):
             Board(simulation.port, small_network(2), timeout=TIMEOUT)
@@ -78,35 +80,39 @@ def test_classes_in_wide_beats_with_more_slots(board: Callable[..., Any], networ
         assert (connected.info.slots, connected.info.output.argmax, connected.info.input.beats) == (8, True, 2)
 
 
+@pytest.mark.slow
 def test_faults_on_the_line_cost_time_and_nothing_else(
     board: Callable[..., Any], network: Network, frames: np.ndarray
 ) -> None:
-    golden = GoldenModel(network).predict(frames)
-    rates = {"flipped": 0.004, "dropped": 0.002, "doubled": 0.002, "noise": 0.002, "reset": 0.0005}
+    few, golden = frames[:3], GoldenModel(network).predict(frames)
+    rates = {"flipped": 0.002, "dropped": 0.001, "doubled": 0.001, "noise": 0.001, "reset": 0.0002}
     with board(seed=5) as simulation:
-        for _ in range(3):
-            simulation.inject(**rates)
+        simulation.inject(**rates)
+        results = faults = 0
+        while faults < 6 or not results:
             with (
                 suppress(NoAnswerError),  # several packets in a row were hit: said, and nothing was returned
-                Board(simulation.port, network, timeout=0.2) as connected,
+                Board(simulation.port, network, timeout=SHORT) as connected,
             ):
-                assert (connected.predict(frames) == golden).all()
-        counts = simulation.faults()
-        assert sum(counts[kind] for kind in rates) >= 10
+                assert (connected.predict(few) == golden[:3]).all()
+                results += 1
+            counts = simulation.faults()
+            faults = sum(counts[kind] for kind in rates)
         simulation.inject()
         with Board(simulation.port, network, timeout=TIMEOUT) as connected:
             assert (connected.predict(frames) == golden).all()
             assert connected.sessions == 1
 
 
+@pytest.mark.slow
 def test_a_host_that_is_killed_leaves_a_board_that_works(
     board: Callable[..., Any], network: Network, frames: np.ndarray, tmp_path: Path
 ) -> None:
     save(network, tmp_path / "network.safetensors")
-    np.save(tmp_path / "frames.npy", np.tile(frames, (20, 1)))
+    np.save(tmp_path / "frames.npy", np.tile(frames, (40, 1)))
     script = (
         "import sys, numpy as np; from sterna.boards.host import Board\n"
-        "with Board(sys.argv[1]) as board:\n"
+        "with Board(sys.argv[1], timeout=60) as board:\n"
         "    board.predict(np.load(sys.argv[2]), progress=lambda done, total: print(done, flush=True))\n"
     )
     command = [sys.executable, "-c", script]
@@ -123,11 +129,13 @@ def test_a_host_that_is_killed_leaves_a_board_that_works(
             assert (connected.predict(frames) == GoldenModel(network).predict(frames)).all()
 
 
+@pytest.mark.slow
 def test_a_board_that_is_reset_begins_anew(board: Callable[..., Any], network: Network, frames: np.ndarray) -> None:
-    with board() as simulation, Board(simulation.port, network, timeout=TIMEOUT) as connected:
-        simulation.inject(reset=0.002)
-        assert (connected.predict(frames) == GoldenModel(network).predict(frames)).all()
-        assert simulation.faults()["reset"] >= 1
+    with board() as simulation, Board(simulation.port, network, timeout=SHORT) as connected:
+        simulation.inject(reset=0.004)
+        while simulation.faults()["reset"] < 2:
+            assert (connected.predict(frames) == GoldenModel(network).predict(frames)).all()
+        assert connected.sessions > 1
 
 
 def test_a_line_of_another_rate_is_said(board: Callable[..., Any], network: Network, frames: np.ndarray) -> None:

@@ -50,20 +50,22 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 @contextmanager
-def connected(port: str, silence: float) -> Iterator[Host]:
-    """A host on a terminal."""
+def connected(port: str, patience: list[float]) -> Iterator[Host]:
+    """A host on a terminal; ``patience`` are the seconds of silence, the first before anything is sent."""
     line = os.open(port, os.O_RDWR | os.O_NOCTTY)
     tty.setraw(line)
     left = bytearray()
 
     def get(context: Any) -> int:
         if not left:
-            if not select.select([line], [], [], silence)[0]:
+            if not select.select([line], [], [], patience[0])[0]:
                 return -1
             left.extend(os.read(line, 256))
         return left.pop(0)
 
     def put(context: Any, octet: int) -> None:
+        if len(patience) > 1:
+            del patience[0]
         os.write(line, bytes((octet,)))
 
     try:
@@ -72,11 +74,11 @@ def connected(port: str, silence: float) -> Iterator[Host]:
         os.close(line)
 
 
-def predict(library: ctypes.CDLL, host: Host, frames: np.ndarray) -> np.ndarray:
-    """int64, (frames, 3): what the host in C gives."""
+def predict(library: ctypes.CDLL, host: Host, frames: np.ndarray, *, tries: int = 1) -> np.ndarray:
+    """int64, (frames, 3): what the host in C gives, at the last of so many tries."""
     sent = frames.astype(np.int8).tobytes()
     results = ctypes.create_string_buffer(len(frames) * host.result_bytes)
-    assert library.sterna_predict(ctypes.byref(host), sent, len(frames), results) == 0
+    assert any(library.sterna_predict(ctypes.byref(host), sent, len(frames), results) == 0 for _ in range(tries))
     kind = {3: np.int8, 6: np.int16}[host.result_bytes]
     return np.frombuffer(results.raw, kind).reshape(len(frames), 3).astype(np.int64)
 
@@ -85,22 +87,26 @@ def test_results_are_the_golden_models(
     library: ctypes.CDLL, board: Callable[..., Any], network: Network, frames: np.ndarray
 ) -> None:
     golden = GoldenModel(network).predict(frames)
-    with board() as simulation, connected(simulation.port, 2.0) as host:
+    patience = [0.2, 60.0]
+    with board() as simulation, connected(simulation.port, patience) as host:
         assert library.sterna_meet(ctypes.byref(host)) == 0
         assert bytes(host.registers)[16:48].hex() == network.digest
         assert host.frame_bytes == 8
         assert (predict(library, host, frames) == golden).all()
         assert (predict(library, host, frames[:1]) == golden[:1]).all()
+        patience[0] = 1.5
         simulation.inject(flipped=0.001, dropped=0.001, doubled=0.001, reset=0.0002)
-        assert (predict(library, host, frames) == golden).all()
-        faults = simulation.faults()
-        assert sum(faults[kind] for kind in ("flipped", "dropped", "doubled", "reset")) > 0
+        faults = 0
+        while faults < 3:
+            assert (predict(library, host, frames, tries=8) == golden).all()
+            counts = simulation.faults()
+            faults = sum(counts[kind] for kind in ("flipped", "dropped", "doubled", "reset"))
 
 
 def test_silence_is_said(library: ctypes.CDLL) -> None:
     terminal, other = os.openpty()
     try:
-        with connected(os.ttyname(other), 0.01) as host:
+        with connected(os.ttyname(other), [0.01]) as host:
             assert library.sterna_meet(ctypes.byref(host)) == -1
     finally:
         os.close(terminal)

@@ -26,7 +26,7 @@ def test_a_board_is_asked_and_works(sterna: Callable[..., Any], model: Path, tmp
         emit_serial(top, name="top"), top="top", folder=tmp_path / "build", divider=4, simulator=available()[0]
     )
     with simulated as simulation:
-        patient = ("--port", simulation.port, "--timeout", 3)
+        patient = ("--port", simulation.port, "--timeout", 60)
         asked = sterna("board-info", *patient)
         assert asked.status == 0
         assert network.digest in asked.out
