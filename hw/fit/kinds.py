@@ -60,7 +60,7 @@ def fit_kinds(
         try:
             found = fit_device(network, budget, tried, escape_prices=escape_prices)
         except InvalidValueError as error:
-            # of what does not fit, a design that fits with other units is told nothing
+            # told, if nothing fits: what the first that is too large needs, which is the folded one
             failed = failed if isinstance(failed, DeviceTooSmall) else error
             continue
         best = found if best is None else min(best, found, key=_cost)

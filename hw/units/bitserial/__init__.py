@@ -1,1 +1,1 @@
-"""The bit-serial unit: every nonzero weight an adder of one bit, and a bit of every sum a cycle."""
+"""The bit-serial unit: every nonzero weight an adder, and a bit or a few of every sum a cycle."""
