@@ -179,7 +179,7 @@ def test_loaded_words_are_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 def test_all_digits_through_the_pins(simulator: str, tmp_path: Path) -> None:
     network = load(MODELS / "digits-mlp.safetensors")
     codes, _ = images_of(network, "digits")
@@ -188,7 +188,7 @@ def test_all_digits_through_the_pins(simulator: str, tmp_path: Path) -> None:
         SerialSimulation(
             emit_serial(top, name="digits"), top="digits", folder=tmp_path, divider=8, simulator=simulator
         ) as simulation,
-        Board(simulation.port, network, timeout=5) as connected,
+        Board(simulation.port, network, timeout=300) as connected,
     ):
         got = connected.predict(codes)
         assert connected.sessions == 1
