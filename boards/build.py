@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """From what talks over a UART to a bitstream for a board: clock, top, place and route, the clock that was reached."""
 
 from __future__ import annotations

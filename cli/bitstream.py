@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """``sterna bitstream``: from a network file to a bitstream for a board."""
 
 from __future__ import annotations

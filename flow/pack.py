@@ -156,8 +156,8 @@ def read_result(path: Path) -> dict[str, Any]:
 def yosys_script(top: str, device: Device, *, cells: bool = False, split: bool = False) -> str:
     """What Yosys is told; with ``cells``, modules that it does not know at first are cells of the device's.
 
-    With ``split``, nets are cut to one bit each before an ECP5's tables are mapped. Without, Yosys 0.70 gives two nets of
-    some designs one name, and dies of it (its issue 4349).
+    With ``split``, nets are cut to one bit each before an ECP5's tables are mapped. Without, Yosys 0.70 gives two nets
+    of some designs one name, and dies of it (its issue 4349).
     """
     # Without wide multiplexers (PFUMX, L6MUX21) the same logic takes a tenth fewer tables, and is as fast.
     mapping = "synth_ice40" if device.family is Family.ICE40 else "synth_ecp5 -nowidelut"

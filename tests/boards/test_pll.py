@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sterna.boards.pll import PllSetting, highest_setting, pll_settings
@@ -95,6 +95,7 @@ def test_no_legal_ecp5_frequency_is_missing(mhz: int) -> None:
     assert {setting.output_hz / 1_000_000 for setting in pll_settings(Family.ECP5, mhz * 1_000_000)} == legal
 
 
+@settings(deadline=None)
 @given(st.sampled_from(OSCILLATORS), st.floats(16e6, 275e6))
 def test_the_highest_is_the_highest(oscillator: tuple[Family, int], at_most: float) -> None:
     family, hz = oscillator

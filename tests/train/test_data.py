@@ -344,5 +344,5 @@ def test_a_folder_in_a_files_place_is_named(small_mnist: Path) -> None:
 
 
 def test_unknown_data_set() -> None:
-    with pytest.raises(DataError, match=r"data.name must be one of digits, mnist, cifar10, not 'cifar'"):
+    with pytest.raises(DataError, match=r"data.name must be one of digits, mnist, cifar10, fsdd, not 'cifar'"):
         data.load_data("cifar")
