@@ -20,6 +20,7 @@ from typing import Any
 
 from common import MODELS, RESULTS, ROOT, parser, write
 
+from sterna.flow.devices import find_device
 from sterna.flow.synth import synthesize
 from sterna.hw import AcceleratorConfig, generate
 from sterna.hw.graph.stream import whole
@@ -126,9 +127,12 @@ def narrow(case: Case, network: Network, steps: int) -> list[dict[str, int]]:
 
 
 def folded(case: Case) -> dict[str, Any] | None:
-    """The smallest slots times cycles of the folded network on the same device, and its images/s."""
+    """The smallest slots times cycles of the folded network in the same family, and its images/s."""
     found = json.loads((RESULTS / "mnist_route.json").read_text(encoding="utf-8"))
-    rows = [row for row in found["rows"] if (found["model"], row["device"]) == (case.model, case.device)]
+    family = find_device(case.device).family
+    rows = [
+        row for row in found["rows"] if found["model"] == case.model and find_device(row["device"]).family is family
+    ]
     made = [
         {
             "slot_cycles": row["utilization"]["slots"]["used"] * row["interval_cycles"],
