@@ -7,7 +7,7 @@ from math import ceil
 
 from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, ResetSignal, Signal
 from amaranth.lib import wiring
-from amaranth.lib.cdc import ResetSynchronizer  # type: ignore[import-untyped]
+from amaranth.lib.cdc import ResetSynchronizer  # type: ignore[import-untyped]  # amaranth-stubs leave it out
 from amaranth.lib.wiring import In, Out
 
 from sterna.boards.pll import PllSetting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sterna.flow.devices import Device, Family
-from sterna.hw import AcceleratorConfig, Budget, Fit, fit_device, plan_accelerator
+from sterna.hw import AcceleratorConfig, Budget, Fit, StreamType, fit_device, input_stream
 from sterna.net import Network
 from sterna.net.errors import InvalidValueError
 
@@ -32,9 +32,8 @@ def budget_beside_transport(device: Device) -> Budget:
     )
 
 
-def line_rate(network: Network, baud: float, config: AcceleratorConfig | None = None) -> float:
-    """Frames a second that a UART brings at most: no packet costs anything, and the line never rests."""
-    stream = plan_accelerator(network, replace(config or AcceleratorConfig(), lanes=1, fps=None, clock_hz=None)).input
+def line_rate(stream: StreamType, baud: float) -> float:
+    """Frames of an input stream a second that a UART brings at most: packets cost nothing, the line never rests."""
     frame_bytes = stream.beats * stream.elements * -(-stream.element.width // 8)
     return baud / (_BITS_OF_A_BYTE * frame_bytes)
 
@@ -65,7 +64,8 @@ def fit_board(network: Network, device: Device, *, baud: float, clock_hz: float,
     budget = budget_beside_transport(device)
     if config.fps is not None or config.lanes is not None:
         return fit_device(network, budget, config)
-    wanted = replace(config, fps=line_rate(network, baud, config), clock_hz=clock_hz)
+    rate = line_rate(input_stream(network, config), baud)
+    wanted = replace(config, fps=rate, clock_hz=clock_hz)
     try:
         return fit_device(network, budget, wanted)
     except InvalidValueError:  # it does not fit, or no number of lanes is so fast

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.back import verilog
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from sterna.boards.clock import ClockSource, ResetHold, reset_domain
-from sterna.net.errors import ToolError
+from sterna.hw.emit.verilog import to_verilog
 
 __all__ = ["BoardTop", "emit_top"]
 
@@ -79,8 +78,4 @@ def emit_top(top: BoardTop, *, name: str) -> str:
     ToolError
         If Amaranth finds no Yosys, or it fails.
     """
-    try:
-        return str(verilog.convert(top, name=name, emit_src=False, strip_internal_attrs=True))
-    except verilog.YosysError as error:
-        reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it says nothing")
-        raise ToolError(f"the Yosys that Amaranth writes Verilog with failed: {reason.strip()}") from error
+    return to_verilog(top, name=name)

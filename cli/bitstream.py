@@ -166,7 +166,7 @@ def about(network: Network, plan: AcceleratorPlan, baud: int) -> dict[str, Any]:
         "lanes": [unit.lanes for unit in plan.units if unit.lanes],
         "config": plan.config.as_json(),
         "baud": baud,
-        "line_frames_per_second": round(line_rate(network, baud, plan.config), 1),
+        "line_frames_per_second": round(line_rate(plan.input, baud), 1),
         "interval_cycles": max(unit.work.interval for unit in plan.units),
     }
 

@@ -1,10 +1,12 @@
-"""The frames of ``sterna simulate``: from a file, from a data set, or at random."""
+"""The frames of ``sterna simulate`` and ``sterna infer``: from a file, from a data set, or at random."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from sterna.cli.options import naming
 from sterna.net.errors import InvalidValueError
@@ -14,7 +16,17 @@ if TYPE_CHECKING:
 
     from sterna.net import Network
 
-__all__ = ["load_codes", "random_codes", "test_set"]
+__all__ = ["DatasetOption", "InputsOption", "load_codes", "random_codes", "test_set"]
+
+InputsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Input codes: a .npy file of integers, (frames, *input shape), channels first.", show_default=False
+    ),
+]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="Test images of a data set: digits, mnist, cifar10 or fsdd.", show_default=False)
+]
 
 _MOST_CODES = 2**28  # random ones, which are held in memory: 2 GiB
 

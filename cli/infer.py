@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sterna.cli.frames import load_codes, random_codes, test_set
+from sterna.cli.frames import DatasetOption, InputsOption, load_codes, random_codes, test_set
 from sterna.cli.options import MAX_SEED
 from sterna.cli.output import Steps, console, facts, number, print_json, share, steps
 from sterna.cli.target import ModelPath
@@ -45,15 +45,8 @@ class DifferentError(SternaError, RuntimeError):
 def infer(
     model: ModelPath,
     port: PortOption,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Input codes: a .npy file of integers, (frames, *input shape), channels first.", show_default=False
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Test images of a data set: digits, mnist or cifar10.", show_default=False)
-    ] = None,
+    inputs: InputsOption = None,
+    dataset: DatasetOption = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Frames at most.", show_default="all; 100 random ones")
     ] = None,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sterna.cli.frames import load_codes, random_codes, test_set
+from sterna.cli.frames import DatasetOption, InputsOption, load_codes, random_codes, test_set
 from sterna.cli.options import MAX_SEED, naming
 from sterna.cli.output import console, facts, number, print_json, share, steps, write_json
 from sterna.cli.target import OutputFolder, TargetPath, open_target
@@ -32,15 +31,8 @@ _FRAMES, _MOST_FRAMES = 100, 600  # random frames where nobody says how many: at
 def simulate(
     target: TargetPath,
     output: OutputFolder = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Input codes: a .npy file of integers, (frames, *input shape), channels first.", show_default=False
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Test images of a data set: digits, mnist, cifar10 or fsdd.", show_default=False)
-    ] = None,
+    inputs: InputsOption = None,
+    dataset: DatasetOption = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Frames at most.", show_default="all; 100 or more random ones")
     ] = None,

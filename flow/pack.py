@@ -132,7 +132,7 @@ def router_arguments(device: Device, utilization: Utilization) -> list[str]:
 
     Router2 routes a VGG of 36,000 slots in minutes. LeNet-5, of 12,000, reached 104 MHz with it, and 127 MHz without.
     Ripping up what misses the clock takes router1 a quarter longer and makes ECP5 some percent faster; iCE40 gains
-    nothing, and router2 rips up for hundreds of rounds where the clock cannot be met.
+    nothing. With both, designs that missed their clock did not end.
     """
     if device.family is not Family.ECP5:
         return []

@@ -6,7 +6,8 @@ from sterna.hw.fit.estimate import Budget
 from sterna.hw.fit.kinds import fit_kinds
 from sterna.hw.fit.search import DeviceTooSmall, Fit, fit_device
 from sterna.hw.graph.lower import UnsupportedError
-from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
+from sterna.hw.graph.plan import AcceleratorPlan, input_stream, plan_accelerator
+from sterna.hw.graph.stream import StreamType
 
 __all__ = [
     "AcceleratorConfig",
@@ -14,9 +15,11 @@ __all__ = [
     "Budget",
     "DeviceTooSmall",
     "Fit",
+    "StreamType",
     "UnsupportedError",
     "fit_device",
     "fit_kinds",
     "generate",
+    "input_stream",
     "plan_accelerator",
 ]

@@ -57,7 +57,6 @@ class Conversation:
         self._link, self._timeout, self._stall = link, timeout, stall
         self._splitter = Splitter()
         self._session = NO_SESSION
-        self._slots = 0
         self.sessions = 0  # that were begun
         self.damaged = 0  # packets that came so
         self.sent_bytes = self.received_bytes = 0
@@ -73,9 +72,7 @@ class Conversation:
             If it speaks another version.
         """
         self._drain()
-        info = Info.from_bytes(b"".join(self._page(number) for number in range(COUNTERS_AT // PAGE)))
-        self._slots = info.slots
-        return info
+        return Info.from_bytes(b"".join(self._page(number) for number in range(COUNTERS_AT // PAGE)))
 
     def counters(self) -> Counters:
         """What the board counted; :exc:`NoAnswerError` if it says nothing."""

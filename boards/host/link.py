@@ -50,8 +50,10 @@ class SerialLink:
             self._serial: serial.Serial = serial.Serial(port, baud, timeout=0, write_timeout=10, exclusive=True)
         except (serial.SerialException, ValueError) as error:
             raise PortError(_why(port, baud, error)) from None
+        # Else an adapter may keep an answer for 16 ms. A wish: pyserial has it for Linux only (AttributeError), and not
+        # every driver grants it (NotImplementedError, OSError, ValueError).
         with contextlib.suppress(AttributeError, NotImplementedError, OSError, ValueError):
-            self._serial.set_low_latency_mode(True)  # else an adapter may keep an answer for 16 ms
+            self._serial.set_low_latency_mode(True)
 
     @property
     def port(self) -> str:

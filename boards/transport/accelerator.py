@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
-from amaranth.back import verilog
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -15,7 +14,7 @@ from sterna.boards.transport.transport import Transport
 from sterna.boards.transport.uart import divider_of
 from sterna.hw import AcceleratorPlan, UnsupportedError
 from sterna.hw.emit.accelerator import Accelerator, byte_width
-from sterna.net.errors import ToolError
+from sterna.hw.emit.verilog import to_verilog
 
 #: Data packets that the input buffer holds: so many fit one RAM block of an iCE40.
 SLOTS = 2
@@ -133,9 +132,5 @@ def emit_serial(component: SerialAccelerator, *, name: str) -> str:
     ToolError
         If Amaranth finds no Yosys, or it fails.
     """
-    try:
-        text: str = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
-    except verilog.YosysError as error:
-        reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it says nothing")
-        raise ToolError(f"the Yosys that Amaranth writes Verilog with failed: {reason.strip()}") from error
+    text = to_verilog(component, name=name)
     return f"// {name}: made by Sterna {importlib.metadata.version('sterna')}\n// {component.info.digest}\n{text}"

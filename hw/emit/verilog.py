@@ -8,6 +8,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from amaranth.back import verilog
 
@@ -66,13 +67,24 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     return path
 
 
-def emit_verilog(plan: AcceleratorPlan) -> str:
-    """Verilog of an accelerator."""
+def to_verilog(component: Any, *, name: str) -> str:
+    """Verilog of a component, its module called ``name``: the same bytes from any folder.
+
+    Raises
+    ------
+    ToolError
+        If Amaranth finds no Yosys, or it fails.
+    """
     try:
-        text: str = verilog.convert(Accelerator(plan), name=plan.name, emit_src=False, strip_internal_attrs=True)
+        return str(verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True))
     except verilog.YosysError as error:
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it says nothing")
         raise ToolError(f"the Yosys that Amaranth writes Verilog with failed: {reason.strip()}") from error
+
+
+def emit_verilog(plan: AcceleratorPlan) -> str:
+    """Verilog of an accelerator."""
+    text = to_verilog(Accelerator(plan), name=plan.name)
     for name in plan.unit_names:
         if not re.search(rf"^ *\\{re.escape(plan.name)}\.{name} +{name} \(", text, re.M):
             raise RuntimeError(f"unit {name} has another name in the Verilog")  # NAME.json would be wrong

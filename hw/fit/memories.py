@@ -80,9 +80,10 @@ class MemoryRules:
     def place(self, memory: MemoryUse) -> Storage:
         """Where Yosys puts a memory."""
         if memory.at_once:
-            for table in self.tables:
-                return Storage(0, {"distributed": table.count(memory), "choice bit": table.choices(memory)})
-            return Storage(0, {"chosen bit": memory.bits})
+            if not self.tables:
+                return Storage(0, {"chosen bit": memory.bits})
+            table = self.tables[0]
+            return Storage(0, {"distributed": table.count(memory), "choice bit": table.choices(memory)})
         block = min(self.blocks, key=lambda block: block.cost(memory))
         cost = block.cost(memory)
         if memory.block:

@@ -89,7 +89,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
     """
     layers = lower(network, config.units)
     _check_load(config, layers)
-    stream = _input_stream(network, config)
+    stream = input_stream(network, config)
     name = module_name(
         config.name or identifier(str(network.metadata.get("name", "accelerator"))), given=config.name is not None
     )
@@ -152,7 +152,8 @@ def _plan_units(
     return with_buffers(units, sources, stream)
 
 
-def _input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
+def input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
+    """What comes in; :exc:`ValueError` if the configuration's beats do not fit it."""
     stream = whole(network.input_shape, code_shape(network.input_type), elements=config.elements_per_beat)
     count = len(stream.index())
     if stream.elements > count:

@@ -8,7 +8,7 @@ import pytest
 from sterna.boards.catalog import find_board
 from sterna.boards.design import budget_beside_transport, fit_board, line_rate
 from sterna.flow.devices import find_device
-from sterna.hw import AcceleratorConfig, DeviceTooSmall
+from sterna.hw import AcceleratorConfig, DeviceTooSmall, input_stream
 from sterna.net import load
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -18,14 +18,14 @@ UP5K = find_board("icebreaker").device
 
 def test_line_rate() -> None:
     # 64 codes of 4 bits, a byte each, ten bits on the line.
-    assert line_rate(DIGITS, 1e6) == 1e6 / 640
-    assert line_rate(DIGITS, 1e6, AcceleratorConfig(elements_per_beat=4)) == 1e6 / 640
+    assert line_rate(input_stream(DIGITS, AcceleratorConfig()), 1e6) == 1e6 / 640
+    assert line_rate(input_stream(DIGITS, AcceleratorConfig(elements_per_beat=4)), 1e6) == 1e6 / 640
 
 
 def test_lanes_for_the_line() -> None:
     fit = fit_board(DIGITS, UP5K, baud=1e6, clock_hz=25e6, config=AcceleratorConfig())
     assert [unit.lanes for unit in fit.plan.units if unit.lanes] == [1, 1, 1]
-    assert fit.cycles <= 25e6 / line_rate(DIGITS, 1e6)
+    assert fit.cycles <= 25e6 / line_rate(fit.plan.input, 1e6)
     faster = fit_board(DIGITS, UP5K, baud=12e6, clock_hz=4e6, config=AcceleratorConfig())
     assert max(unit.lanes for unit in faster.plan.units) > 1
 
