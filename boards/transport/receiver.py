@@ -24,14 +24,15 @@ class PacketReceiver(wiring.Component):
     """Decodes packets, says which data packets count, and knows session and sequence.
 
     Bytes of a body leave as they come. Only at a packet's end is it known whether it counts: ``accepted`` is high for a
-    cycle then, or one of the other outputs that say what the packet was.
+    cycle after the zero byte, or one of the other outputs that say what the packet was. ``opened`` is a cycle later
+    than the others, and leaves a flip-flop, for it resets very much.
 
     Members
     -------
     data : ``In(8)``; valid : ``In(1)``
         Bytes of the line.
     bit : ``In(1)``; sampled : ``In(1)``
-        Before each byte, its bits, the lowest first.
+        Before each byte, its bits, the lowest first, the last one two cycles before it or more.
     error : ``In(1)``
         A byte was lost: the packet that it belongs to is damaged.
     room : ``In(1)``
@@ -109,7 +110,7 @@ class PacketReceiver(wiring.Component):
             crc.clear.eq(decoder.end),
         ]
         # bad: a byte was lost, or there are too many
-        bad, good, some, whole = Signal(), Signal(), Signal(), Signal()
+        bad, good, some, right, whole = Signal(), Signal(), Signal(), Signal(), Signal()
         with m.If(decoder.end):
             m.d.sync += [bad.eq(0), self.place.eq(0)]
         with m.Elif(decoder.o_valid):
@@ -117,10 +118,13 @@ class PacketReceiver(wiring.Component):
         with m.If(self.error):
             m.d.sync += bad.eq(1)
         m.d.comb += [
-            good.eq(crc.value == _GOOD),
             some.eq(decoder.end & (bad | (self.place != 0))),
-            whole.eq(some & ~decoder.inside & good & ~bad & (self.place >= HEADER + CRC)),
-            self.damaged.eq(some & ~whole),
+            right.eq(~decoder.inside & good & ~bad & (self.place >= HEADER + CRC)),
+        ]
+        m.d.sync += [
+            good.eq(crc.value == _GOOD),
+            whole.eq(some & right),
+            self.damaged.eq(some & ~right),
         ]
         self._judge(m, decoder, whole)
         return m
@@ -130,6 +134,7 @@ class PacketReceiver(wiring.Component):
         header = Signal(range(HEADER + 1))  # which byte of it comes next
         kind, other = Signal(3), Signal()
         session, ours, in_turn, page = Signal(8), Signal(), Signal(), Signal.like(self.page)
+        open_ = Signal()
         m.d.comb += [self.between.eq(header == 0), ours.eq(session == self.session)]
         with m.If(decoder.end):
             m.d.sync += header.eq(0)
@@ -147,15 +152,13 @@ class PacketReceiver(wiring.Component):
             with m.Case(Kind.DATA):
                 m.d.comb += self.accepted.eq(ours & in_turn & self.room)
                 m.d.comb += self.refused.eq(~self.accepted)
-            for asked, name in _ASKED.items():
+            for asked, strobe in ((Kind.OPEN, open_), (Kind.POLL, self.poll), (Kind.READ, self.read)):
                 with m.Case(asked):
-                    m.d.comb += [getattr(self, name).eq(1), self.refused.eq(0)]
+                    m.d.comb += [strobe.eq(1), self.refused.eq(0)]
+        m.d.sync += self.opened.eq(open_)
         with m.If(self.read):
             m.d.sync += self.page.eq(page)
         with m.If(self.opened):
             m.d.sync += [self.session.eq(session), self.expected.eq(0)]
         with m.Elif(self.accepted):
             m.d.sync += self.expected.eq(self.expected + 1)
-
-
-_ASKED = {Kind.OPEN: "opened", Kind.POLL: "poll", Kind.READ: "read"}

@@ -54,7 +54,8 @@ class UartReceiver(wiring.Component):
 
     The line passes two flip-flops, is sampled in the middle of its bits, and a start bit that is high again in its
     middle is none. A byte whose stop bit is low is dropped, and the next one is looked for once the line is high.
-    Nothing waits: whoever reads takes each byte when it comes, at most one in ``9.5 * divider`` cycles.
+    Nothing waits: whoever reads takes each byte when it comes, at most one in ``9.5 * divider`` cycles. All outputs
+    leave flip-flops, a cycle behind the samples.
 
     Parameters
     ----------
@@ -93,20 +94,18 @@ class UartReceiver(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         first, line = Signal(init=1), Signal(init=1)  # the line is of another clock
-        busy, starting, broken, now = Signal(), Signal(), Signal(), Signal()
+        busy, starting, broken, now = Signal(), Signal(), Signal(), Signal()  # now: the line is sampled
         m.d.sync += [first.eq(self.rx), line.eq(first)]
         timer = Signal(range(self._divider))
         # Samples come in at the top. A mark is there before the start bit, and at the bottom before the stop bit.
         bits = Signal(10)
-        m.d.comb += [
-            now.eq(busy & (timer == 0)),
-            self.data.eq(bits[2:]),
+        m.d.comb += [now.eq(busy & (timer == 0)), self.data.eq(bits[1:]), self.bit.eq(bits[-1])]
+        m.d.sync += [
             self.valid.eq(now & bits[0] & line),
             self.error.eq(now & bits[0] & ~line),
-            self.bit.eq(line),
             self.sampled.eq(now & ~bits[0] & ~starting),
+            timer.eq(timer - 1),
         ]
-        m.d.sync += timer.eq(timer - 1)
         with m.If(~busy):
             m.d.sync += [
                 timer.eq(self._divider // 2 - 1),

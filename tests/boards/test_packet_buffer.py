@@ -67,6 +67,7 @@ def seen(line: list[int | None], *, slots: int = 2, taking: float = 1.0, seed: i
                 ctx.set(receiver.sampled, 1)
                 await cycle(ctx)
                 ctx.set(receiver.sampled, 0)
+            await cycle(ctx)
             ctx.set(receiver.data, octet or 0)
             ctx.set(receiver.valid if octet is not None else receiver.error, 1)
             await cycle(ctx)
