@@ -1,6 +1,7 @@
 """Makes hardware of a network: schedule, Amaranth components, Verilog, synthesis with open tools."""
 
 from sterna.hw.config import AcceleratorConfig
+from sterna.hw.emit.loading import load_design, load_stream
 from sterna.hw.emit.verilog import generate
 from sterna.hw.fit.estimate import Budget
 from sterna.hw.fit.kinds import fit_kinds
@@ -21,5 +22,7 @@ __all__ = [
     "fit_kinds",
     "generate",
     "input_stream",
+    "load_design",
+    "load_stream",
     "plan_accelerator",
 ]

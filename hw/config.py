@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -21,9 +21,27 @@ FOLDED = "folded"
 SLACK = 0.005
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
 ESCAPE_PRICE = 384
+#: Most room for other weights, in steps of a network's own.
+MAX_ROOM = 64
 #: Levels of adders between registers.
 ADDER_LEVELS = 2
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the hardware of a layer has room for whose weights a host may replace.
+
+    Attributes
+    ----------
+    run_width : int
+        Bits of a distance in an index word.
+    steps : int
+        Cycles of a frame: index words.
+    """
+
+    run_width: int
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +71,10 @@ class AcceleratorConfig:
     load : sequence of str
         Nodes whose index words are loaded when the accelerator starts, and are not in the bitstream (docs/hardware.md,
         "Loaded words"); ``("all",)`` for all that have some.
+    loadable : float, or mapping of str to Room, optional
+        Other weights of the same shapes can be loaded while the accelerator runs (docs/hardware.md, "Other networks").
+        A number, 1 or more: room for so many times the steps that this network's layers take. Or the room itself, by
+        node, as :attr:`AcceleratorPlan.rooms` says it of a plan.
     compact : bool
         Build convolutions for logic cells that give out either their table or the register behind it (iCE40): fewer of
         them, at a lower clock. On an ECP5 they are larger.
@@ -79,6 +101,7 @@ class AcceleratorConfig:
     slack: float = SLACK
     escape_price: int = ESCAPE_PRICE
     load: Sequence[str] = ()
+    loadable: float | Mapping[str, Room] | None = None
     compact: bool = False
     adder_levels: int = ADDER_LEVELS
     units: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +142,7 @@ class AcceleratorConfig:
         if isinstance(self.load, str) or not all(isinstance(name, str) for name in self.load):
             raise InvalidTypeError(f"load must be a sequence of names of nodes, not {self.load!r}")
         object.__setattr__(self, "load", tuple(self.load))
+        self._check_loadable()
         if not isinstance(self.units, Mapping) or not all(
             isinstance(part, str) for pair in self.units.items() for part in pair
         ):
@@ -127,6 +151,16 @@ class AcceleratorConfig:
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise InvalidValueError(f"name must be a Verilog identifier, not {self.name!r}")
 
+    def _check_loadable(self) -> None:
+        if self.loadable is None:
+            return
+        if self.load:
+            raise InvalidValueError("give load or loadable, not both: what is loadable is loaded as a whole")
+        if isinstance(self.loadable, Mapping):
+            object.__setattr__(self, "loadable", MappingProxyType(dict(self.loadable)))
+        elif not 1 <= self.loadable <= MAX_ROOM:
+            raise InvalidValueError(f"loadable must be 1 to {MAX_ROOM}, not {self.loadable}")
+
     def unit_options(self, node: str) -> dict[str, Any]:
         """What a kind of unit takes of it for a node."""
         loaded = node in self.load or tuple(self.load) == (ALL,)
@@ -134,6 +168,7 @@ class AcceleratorConfig:
             "slack": self.slack,
             "escape_price": self.escape_price,
             "loaded": loaded,
+            "room": self.loadable.get(node) if isinstance(self.loadable, Mapping) else self.loadable,
             "compact": self.compact,
             "adder_levels": self.adder_levels,
         }
@@ -151,6 +186,9 @@ class AcceleratorConfig:
             "slack": self.slack,
             "escape_price": self.escape_price,
             "load": list(self.load),
+            "loadable": {name: asdict(room) for name, room in self.loadable.items()}
+            if isinstance(self.loadable, Mapping)
+            else self.loadable,
             "compact": self.compact,
             "adder_levels": self.adder_levels,
             "units": dict(self.units),

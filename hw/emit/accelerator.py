@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Shape, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +13,8 @@ from sterna.hw.graph.plan import AcceleratorPlan
 from sterna.hw.parts.fork import Fork
 from sterna.hw.parts.framing import FrameGuard
 from sterna.hw.parts.load_port import LOAD_WIDTH, LoadPort
+from sterna.hw.parts.swap import HalfSwap
+from sterna.hw.units.protocol import Unit
 
 
 def byte_width(width: int) -> int:
@@ -53,9 +55,12 @@ class Accelerator(wiring.Component):
         An input frame was dropped.
     load_axis_tdata, load_axis_tvalid, load_axis_tready, load_axis_tlast :
         The words that are loaded, where the plan has some: a byte a beat, see :class:`LoadPort`. Until all are there,
-        no frame is taken, and the units are held in reset.
+        no frame is taken, and the units are held in reset. With halved memories, the other half works meanwhile; then
+        the halves are swapped between two frames, see :class:`HalfSwap`.
     loaded, load_error : ``Out(1)``
         All words are there; a load had a wrong length.
+    half : ``Out(1)``
+        Of halved memories, which half works.
     """
 
     s_axis_tdata: Signal
@@ -73,6 +78,7 @@ class Accelerator(wiring.Component):
     load_axis_tlast: Signal
     loaded: Signal
     load_error: Signal
+    half: Signal
 
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
@@ -90,12 +96,14 @@ class Accelerator(wiring.Component):
                 "m_axis_tlast": Out(1),
                 "frame_error": Out(1),
                 **(_LOAD_MEMBERS if plan.images else {}),
+                **({"half": Out(1)} if plan.halved else {}),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self._plan
+        self._hold = Signal()  # no frame may begin
         readers = self._readers
         guards = self._guards(readers[-1])
         parts: list[Any] = []
@@ -115,7 +123,7 @@ class Accelerator(wiring.Component):
             name, output = ("s_axis", guard.o) if number < 0 else (plan.unit_names[number], parts[number].o)
             self._connect(m, name, output, [input_ports(parts[k], len(plan.sources[k]))[port] for k, port in ports])
         if plan.images:
-            self._load(m, [parts[number] for number in plan.images])
+            self._load(m, parts)
         last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
@@ -143,10 +151,13 @@ class Accelerator(wiring.Component):
         element = self._plan.input.element.width
         codes = [self.s_axis_tdata.word_select(k, self._input_lane)[:element] for k in range(self._plan.input.elements)]
         ready: Value = port.ready
-        if self._plan.images:  # until then, the unit is in reset, and takes nothing, whatever it sees
+        valid: Value = self.s_axis_tvalid
+        if self._plan.halved:
+            ready, valid = ready & ~self._hold, valid & ~self._hold
+        elif self._plan.images:  # until then, the unit is in reset, and takes nothing, whatever it sees
             ready = ready & self.loaded
         m.d.comb += [
-            port.valid.eq(self.s_axis_tvalid),
+            port.valid.eq(valid),
             Value.cast(port.payload).eq(Cat(*codes)),
             unit.i_last.eq(self.s_axis_tlast),
             self.s_axis_tready.eq(ready),
@@ -166,21 +177,42 @@ class Accelerator(wiring.Component):
 
     def _held(self, component: Any) -> Any:
         """A component that is in reset until all words are loaded, if some are."""
-        return ResetInserter(~self.loaded)(component) if self._plan.images else component
+        return ResetInserter(~self.loaded)(component) if self._plan.images and not self._plan.halved else component
 
-    def _load(self, m: Module, units: list[Any]) -> None:
+    def _load(self, m: Module, units: Sequence[Any]) -> None:
         """Fills the memories of some units, in their order."""
-        m.submodules.load_port = port = LoadPort(images=list(self._plan.images.values()))
-        for number, unit in enumerate(units):
-            wiring.connect(m, port.memory(number), unit.load)
+        images = self._plan.images
+        m.submodules.load_port = port = LoadPort(images=[image for _, image in images])
+        for k, (number, _) in enumerate(images):
+            earlier = sum(other == number for other, _ in images[:k])
+            wiring.connect(m, port.memory(k), load_interface(units[number], earlier))
+        taken: Value = Const(1)
+        if self._plan.halved:
+            taken = ~self._swap(m, port, [units[number] for number in dict(images)])
         m.d.comb += [
-            port.i.valid.eq(self.load_axis_tvalid),
+            port.i.valid.eq(self.load_axis_tvalid & taken),
             port.i.payload.eq(self.load_axis_tdata),
             port.i_last.eq(self.load_axis_tlast),
-            self.load_axis_tready.eq(port.i.ready),
-            self.loaded.eq(port.loaded),
+            self.load_axis_tready.eq(port.i.ready & taken),
+            self.loaded.eq(1 if self._plan.halved else port.loaded),
             self.load_error.eq(port.error),
         ]
+
+    def _swap(self, m: Module, port: LoadPort, units: Sequence[Any]) -> Value:
+        """Tells units which half of their memories works; whether a whole load waits for that."""
+        m.submodules.half_swap = swap = HalfSwap(frames=sum(map(_frames_inside, self._plan.units)))
+        m.d.comb += [
+            swap.complete.eq(port.complete),
+            swap.settled.eq(port.loaded),
+            swap.taken.eq(self.s_axis_tvalid & self.s_axis_tready),
+            swap.taken_last.eq(self.s_axis_tlast),
+            swap.dropped.eq(self.frame_error),
+            swap.left.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
+            self._hold.eq(swap.hold),
+            self.half.eq(swap.half),
+            *(unit.half.eq(swap.half) for unit in units),
+        ]
+        return swap.waiting
 
     def _output(self, payload: Any) -> Value:
         """Elements extended to whole bytes."""
@@ -194,7 +226,7 @@ class Accelerator(wiring.Component):
         m.d.comb += self.m_axis_tlast.eq(beat == beats - 1)
         with m.If(self.m_axis_tvalid & self.m_axis_tready):
             m.d.sync += beat.eq(Mux(self.m_axis_tlast, 0, beat + 1))
-        if self._plan.images:
+        if self._plan.images and not self._plan.halved:
             with m.If(~self.loaded):
                 m.d.sync += beat.eq(0)
 
@@ -214,6 +246,17 @@ def _pass_on(m: Module, output: Any, port: Any) -> None:
 def input_ports(component: Any, count: int) -> list[stream.Interface]:
     """A unit's input streams: ``i``, or ``i_0``, ``i_1``, … where there are several."""
     return [component.i] if count == 1 else [getattr(component, f"i_{k}") for k in range(count)]
+
+
+def _frames_inside(unit: Unit) -> int:
+    """Frames that a unit has begun to take and not ended to give, at most: in its two buffers, its pipeline, its FIFO."""
+    kept = sum(memory.depth for memory in unit.memories if memory.name == "fifo")
+    return 4 + kept // unit.work.results
+
+
+def load_interface(component: Any, number: int) -> Any:
+    """What fills a unit's memory of a number: ``load`` the first, ``load_0``, ``load_1``, … the others."""
+    return component.load if number == 0 else getattr(component, f"load_{number - 1}")
 
 
 def _extended(value: Value, shape: Shape, width: int) -> Value:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sterna.hw.emit.accelerator import byte_width
+from sterna.hw.emit.loading import load_design
 from sterna.hw.graph.plan import AcceleratorPlan
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.graph.timing import Timing, compute_timing
@@ -75,12 +76,17 @@ def _describe_port(stream: StreamType, shape: tuple[int, ...]) -> dict[str, Any]
 
 
 def _describe_load(plan: AcceleratorPlan, load: bytes) -> dict[str, Any]:
-    """The load port, and where the words of each memory lie in the stream."""
+    """The load port, and where the words of each memory lie in the stream.
+
+    ``keeps``: the words before stay in use until all are there. ``design``: for :func:`load_stream`.
+    """
     return {
         "prefix": "load_axis",
         "tdata_width": LOAD_WIDTH,
         "bytes": len(load),
         "sha256": hashlib.sha256(load).hexdigest(),
+        "keeps": plan.halved,
+        "design": load_design(plan).hex(),
         "memories": [
             {
                 "unit": plan.unit_names[number],
@@ -88,7 +94,7 @@ def _describe_load(plan: AcceleratorPlan, load: bytes) -> dict[str, Any]:
                 "width": image.width,
                 "bytes_per_word": image.word_bytes,
             }
-            for number, image in plan.images.items()
+            for number, image in plan.images
         ],
     }
 

@@ -15,6 +15,7 @@ from amaranth.back import verilog
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.accelerator import Accelerator
 from sterna.hw.emit.describe import describe
+from sterna.hw.emit.loading import load_words
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
 from sterna.hw.parts.loadable import SINGLE_PORT
 from sterna.net import Network
@@ -52,7 +53,7 @@ def generate(network: Network, directory: str | os.PathLike[str], *, config: Acc
     """
     plan = plan_accelerator(network, config or AcceleratorConfig())
     text = emit_verilog(plan)
-    load = b"".join(image.to_bytes() for image in plan.images.values())
+    load = load_words(plan)
     description = describe(plan, verilog_sha256=hashlib.sha256(text.encode()).hexdigest(), load=load)
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ def emit_verilog(plan: AcceleratorPlan) -> str:
     for name in plan.unit_names:
         if not re.search(rf"^ *\\{re.escape(plan.name)}\.{name} +{name} \(", text, re.M):
             raise RuntimeError(f"unit {name} has another name in the Verilog")  # NAME.json would be wrong
-    text = _without_initial_words(text, len(plan.images))
+    text = _without_initial_words(text, 0 if plan.halved else len(plan.images))
     header = (
         f"// {plan.name}: made by `sterna generate` {importlib.metadata.version('sterna')} from the network\n"
         f"// {plan.network.digest}\n"

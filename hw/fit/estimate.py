@@ -108,7 +108,7 @@ def estimate(unit: Unit, family: str, *, spram: bool = False) -> Use:
     parts = Counter(unit.logic)
     ram_blocks = spram_blocks = 0
     for memory in unit.memories:
-        if spram and memory.image is not None:
+        if spram and memory.image is not None and not memory.halved:
             spram_blocks += -(-memory.depth // SPRAM_DEPTH) * -(-memory.width // SPRAM_WIDTH)
             continue
         storage = MEMORIES[family].place(memory)

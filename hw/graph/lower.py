@@ -88,7 +88,7 @@ class _Vertex:
         )
 
 
-def lower(network: Network, units: Mapping[str, str] | None = None) -> list[Layer]:
+def lower(network: Network, units: Mapping[str, str] | None = None, *, complete: bool = False) -> list[Layer]:
     """Layers of a network, in topological order.
 
     Channels whose code is constant, and channels that nothing reads, are left out: constants are folded into the
@@ -99,6 +99,8 @@ def lower(network: Network, units: Mapping[str, str] | None = None) -> list[Laye
     network : Network
     units : mapping of str to str, optional
         Name of a kind of unit, by node: as :class:`~sterna.hw.config.AcceleratorConfig` has it.
+    complete : bool
+        Leave nothing out: other weights of these shapes may need it.
 
     Raises
     ------
@@ -109,9 +111,13 @@ def lower(network: Network, units: Mapping[str, str] | None = None) -> list[Laye
     """
     vertices = _vertices(network, units or {})
     for vertex in vertices:
-        vertex.leave_out_constants()
+        if not complete:
+            vertex.leave_out_constants()
     for vertex in reversed(vertices):
-        vertex.keep_what_is_read()
+        if complete:
+            vertex.kept = np.arange(vertex.lowering.channels)
+        else:
+            vertex.keep_what_is_read()
     given = {INPUT: np.arange(network.input_shape[0])}
     layers = []
     for vertex in vertices:

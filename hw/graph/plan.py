@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sterna.hw.config import ALL, AcceleratorConfig, identifier
+from sterna.hw.config import ALL, AcceleratorConfig, Room, identifier
 from sterna.hw.graph.joins import with_buffers
 from sterna.hw.graph.lanes import Target, derive_unit, find_target
-from sterna.hw.graph.lower import lower
+from sterna.hw.graph.lower import UnsupportedError, lower
 from sterna.hw.graph.names import instance_names, module_name
 from sterna.hw.graph.orders import Orders
 from sterna.hw.graph.stream import StreamType, whole
@@ -67,10 +67,22 @@ class AcceleratorPlan:
         return not self.units[index].nodes and any(index in before for before in self.sources)
 
     @cached_property
-    def images(self) -> dict[int, MemoryImage]:
-        """What is loaded before the first frame, by the number of its unit."""
+    def images(self) -> tuple[tuple[int, MemoryImage], ...]:
+        """What can be loaded, in the order of the load port: the number of the unit, and the words of one memory."""
         memories = ((k, memory) for k, unit in enumerate(self.units) for memory in unit.memories)
-        return {k: memory.image for k, memory in memories if memory.image is not None}
+        return tuple((k, memory.image) for k, memory in memories if memory.image is not None)
+
+    @property
+    def halved(self) -> bool:
+        """Whether other words can be loaded while these are in use."""
+        return self.config.loadable is not None
+
+    @property
+    def rooms(self) -> dict[str, Room]:
+        """What there is room for in each layer, where other weights can be loaded."""
+        words = {unit.name: unit.describe()["word"] for unit in self.units if unit.nodes and self.halved}
+        steps = {unit.name: unit.work.steps for unit in self.units}
+        return {name: Room(run_width=word["run_width"], steps=steps[name]) for name, word in words.items()}
 
     def channel_order(self, index: int) -> list[int]:
         """Network channel of each result of a unit, in the order in which they leave."""
@@ -87,7 +99,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
     ValueError
         If the configuration does not fit it.
     """
-    layers = lower(network, config.units)
+    layers = lower(network, config.units, complete=config.loadable is not None)
     _check_load(config, layers)
     stream = input_stream(network, config)
     name = module_name(
@@ -173,12 +185,21 @@ def input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
 
 
 def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
-    """Not all layers have index words."""
+    """Not all layers have index words, and not all can be made for other weights."""
     have = [layer.name for layer in layers if layer.has_words]
     for name in config.load if tuple(config.load) != (ALL,) else ():
         if name not in have:
             raise InvalidValueError(
                 f"load must be {ALL!r} or name layers with index words ({', '.join(have)}), not {name!r}"
+            )
+
+    if config.loadable is None:
+        return
+    for layer in layers:
+        if not layer.takes_weights:
+            raise UnsupportedError(
+                f"layer '{layer.name}' ({layer.kind.name}) is made for its own weights: loadable is for networks of "
+                "folded dense layers alone"
             )
 
 

@@ -44,6 +44,8 @@ class Window:
         Words from one live beat's word to the next one's, modulo the window.
     live : tuple of bool
         Whether any row has a weight in a beat's columns.
+    spare : int
+        Words before the first beat's that nothing is written to, in a plain window.
     """
 
     address_width: int
@@ -51,6 +53,7 @@ class Window:
     elements: int
     stride: int
     live: tuple[bool, ...]
+    spare: int = 0
 
     @property
     def size(self) -> int:
@@ -78,13 +81,13 @@ class Window:
         beats = sum(self.live)
         if beats == self.words:
             return -1
-        return beats * self.stride % self.words * self.elements + self.offset
+        return (beats * self.stride + self.spare) % self.words * self.elements + self.offset
 
     def positions(self) -> np.ndarray:
         """int64, (beats * elements,): position of each column; of a beat that is not live, -1."""
         live = np.array(self.live)
         rank = np.cumsum(live) - 1
-        word = np.where(live, rank * self.stride % self.words + self.offset // self.elements, -1)
+        word = np.where(live, (rank * self.stride + self.spare) % self.words + self.offset // self.elements, -1)
         inside = np.arange(self.elements)
         return np.where(live[:, None], word[:, None] * self.elements + inside, -1).reshape(-1)
 
@@ -125,6 +128,24 @@ def fixed_window(columns: int, *, run_width: int) -> Window:
         stride=1,
         live=(True,) * columns,
     )
+
+
+def homing_window(columns: int, *, elements: int, run_width: int) -> Window:
+    """All columns as they come, at the end of the address space but for a last word that no beat is written to.
+
+    Whatever the weights are, a walk can end at the last position, which adds nothing, and leave it by any move.
+
+    Parameters
+    ----------
+    columns : int
+    elements : int
+        Columns in a beat, a power of two.
+    run_width : int
+        Bits of a distance.
+    """
+    beats = -(-columns // elements)
+    window = _natural(np.ones(beats, bool), (beats + 1) * elements, elements, run_width)
+    return replace(window, spare=window.words - beats - 1)
 
 
 def place_for_widths(weights: np.ndarray, *, elements: int, run_widths: Sequence[int]) -> list[Window]:

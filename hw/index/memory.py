@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
 from sterna.hw.index.schedule import Schedule
-from sterna.hw.parts.loadable import LoadableMemory, MemoryImage
+from sterna.hw.parts.loadable import LoadableMemory, MemoryImage, read_halved
 
 #: Words of a bank: an ECP5's RAM block holds as many, of 9 bits, one of an iCE40 of 2 bits.
 BANK = 2048
@@ -30,7 +30,9 @@ def bank_depths(depth: int) -> tuple[int, ...]:
     return (BANK,) * full + (rest,) * (rest > 0)
 
 
-def fetch_words(m: Module, schedule: Schedule, step: Value, *, image: MemoryImage | None, load: Any) -> Signal:
+def fetch_words(
+    m: Module, schedule: Schedule, step: Value, *, image: MemoryImage | None, load: Any, half: Value | None = None
+) -> Signal:
     """A step's word, two cycles later.
 
     Parameters
@@ -39,8 +41,12 @@ def fetch_words(m: Module, schedule: Schedule, step: Value, *, image: MemoryImag
         Its number.
     image : MemoryImage, optional
         The words, where they are loaded: through the interface ``load``.
+    half : Value, optional
+        Which half of the memory is read, where the other one is loaded meanwhile.
     """
     width = schedule.format.width
+    if image is not None and half is not None:
+        return read_halved(m, image, name="index", address=step, half=half, load=load)
     if image is not None:
         word = Signal(width, reset_less=True)
         m.submodules.index = loadable = LoadableMemory(image)

@@ -214,7 +214,15 @@ class _Compiler:
     def compile(self, fmt: WordFormat, window: Window) -> Schedule:
         """The schedule in a format."""
         ways = self._ways_of(fmt, window)
-        rows = deal_rows(self._work(fmt, window), fmt.lanes, natural=self._natural)
+        return self._walk(fmt, window, ways, self._deal(fmt, self._targets[window]))
+
+    def compile_homing(self, fmt: WordFormat, window: Window) -> Schedule:
+        """The schedule in a format whose lanes' last rows all end at the window's last position."""
+        rows = self._deal(fmt, Targets.of(self._weights, window))
+        targets = Targets.of(self._weights, window, homing=[lane[-1] for lane in rows])
+        return self._walk(fmt, window, Ways(fmt, window, targets), rows)
+
+    def _walk(self, fmt: WordFormat, window: Window, ways: Ways, rows: Sequence[Sequence[int]]) -> Schedule:
         choices, hold = self._choices, self._hold
         walk = _settled(fmt.lanes, lambda held: Walk(fmt, ways, rows, held=held, choices=choices, hold=hold), hold=hold)
         return Schedule(
@@ -230,12 +238,11 @@ class _Compiler:
             hold=self._hold,
         )
 
-    def _work(self, fmt: WordFormat, window: Window) -> list[int]:
-        """Each row's moves, about: that is what is dealt."""
-        targets = self._targets[window]
+    def _deal(self, fmt: WordFormat, targets: Targets) -> tuple[tuple[int, ...], ...]:
+        """Rows of each lane; what is dealt is each row's moves, about."""
         fillers = np.bincount(targets.inner_rows, _fillers(fmt, targets.inner_gaps), len(self._weights))
-        work: list[int] = (np.diff(targets.bounds) + fillers.astype(np.int64)).tolist()
-        return work
+        work = (np.diff(targets.bounds) + fillers.astype(np.int64)).tolist()
+        return deal_rows(work, fmt.lanes, natural=self._natural)
 
 
 def _settled(lanes: int, make: Callable[[Sequence[int]], FrameT], *, hold: int = 1) -> FrameT:
@@ -256,6 +263,11 @@ def compile_format(
 ) -> Schedule:
     """Compiles a matrix to words of a format; see :func:`compile_schedule`."""
     return _Compiler(weights, natural=natural, choices=choices).compile(fmt, window)
+
+
+def compile_homing(weights: np.ndarray, fmt: WordFormat, window: Window, *, natural: bool = False) -> Schedule:
+    """As :func:`compile_format`; every lane's last row ends at the window's last position (``index/room.py``)."""
+    return _Compiler(weights, natural=natural, choices=CHOICES).compile_homing(fmt, window)
 
 
 def _fillers(fmt: WordFormat, gaps: np.ndarray) -> np.ndarray:
@@ -282,6 +294,14 @@ def _estimate(fmt: WordFormat, gaps: int, fillers: int, escapes: int, *, rows: i
     return steps, steps * fmt.width + escapes * fmt.escape_width
 
 
+def run_widths(weights: np.ndarray) -> range:
+    """Bits of a distance that are worth trying for a matrix."""
+    used = weights != 0
+    places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
+    least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
+    return range(least, min(least + 3, MAX_RUN_WIDTH) + 1)
+
+
 def formats(
     lanes: int,
     weights: np.ndarray,
@@ -295,15 +315,13 @@ def formats(
 ) -> list[tuple[WordFormat, Window]]:
     """Word formats worth trying for a matrix, and its window with each: the cheapest by their estimates."""
     used = weights != 0
-    places = len(weights) * max(int(np.count_nonzero(used.any(axis=0))), 1)
-    least = min((places // max(int(np.count_nonzero(used)), 1)).bit_length(), MAX_RUN_WIDTH)
     found = []
-    run_widths = range(least, min(least + 3, MAX_RUN_WIDTH) + 1)
+    tried_widths = run_widths(weights)
     if fixed:
-        windows = [fixed_window(weights.shape[1], run_width=run_width) for run_width in run_widths]
+        windows = [fixed_window(weights.shape[1], run_width=run_width) for run_width in tried_widths]
     else:
-        windows = place_for_widths(weights, elements=elements, run_widths=run_widths)
-    for run_width, window in zip(run_widths, windows, strict=True):
+        windows = place_for_widths(weights, elements=elements, run_widths=tried_widths)
+    for run_width, window in zip(tried_widths, windows, strict=True):
         gaps = walk_gaps(used, window)
         for escape_width in (0, *ESCAPE_WIDTHS) if escapes else (0,):
             tried = [

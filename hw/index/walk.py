@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -133,13 +134,20 @@ class Targets:
     negative: np.ndarray
 
     @classmethod
-    def of(cls, weights: np.ndarray, window: Window) -> Targets:
-        """A matrix's nonzeros; a row without any visits the vacant position."""
+    def of(cls, weights: np.ndarray, window: Window, *, homing: Sequence[int] = ()) -> Targets:
+        """A matrix's nonzeros; a row without any visits the vacant position.
+
+        Rows that are ``homing`` end at the window's last position, which holds the code 0.
+        """
         row, column = np.nonzero(weights)
+        home = window.size - 1
         empty = np.flatnonzero(~weights.any(axis=1))
-        rows = np.concatenate([row, empty])
-        places = np.concatenate([window.positions()[column], np.full(len(empty), window.vacant)])
-        negative = np.concatenate([weights[row, column] < 0, np.zeros(len(empty), bool)]).astype(np.int64)
+        if window.vacant == home:
+            empty = np.setdiff1d(empty, np.array(homing, int))
+        rows = np.concatenate([row, empty, np.array(homing, int)])
+        added = [np.full(len(empty), window.vacant), np.full(len(homing), home)]
+        places = np.concatenate([window.positions()[column], *added])
+        negative = np.concatenate([weights[row, column] < 0, np.zeros(len(rows) - len(row), bool)]).astype(np.int64)
         order = np.argsort(rows * window.size + places)
         counts = np.bincount(rows, minlength=len(weights))
         return cls(bounds=np.concatenate([[0], np.cumsum(counts)]), places=places[order], negative=negative[order])

@@ -41,14 +41,15 @@ class LoadPort(wiring.Component):
     i : ``In(stream.Signature(8))``; i_last : ``In(1)``
     load_0, load_1, … : ``Out(LoadSignature)``
         To each memory.
-    loaded : ``Out(1)``
-        All words are there.
+    complete, loaded : ``Out(1)``
+        All words have come; they can be read, too.
     error : ``Out(1)``
         A load had a wrong length.
     """
 
     i: stream.Interface
     i_last: Signal
+    complete: Signal
     loaded: Signal
     error: Signal
 
@@ -59,6 +60,7 @@ class LoadPort(wiring.Component):
                 "i": In(stream.Signature(LOAD_WIDTH)),
                 "i_last": In(1),
                 **{f"load_{k}": Out(LoadSignature(image)) for k, image in enumerate(self._images)},
+                "complete": Out(1),
                 "loaded": Out(1),
                 "error": Out(1),
             }
@@ -82,6 +84,7 @@ class LoadPort(wiring.Component):
             self.i.ready.eq(~busy),
             taken.eq(self.i.valid & ~busy & ~skipping),
             done.eq(word_ends & memory_ends & turn[-1]),
+            self.complete.eq(complete),
             self.loaded.eq(settled[-1]),
         ]
         m.d.sync += [

@@ -14,6 +14,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Valu
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from sterna.hw.parts.loadable import halved_members, read_halved
 from sterna.hw.parts.rom import BLOCK_DEPTH, ROM_LATENCY, Rom, delay
 from sterna.hw.parts.tables import LevelTables, LineTables, ScoreTables, ShiftTables, Table, Tables
 from sterna.net import ActivationType
@@ -41,12 +42,15 @@ class Requantizer(wiring.Component, Generic[T]):
         A beat, in any cycle.
     o_valid : ``Out(1)``; o_data : ``Out(tables.output_shape)``, or an array likewise
         Its results.
+    half : ``In(1)``; load_0, load_1, … : ``In(LoadSignature)``
+        Of its tables, where they can be loaded (see :class:`HalvedMemory`).
     """
 
     i_valid: Signal
     i_sum: Signal
     o_valid: Signal
     o_data: Signal
+    half: Signal
 
     def __init__(self, tables: T, *, width: int = 1, beats: int = 1) -> None:
         self._tables = tables
@@ -58,6 +62,7 @@ class Requantizer(wiring.Component, Generic[T]):
                 "i_sum": In(several(tables.sum_shape, width)),
                 "o_valid": Out(1),
                 "o_data": Out(several(tables.output_shape, width)),
+                **halved_members(tables.images),
             }
         )
 
@@ -85,6 +90,11 @@ class Requantizer(wiring.Component, Generic[T]):
         return row
 
     def _rom(self, m: Module, name: str, table: Table, address: Value) -> Value:
+        if table.given is not None:
+            (number,) = (k for k, other in enumerate(self._tables.tables) if other is table)
+            load = getattr(self, f"load_{number}")
+            read = read_halved(m, table.image, name=name, address=address, half=self.half, load=load)
+            return read.as_signed() if table.shape.signed else read
         return self._words(m, name, table.shape, table.entries, address)
 
     def _words(self, m: Module, name: str, shape: Shape, entries: Sequence[int], address: Value) -> Value:

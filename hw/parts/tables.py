@@ -9,8 +9,10 @@ import numpy as np
 from amaranth.hdl import Shape, signed, unsigned
 
 from sterna.hw.parts.codes import rounded_bias
+from sterna.hw.parts.loadable import MemoryImage
 from sterna.hw.parts.rom import ROM_LATENCY
 from sterna.net import ActivationType, Requantization, ShiftRound, bits_for_range
+from sterna.net.errors import InvalidValueError
 
 #: Fractional bits that are tried to store thresholds as a start and a step.
 MAX_FRACTION = 12
@@ -30,19 +32,28 @@ def code_shape(code: ActivationType) -> Shape:
 
 @dataclass(frozen=True)
 class Table:
-    """Entries of a read-only memory, in the order of results."""
+    """Entries of a memory, in the order of results.
+
+    ``given``: its shape, where other entries can be loaded; otherwise nothing is ever written.
+    """
 
     entries: tuple[int, ...]
+    given: Shape | None = None
 
     @property
     def shape(self) -> Shape:
-        """Smallest shape that holds all entries."""
-        return shape_of(min(self.entries), max(self.entries))
+        """Smallest shape that holds all entries, where none is given."""
+        return shape_of(min(self.entries), max(self.entries)) if self.given is None else self.given
 
     @property
     def constant(self) -> bool:
-        """Whether all entries are equal: then no memory is made."""
-        return len(set(self.entries)) == 1
+        """Whether all entries are equal, and will be: then no memory is made."""
+        return self.given is None and len(set(self.entries)) == 1
+
+    @property
+    def image(self) -> MemoryImage:
+        """Its words, to be loaded."""
+        return MemoryImage(width=self.shape.width, words=tuple(e & ((1 << self.shape.width) - 1) for e in self.entries))
 
     @property
     def bits(self) -> int:
@@ -50,8 +61,8 @@ class Table:
         return 0 if self.constant else self.shape.width * len(self.entries)
 
 
-def _table(values: np.ndarray) -> Table:
-    return Table(tuple(int(value) for value in np.asarray(values).reshape(-1)))
+def _table(values: np.ndarray, given: Shape | None = None) -> Table:
+    return Table(tuple(int(value) for value in np.asarray(values).reshape(-1)), given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +96,11 @@ class Tables:
         """Stored bits of all tables."""
         return sum(table.bits for table in self.tables)
 
+    @property
+    def images(self) -> tuple[MemoryImage, ...]:
+        """Of the tables that can be loaded."""
+        return tuple(table.image for table in self.tables if table.given is not None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTables(Tables):
@@ -98,7 +114,7 @@ class ScoreTables(Tables):
 
     @property
     def latency(self) -> int:
-        return ROM_LATENCY + 1 if any(self.bias.entries) else 0
+        return ROM_LATENCY + 1 if self.images or any(self.bias.entries) else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +168,14 @@ class LevelTables(Tables):
         return (ROM_LATENCY + 1) * self.output.width
 
 
-def level_tables(*, sum_shape: Shape, output: ActivationType, levels: np.ndarray) -> LevelTables:
-    """Tables for a binary search over ``levels``, int64, (rows, 2**width - 1)."""
+def level_tables(
+    *, sum_shape: Shape, output: ActivationType, levels: np.ndarray, given: Shape | None = None
+) -> LevelTables:
+    """Tables for a binary search over ``levels``, int64, (rows, 2**width - 1); ``given``: as of :class:`Table`."""
     stages = []
     for stage in range(output.width):
         half = 1 << (output.width - 1 - stage)
-        stages.append(_table(levels[:, [(found * 2 + 1) * half - 1 for found in range(1 << stage)]]))
+        stages.append(_table(levels[:, [(found * 2 + 1) * half - 1 for found in range(1 << stage)]], given))
     return LevelTables(
         rows=len(levels), sum_shape=sum_shape, output_shape=code_shape(output), output=output, stages=tuple(stages)
     )
@@ -215,6 +233,39 @@ def plan_tables(requantize: Requantization | None, *, offset: np.ndarray, low: n
         if divided.bits <= searched.bits:
             return divided
     return searched
+
+
+def room_tables(requantize: Requantization | None, *, offset: np.ndarray, bound: int) -> Tables:
+    """Tables of which nothing but the entries depends on what the layer computes, so that others can be loaded.
+
+    Both requantizations become thresholds. A sum's offset may be as large as a sum.
+
+    Parameters
+    ----------
+    requantize, offset
+        As of :func:`plan_tables`.
+    bound : int
+        Largest magnitude of a sum without its offset, whatever the weights are.
+
+    Raises
+    ------
+    ValueError
+        If a score's offset is larger.
+    """
+    sum_shape, given = signed(bits_for_range(-bound, bound)), signed(bits_for_range(-bound, bound + 1))
+    if requantize is None:
+        if np.abs(offset).max() > bound:
+            raise InvalidValueError(f"a bias of {np.abs(offset).max():,} is larger than any sum, which has {bound:,}")
+        output_shape = signed(bits_for_range(-2 * bound, 2 * bound))
+        return ScoreTables(rows=len(offset), sum_shape=sum_shape, output_shape=output_shape, bias=_table(offset, given))
+    output = requantize.output
+    if isinstance(requantize, ShiftRound):
+        steps = np.arange(output.min + 1, output.max + 1, dtype=np.int64) << requantize.shift.astype(np.int64)[:, None]
+        levels = steps - rounded_bias(requantize)[:, None]
+    else:
+        levels = requantize.levels.astype(np.int64)
+    clipped = np.clip(levels - offset[:, None], -bound, bound + 1)
+    return level_tables(sum_shape=sum_shape, output=output, levels=clipped, given=given)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def outlet_memories(tables: Tables | None, *, depth: int, width: int, sums: int 
 
 def table_memories(tables: Tables, *, sums: int = 1) -> tuple[MemoryUse, ...]:
     """The tables of a requantizer of several sums a beat: each searches tables of its own, all else is shared."""
+    if tables.images:
+        return tuple(halved_memory(f"table_{k}", image) for k, image in enumerate(tables.images))
     stored = {
         f"table_{k}": (len(table.entries), table.shape.width)
         for k, table in enumerate(tables.tables)
@@ -47,14 +49,32 @@ def table_memories(tables: Tables, *, sums: int = 1) -> tuple[MemoryUse, ...]:
     )
 
 
-def index_memories(schedule: Schedule, image: MemoryImage | None) -> tuple[MemoryUse, ...]:
+def halved_memory(name: str, image: MemoryImage) -> MemoryUse:
+    """Two halves, one of which is loaded while the other is read."""
+    depth = 2 * len(image.words)
+    return MemoryUse(
+        name=name,
+        depth=depth,
+        width=image.width,
+        writable=True,
+        image=image,
+        block=depth > BLOCK_DEPTH,
+        halved=True,
+    )
+
+
+def index_memories(schedule: Schedule, image: MemoryImage | None, *, halved: bool = False) -> tuple[MemoryUse, ...]:
     """The memory of a schedule's words, or its banks; a bank of one word is no memory.
 
     Parameters
     ----------
     image : MemoryImage, optional
         The words, where they are loaded.
+    halved : bool
+        Others are loaded while they are read.
     """
+    if image is not None and halved:
+        return (halved_memory("index", image),)
     width = schedule.format.width
     depths = bank_depths(schedule.steps) if image is None else (schedule.steps,)
     if len(depths) == 1:

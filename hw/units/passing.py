@@ -10,6 +10,7 @@ class PassingLayer:
 
     lane_grain = 0
     has_words = False
+    takes_weights = False
     most_lanes = 0
 
     def least_lanes(self, cycles: int) -> int:

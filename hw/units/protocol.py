@@ -31,7 +31,9 @@ class MemoryUse:
     writable : bool
         Written while the unit works; otherwise a table.
     image : MemoryImage, optional
-        What the table is loaded with, where the bitstream does not fill it. One memory of a unit at most has it.
+        What the table is loaded with, where the bitstream does not fill it, or not for ever.
+    halved : bool
+        It has two halves: one is loaded while the other is read (:class:`HalvedMemory`).
     block : bool
         In block RAM, however small.
     at_once : bool
@@ -45,6 +47,7 @@ class MemoryUse:
     image: MemoryImage | None = None
     block: bool = False
     at_once: bool = False
+    halved: bool = False
 
     @property
     def bits(self) -> int:
@@ -151,6 +154,11 @@ class Layer(Protocol):
     @property
     def has_words(self) -> bool:
         """Whether its lanes follow index words, which may be loaded."""
+        ...
+
+    @property
+    def takes_weights(self) -> bool:
+        """Whether its unit can be made for weights that come later (``AcceleratorConfig.loadable``)."""
         ...
 
     @property

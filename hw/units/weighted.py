@@ -12,6 +12,7 @@ import numpy as np
 
 from sterna.hw.graph.stream import StreamType
 from sterna.hw.index.memory import image_of
+from sterna.hw.index.room import most_in_flight
 from sterna.hw.index.schedule import Schedule
 from sterna.hw.parts.codes import sum_bounds
 from sterna.hw.parts.fifo import fifo_depth
@@ -86,6 +87,11 @@ class WeightedLayer(ABC):
         return True
 
     @property
+    def takes_weights(self) -> bool:
+        """Its hardware is made for these."""
+        return False
+
+    @property
     def together(self) -> int:
         """It takes them as they come."""
         return 1
@@ -115,6 +121,8 @@ class WeightedPlan(OneNode, Generic[LayerT]):
         What the requantizers store.
     loaded : bool
         The index words are loaded: the bitstream does not have them.
+    halved : bool
+        Other index words and tables can be loaded meanwhile.
     """
 
     #: Cycles from the issue of a step to the level of the FIFO that may stop the issue, without the requantizer.
@@ -125,6 +133,7 @@ class WeightedPlan(OneNode, Generic[LayerT]):
     schedule: Schedule
     tables: Tables
     loaded: bool = False
+    halved: bool = False
 
     @property
     def inputs(self) -> tuple[StreamType, ...]:
@@ -137,13 +146,14 @@ class WeightedPlan(OneNode, Generic[LayerT]):
 
     @cached_property
     def image(self) -> MemoryImage | None:
-        """What the index memory is loaded with; None where the bitstream fills it."""
-        return image_of(self.schedule) if self.loaded else None
+        """What the index memory is loaded with; None where the bitstream fills it for ever."""
+        return image_of(self.schedule) if self.loaded or self.halved else None
 
     @cached_property
     def in_flight(self) -> int:
         """Most results that may still come once the issue of steps stops: the FIFO's room for them."""
-        return self.schedule.in_flight(self.ISSUE_TO_STALL + self.tables.latency)
+        delay = self.ISSUE_TO_STALL + self.tables.latency
+        return most_in_flight(self.schedule, delay) if self.halved else self.schedule.in_flight(delay)
 
     @property
     def fifo_depth(self) -> int:

@@ -14,7 +14,7 @@ from sterna.hw.index.escapes import hand_out
 from sterna.hw.index.memory import fetch_words
 from sterna.hw.index.sequencer import Sequencer
 from sterna.hw.parts.fifo import ResultFifo
-from sterna.hw.parts.loadable import load_members
+from sterna.hw.parts.loadable import halved_members, load_members
 from sterna.hw.parts.pipeline import stages
 from sterna.hw.parts.requantize import requantizer
 from sterna.hw.parts.rom import delay
@@ -50,6 +50,8 @@ class DenseCore(wiring.Component):
         No step is issued in this cycle.
     load : ``In(LoadSignature)``
         Fills the index memory, where the plan has it loaded.
+    half : ``In(1)``
+        Which half of that memory is read, where it has two.
     o_valid : ``Out(1)``; o_sum : ``Out(signed(...))``
         A row's sum.
     """
@@ -59,6 +61,7 @@ class DenseCore(wiring.Component):
     error: Signal
     stall: Signal
     load: Any  # the members of LoadSignature
+    half: Signal
     o_valid: Signal
     o_sum: Signal
 
@@ -73,6 +76,7 @@ class DenseCore(wiring.Component):
                 "error": Out(1),
                 "stall": In(1),
                 **load_members(plan.image),
+                **({"half": In(1)} if plan.halved else {}),
                 "o_valid": Out(1),
                 "o_sum": Out(self._acc_shape),
             }
@@ -85,8 +89,8 @@ class DenseCore(wiring.Component):
         m.submodules.loader = loader = Loader(window=window, framed=self._framed)
         written = delay(m, self.i.payload.as_value(), LOAD_LATENCY, "written")
         m.submodules.sequencer = sequencer = Sequencer(steps=schedule.steps, entry=schedule.entry)
-        load = self.load if plan.image is not None else None
-        word = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load)
+        load, half = self.load if plan.image is not None else None, self.half if plan.halved else None
+        word = fetch_words(m, schedule, sequencer.step, image=plan.image, load=load, half=half)
         m.d.comb += [
             loader.valid.eq(self.i.valid),
             loader.last.eq(self.i_last),
@@ -179,6 +183,8 @@ class DenseUnit(wiring.Component):
         See :class:`Loader`.
     load : ``In(LoadSignature)``
         Fills the index memory, where the plan has it loaded.
+    half : ``In(1)``; load_0, load_1, … : ``In(LoadSignature)``
+        Of that memory and the requantizer's tables, where other weights can be loaded meanwhile.
     o : ``Out(stream.Signature(result))``
         One result a beat.
     """
@@ -187,6 +193,7 @@ class DenseUnit(wiring.Component):
     i_last: Signal
     error: Signal
     load: Any  # the members of LoadSignature
+    half: Signal
     o: stream.Interface
 
     def __init__(self, plan: DensePlan, *, framed: bool = False) -> None:
@@ -198,6 +205,7 @@ class DenseUnit(wiring.Component):
                 "i_last": In(1),
                 "error": Out(1),
                 **load_members(plan.image),
+                **halved_members(plan.tables.images),
                 "o": Out(stream.Signature(plan.tables.output_shape)),
             }
         )
@@ -210,6 +218,10 @@ class DenseUnit(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), core.i)
         if self._plan.image is not None:
             wiring.connect(m, wiring.flipped(self.load), core.load)
+        if self._plan.halved:
+            m.d.comb += [core.half.eq(self.half), codes.half.eq(self.half)]
+            for k in range(len(self._plan.tables.images)):
+                wiring.connect(m, wiring.flipped(getattr(self, f"load_{k}")), getattr(codes, f"load_{k}"))
         transfer = Signal()  # for simulations that follow the unit's results: NAME.json, "trace"
         m.d.comb += [
             transfer.eq(self.o.valid & self.o.ready),

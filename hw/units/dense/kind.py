@@ -35,8 +35,9 @@ class Dense:
         options: Mapping[str, Any],
         cycles: int | None = None,
     ) -> DensePlan:
-        (stream,) = (narrowed(each, most=MOST_ELEMENTS, cycles=cycles) for each in inputs)
-        mine = {name: options[name] for name in ("slack", "escape_price", "loaded")}
+        pace = cycles if options["room"] is None else None  # other weights may need another one
+        (stream,) = (narrowed(each, most=MOST_ELEMENTS, cycles=pace) for each in inputs)
+        mine = {name: options[name] for name in ("slack", "escape_price", "loaded", "room")}
         return plan_dense(layer, lanes=lanes, stream=stream, order=delivery.order, **mine)
 
 

@@ -24,6 +24,11 @@ class DenseLayer(WeightedLayer):
         return DENSE
 
     @property
+    def takes_weights(self) -> bool:
+        """Any: its lanes follow words, and its requantizer tables."""
+        return True
+
+    @property
     def lane_grain(self) -> int:
         """Any number of lanes will do."""
         return 1

@@ -107,7 +107,8 @@ class Loader(wiring.Component):
     def _beats(self) -> tuple[int, int]:
         """Numbers of a frame's first and last beat; in a plain window, these are their words' addresses."""
         beats = len(self._window.live)
-        first = self._window.offset >> self._select_width if self._window.plain else 0
+        window = self._window
+        first = (window.offset >> self._select_width) + window.spare if window.plain else 0
         return first, first + beats - 1
 
     def _place(self, m: Module, beat: Signal, kept: Signal, ends: Signal, bank: Signal) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.lib import wiring
 
-from sterna.hw.config import ESCAPE_PRICE, SLACK
+from sterna.hw.config import ESCAPE_PRICE, SLACK, Room
 from sterna.hw.graph.events import Channel
 from sterna.hw.graph.stream import StreamType, whole
+from sterna.hw.index.room import compile_room
 from sterna.hw.index.schedule import compile_schedule
 from sterna.hw.parts.codes import in_order, select
 from sterna.hw.parts.rom import BLOCK_DEPTH
-from sterna.hw.parts.tables import code_shape, plan_tables
+from sterna.hw.parts.tables import code_shape, plan_tables, room_tables
 from sterna.hw.units.dense.component import DenseUnit
 from sterna.hw.units.dense.layer import DenseLayer
 from sterna.hw.units.dense.logic import count_dense
@@ -77,7 +78,13 @@ class DensePlan(WeightedPlan[DenseLayer]):
         live = MemoryUse(name="live", depth=self.beats, width=1, writable=False, block=self.beats > BLOCK_DEPTH)
         marks = [live] if window.map_bits else []
         outlet = outlet_memories(self.tables, depth=self.fifo_depth, width=code)
-        return (*index_memories(schedule, self.image), *escape_memories(schedule), *buffers, *marks, *outlet)
+        return (
+            *index_memories(schedule, self.image, halved=self.halved),
+            *escape_memories(schedule),
+            *buffers,
+            *marks,
+            *outlet,
+        )
 
     @property
     def logic(self) -> Parts:
@@ -101,6 +108,7 @@ def plan_dense(
     slack: float = SLACK,
     escape_price: int = ESCAPE_PRICE,
     loaded: bool = False,
+    room: float | Room | None = None,
 ) -> DensePlan:
     """Compiles a layer.
 
@@ -120,11 +128,14 @@ def plan_dense(
         As in :func:`compile_schedule`.
     loaded : bool
         The index words are loaded, and have no escapes: these would be a second memory.
+    room : float or Room, optional
+        Other weights can be loaded, as far as there is room: see :func:`compile_room`. Then nothing that becomes logic
+        depends on these.
 
     Raises
     ------
     ValueError
-        If ``lanes`` is out of range; the message names the layer.
+        If ``lanes`` is out of range, or there is too little room; the message names the layer.
     """
     rows = layer.weights.shape[0]
     if not 1 <= lanes <= rows:
@@ -137,6 +148,8 @@ def plan_dense(
         layer = permuted(layer, stream)
     if order is not None:
         layer = in_order(layer, order)
+    if room is not None:
+        return _plan_room(layer, stream, lanes=lanes, room=room, natural=order is not None, slack=slack)
     schedule = compile_schedule(
         layer.weights,
         lanes=lanes,
@@ -150,3 +163,20 @@ def plan_dense(
     low, high = layer.bounds
     tables = plan_tables(select(layer.requantize, row), offset=layer.offset[row], low=low[row], high=high[row])
     return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables, loaded=loaded)
+
+
+def _plan_room(
+    layer: DenseLayer, stream: StreamType, *, lanes: int, room: float | Room, natural: bool, slack: float
+) -> DensePlan:
+    """A unit for any weights that have room."""
+    try:
+        schedule = compile_room(
+            layer.weights, lanes=lanes, elements=stream.elements, room=room, natural=natural, slack=slack
+        )
+        row = np.array(schedule.order)
+        code = layer.input_type
+        bound = min(layer.weights.shape[1], schedule.steps) * max(-code.min, code.max)
+        tables = room_tables(select(layer.requantize, row), offset=layer.offset[row], bound=bound)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"layer '{layer.name}': {error}") from error
+    return DensePlan(layer=layer, stream=stream, schedule=schedule, tables=tables, halved=True)
