@@ -83,6 +83,15 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    loadable: Annotated[
+        float | None,
+        typer.Option(
+            help="Other networks of the same shapes can be loaded while the accelerator runs. Room for so many times "
+            "the steps that this network takes: 1.5 is for one with half as many nonzero weights more. Folded dense "
+            "layers only; every frame takes as long as there is room for.",
+            show_default=False,
+        ),
+    ] = None,
     compact: Annotated[
         bool,
         typer.Option("--compact", help="Convolutions with fewer logic cells of an iCE40, at a lower clock."),
@@ -113,7 +122,8 @@ def generate(
 ) -> None:
     """Make an accelerator: NAME.v, and NAME.json that describes its ports, units and timing.
 
-    With --load, also NAME.load.bin, whose bytes the accelerator needs before the first frame.
+    With --load, also NAME.load.bin, whose bytes the accelerator needs before the first frame. With --loadable, the same
+    file has the words of this network, which the Verilog has too.
     The folder also gets a copy of the network, for `sterna simulate` to compare with. The same network and options give
     the same bytes. A folder has one accelerator: made again, it is replaced, and what was simulated and synthesized of
     the old one counts no more.
@@ -133,6 +143,7 @@ def generate(
         compact=compact,
         adder_levels=adder_levels,
         load=None if load is None else tuple(part.strip() for part in load.split(",")),
+        loadable=loadable,
         units=None if units in (None, AUTO) else parse_units(units),
         name=name,
     )
@@ -222,8 +233,10 @@ def show(manifest: Manifest, description: dict[str, Any]) -> None:
         "index bits": f"{weights['index_bits']} for {weights['count']} weights, {weights['nonzeros']} not zero",
     }
     if manifest.load_port is not None:
-        units = ", ".join(memory["unit"] for memory in description["load"]["memories"])
-        rows["to be loaded"] = f"{manifest.load_file}: {manifest.load_port.size:,} bytes, words of {units}"
+        units = ", ".join(dict.fromkeys(memory["unit"] for memory in description["load"]["memories"]))
+        rows["can be loaded" if manifest.load_port.keeps else "to be loaded"] = (
+            f"{manifest.load_file}: {manifest.load_port.size:,} bytes, words of {units}"
+        )
     if weights["bits_over_entropy"] is not None:
         rows["bits / entropy"] = f"{weights['bits_over_entropy']:.3f}"
     table = Table(

@@ -6,6 +6,7 @@ is done and judges. The text is Verilog-2005 and runs in Icarus and Verilator al
 ==================  ===========================================================================
 ``input.txt``       one line a beat: tdata in hexadecimal, tlast
 ``load.txt``        likewise, of the load port, where there is one; stalls with the input, and is sent once
+``loads.txt``       cycle of each load's last transfer
 ``*_stall.txt``     one bit a line, :data:`STALL_CYCLES` of them, repeated; read with ``+*_stall``
 ``output.txt``      tdata of every output transfer
 ``starts.txt``      cycle of each frame's first input transfer
@@ -180,14 +181,17 @@ _LOAD_PORTS = """,
 _NO_LOAD = "wire loading = 0, loaded = 1, load_error = 0;"
 
 _LOAD_SOURCE = """
-  // the host, which loads all words once
+  // the host, which loads all that it is given, as soon as it is taken
   reg [@L_MSB@:0] l_tdata = 0;
   reg l_tvalid = 0;
   reg l_tlast = 0;
   wire l_tready, loaded, load_error;
   wire loading = l_tvalid && l_tready;
   integer load_fd;
+  integer loads_fd;
   initial load_fd = $fopen("load.txt", "r");
+  initial loads_fd = $fopen("loads.txt", "w");
+  always @(posedge clk) if (!rst && !done && loading && l_tlast) $fwrite(loads_fd, "%0d\\n", cycle);
   reg [@L_MSB@:0] load_data;
   reg [0:0] load_last;
   reg load_exhausted = 0;

@@ -65,7 +65,7 @@ class StreamPort:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPort:
-    """The AXI4-Stream port that fills memories before the first frame, from ``NAME.load.bin``.
+    """The AXI4-Stream port that fills memories: before the first frame, or in place of what they hold.
 
     Parameters
     ----------
@@ -74,15 +74,18 @@ class LoadPort:
     tdata_width : :class:`int`
         Bits of ``tdata``, whole bytes; the file's bytes follow each other from the low ones up.
     size : :class:`int`
-        Bytes of the file.
+        Bytes of a load.
     sha256 : :class:`str`
-        Its hash.
+        Hash of ``NAME.load.bin``.
+    keeps : :class:`bool`
+        Without a load, the network of the Verilog answers; with one, the network before until the load is whole.
     """
 
     prefix: str
     tdata_width: int
     size: int
     sha256: str
+    keeps: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,6 +378,7 @@ def _load_port(values: Mapping[str, Any]) -> LoadPort:
         tdata_width=int(values["tdata_width"]),
         size=int(values["bytes"]),
         sha256=str(values["sha256"]),
+        keeps=bool(values.get("keeps", False)),
     )
     if port.tdata_width < 8 or port.tdata_width % 8 or 8 * port.size % port.tdata_width:
         raise InvalidValueError(

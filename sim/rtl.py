@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sterna.net.arithmetic import check_input
-from sterna.net.errors import InvalidTypeError
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.net.types import ActivationType
 from sterna.sim import streams
 from sterna.sim.errors import SimulationError
@@ -79,7 +79,7 @@ class RtlModel:
         self._tracing = trace
         self._build_dir = Path(build_dir) if build_dir is not None else self._manifest.path.parent / "sim_build"
         self._simulation: Simulation | None = None
-        self._ends = np.empty(0, dtype=np.int64)
+        self._starts = self._ends = self._loads = np.empty(0, dtype=np.int64)
         self._timing = MeasuredTiming()
         self._trace: dict[str, np.ma.MaskedArray] = {}
         self._waves_path: Path | None = None
@@ -148,13 +148,21 @@ class RtlModel:
     def _stalled(self) -> bool:
         return any(stall is not None for stall in self._stalls.values())
 
-    def predict(self, x: npt.ArrayLike) -> np.ndarray:
+    @property
+    def loaded(self) -> np.ndarray:
+        """How many of the ``loads`` of :meth:`predict` were whole before each frame began; int64, (frames,)."""
+        return np.searchsorted(self._loads, self._starts)
+
+    def predict(self, x: npt.ArrayLike, *, loads: Sequence[bytes] = ()) -> np.ndarray:
         """Runs frames through the Verilog.
 
         Parameters
         ----------
         x : integers or integral floats, (frames, \\*input shape)
             Codes in the range of the input's type, in the network's own order: (N, features) or (N, C, H, W).
+        loads : sequence of :class:`bytes`
+            Other networks' words, which are loaded one after the other while frames run, where the accelerator's own
+            ones stay in use meanwhile. What comes after the last frame is lost.
 
         Returns
         -------
@@ -163,7 +171,8 @@ class RtlModel:
         Raises
         ------
         :exc:`TypeError`, :exc:`ValueError`
-            If ``x`` has another shape, or values out of range.
+            If ``x`` has another shape, or values out of range; if loads are of another size, or the accelerator takes
+            none while it runs.
         :exc:`~sterna.net.errors.ToolError`
             If the simulator is missing.
         :exc:`~sterna.sim.errors.SimulationError`
@@ -171,7 +180,9 @@ class RtlModel:
         """
         source, sink = self._manifest.input, self._manifest.output
         frames = check_input(x, source.shape, ActivationType(width=source.element_width, signed=source.signed))
-        self._ends, self._timing = np.empty(0, dtype=np.int64), MeasuredTiming()
+        words = self._words(loads)
+        self._starts = self._ends = self._loads = np.empty(0, dtype=np.int64)
+        self._timing = MeasuredTiming()
         self._trace, self._waves_path = {}, None
         if len(frames) == 0:
             return np.empty((0, *sink.shape), dtype=np.int64)
@@ -179,7 +190,7 @@ class RtlModel:
         with simulation.new_run() as run:
             (run / "input.txt").write_bytes(streams.to_text(streams.pack(frames, source)))
             if self._manifest.load_port is not None:
-                (run / "load.txt").write_bytes(streams.to_text(streams.load_beats(self._manifest)))
+                (run / "load.txt").write_bytes(streams.to_text(words))
             try:
                 self._run(simulation, run, len(frames))
             except SimulationError as error:
@@ -189,6 +200,15 @@ class RtlModel:
                 raise SimulationError(f"{error} (waves: {self._waves_path})") from None
             self._keep_waves(run / self._waves_name)
             return self._read(run, len(frames))
+
+    def _words(self, loads: Sequence[bytes]) -> np.ndarray:
+        """What the load port is given, a load a frame."""
+        port = self._manifest.load_port
+        if loads and (port is None or not port.keeps):
+            raise InvalidValueError(f"{self._manifest.name} loads nothing while it runs: generate it with --loadable")
+        if port is None:
+            return np.empty((0, 0, 0), np.uint8)
+        return streams.load_beats(self._manifest, loads if port.keeps else [self._manifest.read_load()])
 
     def _read(self, run: Path, frames: int) -> np.ndarray:
         sink = self._manifest.output
@@ -202,7 +222,9 @@ class RtlModel:
         if self._tracing:
             for k, unit in enumerate(self._manifest.units):
                 self._trace[unit.name] = _read_trace(run / f"trace_{k}.txt", unit, frames)
-        self._ends = ends
+        self._starts, self._ends = starts, ends
+        if (run / "loads.txt").is_file():
+            self._loads = np.array((run / "loads.txt").read_text(encoding="utf-8").split(), dtype=np.int64)
         if not self._stalled:
             self._timing = MeasuredTiming.of(self._manifest, starts=starts.tolist(), ends=ends.tolist())
         return outputs

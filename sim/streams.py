@@ -7,8 +7,11 @@ which keeps an X an X.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from sterna.net.errors import InvalidValueError
 from sterna.sim.errors import SimulationError
 from sterna.sim.manifest import Manifest, StreamPort
 
@@ -40,9 +43,20 @@ def pack(frames: np.ndarray, port: StreamPort) -> np.ndarray:
     return np.ascontiguousarray(octets).reshape(count, port.beats, port.beat_bytes)
 
 
-def load_beats(manifest: Manifest) -> np.ndarray:
-    """What the load port is given, as one frame: uint8, (1, beats, bytes of tdata), lowest byte first."""
-    return np.frombuffer(manifest.read_load(), np.uint8).reshape(1, manifest.load_beats, -1)
+def load_beats(manifest: Manifest, loads: Sequence[bytes]) -> np.ndarray:
+    """What the load port is given, a load a frame: uint8, (loads, beats, bytes of tdata), lowest byte first.
+
+    Raises
+    ------
+    :exc:`ValueError`
+        If a load has not as many bytes as the memories.
+    """
+    port = manifest.load_port
+    assert port is not None
+    for load in loads:
+        if len(load) != port.size:
+            raise InvalidValueError(f"a load of {manifest.name} has {port.size:,} bytes, not {len(load):,}")
+    return np.frombuffer(b"".join(loads), np.uint8).reshape(len(loads), manifest.load_beats, port.tdata_width // 8)
 
 
 def unpack(beats: np.ndarray, port: StreamPort) -> np.ndarray:

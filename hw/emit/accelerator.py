@@ -249,7 +249,7 @@ def input_ports(component: Any, count: int) -> list[stream.Interface]:
 
 
 def _frames_inside(unit: Unit) -> int:
-    """Frames that a unit has begun to take and not ended to give, at most: in its two buffers, its pipeline, its FIFO."""
+    """Frames that a unit has begun to take and not ended to give, at most: in its buffers, its pipeline, its FIFO."""
     kept = sum(memory.depth for memory in unit.memories if memory.name == "fifo")
     return 4 + kept // unit.work.results
 

@@ -51,14 +51,21 @@ class Host:
         words = self._loads[event.words]
         data = [int.from_bytes(words[k : k + size], "little") for k in range(0, len(words), size)]
         beats = len(data) if event.beats is None else event.beats
-        self._errors = 0
+        self._errors, before = 0, self._half()
         self._source.send([Beat(data[k % len(data)], k == beats - 1) for k in range(beats)])
         while not self._source.idle:
             await RisingEdge(self._clock)
         await ClockCycles(self._clock, _SETTLED)
         right = beats == len(data)
-        expect(bool(self._dut.loaded.value) == right, f"{event}: loaded is {self._dut.loaded.value}")
+        there = right or self._port.keeps
+        expect(bool(self._dut.loaded.value) == there, f"{event}: loaded is {self._dut.loaded.value}")
+        swapped = right and self._port.keeps
+        expect(self._half() ^ before == swapped, f"{event}: half was {before}, and is {self._half()}")
         expect(self._errors == (not right), f"{event}: load_error {self._errors} times")
+
+    def _half(self) -> int:
+        """Which half of the memories works, where they have two."""
+        return int(self._dut.half.value) if self._port is not None and self._port.keeps else 0
 
     async def _watch(self) -> None:
         while True:

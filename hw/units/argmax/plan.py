@@ -59,4 +59,4 @@ class ArgmaxPlan:
         return Argmax(count=self.scores.beats, shape=self.scores.element)
 
     def describe(self) -> dict[str, Any]:
-        return {"scores": self.scores.beats}
+        return {"kind": "argmax", "scores": self.scores.beats}

@@ -85,4 +85,4 @@ class ArgmaxTreePlan:
         return ArgmaxTree(self)
 
     def describe(self) -> dict[str, Any]:
-        return {"scores": self.count}
+        return {"kind": "argmax", "scores": self.count}

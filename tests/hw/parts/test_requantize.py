@@ -21,8 +21,18 @@ from sterna.hw.parts.requantize import (
     requantizer,
 )
 from sterna.hw.parts.rom import ROM_LATENCY, Rom
-from sterna.hw.parts.tables import LineTables, Tables, code_shape, fit_line, level_tables, line_tables, plan_tables
+from sterna.hw.parts.tables import (
+    LineTables,
+    Tables,
+    code_shape,
+    fit_line,
+    level_tables,
+    line_tables,
+    plan_tables,
+    room_tables,
+)
 from sterna.net import ActivationType, Requantization, ShiftRound, Thresholds
+from sterna.net.errors import InvalidValueError
 
 GAPS = (0.0, 0.6)
 
@@ -119,6 +129,23 @@ def test_several_sums_in_a_beat_and_beats_of_a_row(
     sums = np.random.default_rng(width).integers(-40, 42, (3 * beats * 7 + 1, width))
     for gaps in GAPS:
         check_wide(tables, sums, expected, width=width, beats=beats, gaps=gaps)
+
+
+@pytest.mark.parametrize("case", wide_cases().values(), ids=wide_cases())
+def test_tables_that_can_be_loaded(case: tuple[Requantization | None, list[int]]) -> None:
+    """Both requantizations as thresholds, in memories whose widths no entry decides."""
+    requantize, offset = case
+    offsets, bound = np.array(offset), 45
+    tables = room_tables(requantize, offset=offsets, bound=bound)
+    assert {table.shape for table in tables.tables} == {signed(7)}
+    assert tables.sum_shape == signed(7)
+    expected = (lambda row, total: total + offset[row]) if requantize is None else by_definition(requantize, offsets)
+    check(tables, np.full(3, -bound), np.full(3, bound), expected)
+
+
+def test_a_bias_that_is_larger_than_any_sum_cannot_be_loaded() -> None:
+    with pytest.raises(InvalidValueError, match="a bias of 46 is larger than any sum, which has 45"):
+        room_tables(None, offset=np.array([0, -46]), bound=45)
 
 
 def by_definition(requantize: Requantization, offset: np.ndarray) -> Callable[[int, int], int]:

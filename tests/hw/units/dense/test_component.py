@@ -133,6 +133,20 @@ def test_exact_whatever_stalls(case: tuple, stalls: tuple[float, float]) -> None
     )
 
 
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.3, 0.4)], ids=["free", "both"])
+def test_exact_where_other_weights_have_room(case: tuple, stalls: tuple[float, float]) -> None:
+    rows, columns, zeros, lanes, elements, code, kind = case
+    rng = np.random.default_rng(rows * columns)
+    bias = rng.integers(-1, 2, rows) if not kind else None
+    network = linear_network(
+        random_weights(rng, rows, columns, zeros), code=code, bias=bias, requantize=requantize_of(kind, rows, rng)
+    )
+    plan = plan_of(network, lanes=lanes, elements=elements, room=1.5)
+    frames = np.concatenate([random_codes(rng, code, 3, columns), extremes(network.nodes[0].weights, code)])
+    check(network, plan, frames, input_stall=stalls[0], output_stall=stalls[1], seed=rows)
+
+
 @pytest.mark.parametrize("code", [U1, S1, U8, S8], ids=str)
 @pytest.mark.parametrize("rows", [[1] * 9, [-1] * 9, [1, -1] * 4 + [0], [0] * 9])
 def test_accumulators_at_both_extremes(code: ActivationType, rows: list[int]) -> None:
