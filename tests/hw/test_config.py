@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sterna.hw.config import MAX_ELEMENTS_PER_BEAT, AcceleratorConfig, identifier
+from sterna.hw.config import MAX_ELEMENTS_PER_BEAT, AcceleratorConfig, Room, identifier
 
 
 @pytest.mark.parametrize(
@@ -71,22 +71,34 @@ def test_what_is_taken() -> None:
 def test_json() -> None:
     assert AcceleratorConfig(lanes=(4, 2), argmax=True, elements_per_beat=np.int64(2)).as_json() == {
         "lanes": [4, 2], "elements_per_beat": 2, "argmax": True, "fps": None, "clock_hz": None, "cycles": None,
-        "slack": 0.005, "escape_price": 384, "load": [], "compact": False, "adder_levels": 2, "units": {},
+        "slack": 0.005, "escape_price": 384, "load": [], "loadable": None, "compact": False, "adder_levels": 2,
+        "units": {},
     }  # fmt: skip
     assert AcceleratorConfig(units={"fc1": "bitserial"}).as_json()["units"] == {"fc1": "bitserial"}
     assert AcceleratorConfig(lanes=3).as_json()["lanes"] == 3
     assert AcceleratorConfig(fps=10.0, clock_hz=1e6).as_json()["lanes"] is None
     assert AcceleratorConfig(load=["fc1", "fc2"]).as_json()["load"] == ["fc1", "fc2"]
+    assert AcceleratorConfig(loadable=1.5).as_json()["loadable"] == 1.5
+    rooms = AcceleratorConfig(loadable={"fc1": Room(run_width=5, steps=70)}).as_json()["loadable"]
+    assert rooms == {"fc1": {"run_width": 5, "steps": 70}}
 
 
 def test_what_units_take_of_it() -> None:
     assert AcceleratorConfig(slack=0.5, escape_price=3).unit_options("fc1") == {
-        "slack": 0.5, "escape_price": 3, "loaded": False, "compact": False, "adder_levels": 2,
+        "slack": 0.5, "escape_price": 3, "loaded": False, "room": None, "compact": False, "adder_levels": 2,
     }  # fmt: skip
     chosen = AcceleratorConfig(load=("fc1",), compact=True)
     assert [chosen.unit_options(name)["loaded"] for name in ("fc1", "fc2", "all")] == [True, False, False]
     assert chosen.unit_options("fc1")["compact"]
     assert AcceleratorConfig(load=("all",)).unit_options("fc1")["loaded"]
+    assert AcceleratorConfig(loadable=2).unit_options("fc1")["room"] == 2
+    rooms = AcceleratorConfig(loadable={"fc1": Room(run_width=5, steps=70)})
+    assert rooms.unit_options("fc1")["room"] == Room(run_width=5, steps=70)
+
+
+def test_load_and_loadable_are_two_ways() -> None:
+    with pytest.raises(ValueError, match="give load or loadable, not both"):
+        AcceleratorConfig(load=("all",), loadable=1.5)
 
 
 @pytest.mark.parametrize(

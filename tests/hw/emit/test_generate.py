@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from bench import S4, U4, random_weights
 
-from sterna.hw import AcceleratorConfig, UnsupportedError, generate, plan_accelerator
+from sterna.hw import AcceleratorConfig, UnsupportedError, generate, load_design, plan_accelerator
 from sterna.hw.graph.timing import compute_timing
 from sterna.net import Add, Linear, MaxPool2d, Network, ShiftRound, SumPool2d, Thresholds, entropy, save
 
@@ -60,7 +60,7 @@ def test_the_same_bytes_from_another_folder_and_process(network: Network, tmp_pa
     there.mkdir()
     save(network, there / "net.safetensors")
     script = (
-        "from sterna.hw import AcceleratorConfig, generate\nfrom sterna.net import load\n"
+        "from sterna.hw import AcceleratorConfig, load_design, generate\nfrom sterna.net import load\n"
         "config = AcceleratorConfig(lanes=[4, 2], elements_per_beat=2)\n"
         "generate(load('net.safetensors'), 'made', config=config)\n"
     )
@@ -203,17 +203,20 @@ def test_loaded_words_are_in_their_file_and_not_in_the_verilog(network: Network,
     behind = re.findall(r"single_port = .*\n +reg .*\n(.*)\n", path.with_suffix(".v").read_text())
     assert len(behind) == 2
     assert all("initial" not in line for line in behind)
-    images = plan_accelerator(network, config).images
+    plan = plan_accelerator(network, config)
+    images = [image for _, image in plan.images]
     words = path.with_suffix(".load.bin").read_bytes()
-    assert words == b"".join(image.to_bytes() for image in images.values())
+    assert words == b"".join(image.to_bytes() for image in images)
     assert json.loads(path.read_text())["load"] == {
         "prefix": "load_axis",
         "tdata_width": 8,
         "bytes": len(words),
         "sha256": hashlib.sha256(words).hexdigest(),
+        "keeps": False,
+        "design": load_design(plan).hex(),
         "memories": [
             {"unit": name, "words": len(image.words), "width": image.width, "bytes_per_word": -(-image.width // 8)}
-            for name, image in zip(("fc1", "fc2"), images.values(), strict=True)
+            for name, image in zip(("fc1", "fc2"), images, strict=True)
         ],
     }
     generate(network, tmp_path, config=CONFIG)

@@ -94,8 +94,8 @@ def test_derived_lanes_reach_the_rate_with_as_few_rows_and_requantizers_as_do() 
 def test_layers_with_index_words_can_load_them() -> None:
     for load, numbers in ((("fc",), [2]), (("fc", "conv"), [0, 2]), (("all",), [0, 2]), ((), [])):
         plan = plan_accelerator(network(2), AcceleratorConfig(lanes=(18, 2), load=load))
-        assert list(plan.images) == numbers
-        for number, image in plan.images.items():
+        assert [number for number, _ in plan.images] == numbers
+        for number, image in plan.images:
             schedule = plan.units[number].schedule
             assert image.words == tuple(schedule.packed())
             assert schedule.format.escape_width == 0
