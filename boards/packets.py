@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sterna.net.errors import InvalidValueError
@@ -29,16 +29,27 @@ MAX_SLOTS = 32
 #: The session of a board that has none.
 NO_SESSION = 0
 
-#: Bytes of a page of registers, and pages.
-PAGE, PAGES = 32, 4
+#: Bytes of a page of registers, and pages; of a board that takes networks, more.
+PAGE, PAGES, LOAD_PAGES = 32, 4, 16
 #: The counters in the order of their bytes, and how many each has; the address of the first one.
 COUNTERS: Mapping[str, int] = {"turns": 4, "frames": 4, "damaged": 2, "framing": 2, "refused": 2}
 COUNTERS_AT = 96
 #: Clock cycles of a turn.
 TURN = 32
+#: The page with the digest of the network that answers; behind it one that nobody needs to know; from here on, the
+#: number of the design's bytes in so many bytes, and they.
+DIGEST_PAGE, DESIGN_PAGE = 4, 6
+_LENGTH = 2
+#: Bytes of a digest, and of a design, at most.
+DIGEST = 32
+MAX_DESIGN = (LOAD_PAGES - DESIGN_PAGE) * PAGE - _LENGTH
+#: The digest of a board that waits for its network.
+NOTHING = bytes(DIGEST).hex()
 
 _INFO = struct.Struct("<4sBBBBIH2x32s")
 _PORT = struct.Struct("<BBBBI3I")
+_SIZE = struct.Struct("<I")
+_LOADS, _KEEPS = 1, 2
 _COUNTERS = struct.Struct("<IIHHH")
 _SIGNED, _ARGMAX = 1, 2
 _MAX_SIDES = 3
@@ -51,6 +62,8 @@ class Kind(enum.IntEnum):
     DATA = 2
     POLL = 3
     READ = 4
+    LOAD = 5
+    LOAD_LAST = 6
     RESULT = 0x81
     REGISTERS = 0x84
 
@@ -185,6 +198,37 @@ class Port:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How a board takes other networks.
+
+    Attributes
+    ----------
+    keeps : bool
+        The old network answers until the new one is whole; else none does meanwhile, and none at the start.
+    size : int
+        Bytes of a load, without the digest before them.
+    design : bytes
+        What networks are compiled for, as :func:`sterna.hw.load_stream` wants it; at most ``MAX_DESIGN``.
+
+    Raises
+    ------
+    ValueError
+        If the design is too long.
+    """
+
+    keeps: bool
+    size: int
+    design: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.design) > MAX_DESIGN:
+            raise InvalidValueError(
+                f"a board's registers have room for {MAX_DESIGN} bytes of a design, not for {len(self.design)}: load "
+                "fewer layers"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Info:
     """What a board says of itself, the same as long as its bitstream is.
 
@@ -197,8 +241,10 @@ class Info:
     divider : int
         Clocks of a bit on the line.
     digest : str
-        Of the network, 64 hexadecimal digits.
+        Of the network that the bitstream was made of, 64 hexadecimal digits.
     input, output : Port
+    load : Loading or None
+        ``None``: it computes that network and no other.
     """
 
     slots: int
@@ -207,6 +253,7 @@ class Info:
     digest: str
     input: Port
     output: Port
+    load: Loading | None = None
 
     @property
     def baud(self) -> float:
@@ -215,35 +262,66 @@ class Info:
 
     def to_bytes(self) -> bytes:
         """What stands in the registers before the counters."""
-        head = (MAGIC, VERSION, self.slots, MAX_DATA, 0, self.clock_hz, self.divider, bytes.fromhex(self.digest))
-        return _INFO.pack(*head) + self.input.to_bytes() + self.output.to_bytes()
+        flags = 0 if self.load is None else _LOADS | self.load.keeps * _KEEPS
+        head = (MAGIC, VERSION, self.slots, MAX_DATA, flags, self.clock_hz, self.divider, bytes.fromhex(self.digest))
+        size = 0 if self.load is None else self.load.size
+        return _INFO.pack(*head) + self.input.to_bytes() + self.output.to_bytes() + _SIZE.pack(size)
+
+    def load_pages(self) -> bytes | None:
+        """What stands behind the counters' page when the board starts, if there are pages behind it."""
+        if self.load is None:
+            return None
+        digests = bytes.fromhex(self.digest) * self.load.keeps
+        design = len(self.load.design).to_bytes(_LENGTH, "little") + self.load.design
+        return digests.ljust((DESIGN_PAGE - DIGEST_PAGE) * PAGE, b"\0") + design
 
     @classmethod
-    def from_bytes(cls, registers: bytes) -> Info:
-        """The inverse of :meth:`to_bytes`; what stands behind is not looked at.
+    def read(cls, page: Callable[[int], bytes]) -> Info:
+        """What a board's registers say.
+
+        Parameters
+        ----------
+        page : function of int
+            Gives a page.
 
         Raises
         ------
         ValueError
-            If it is no such thing, or of another version.
+            If it is no board, or of another version.
         """
-        if registers[:4] != MAGIC or len(registers) < _INFO.size + 2 * _PORT.size:
+        registers = page(0)
+        if registers[: len(MAGIC)] != MAGIC:
             raise InvalidValueError("what answers is no board of Sterna's")
         if registers[4] != VERSION:
             raise InvalidValueError(
                 f"the board speaks version {registers[4]} of the protocol, and this Sterna version {VERSION}: make its "
                 "bitstream again"
             )
-        _, _, slots, _, _, clock_hz, divider, digest = _INFO.unpack(registers[: _INFO.size])
-        ports = [Port.from_bytes(registers[at : at + _PORT.size]) for at in (_INFO.size, _INFO.size + _PORT.size)]
+        registers += page(1) + page(2)
+        _, _, slots, _, flags, clock_hz, divider, digest = _INFO.unpack_from(registers)
+        first, second = _INFO.size, _INFO.size + _PORT.size
+        load = None
+        if flags & _LOADS:
+            (size,) = _SIZE.unpack_from(registers, second + _PORT.size)
+            load = Loading(keeps=bool(flags & _KEEPS), size=size, design=_design(page))
         return cls(
             slots=slots,
             clock_hz=clock_hz,
             divider=divider,
             digest=digest.hex(),
-            input=ports[0],
-            output=ports[1],
+            input=Port.from_bytes(registers[first:second]),
+            output=Port.from_bytes(registers[second : second + _PORT.size]),
+            load=load,
         )
+
+
+def _design(page: Callable[[int], bytes]) -> bytes:
+    """The design in a board's pages."""
+    found = page(DESIGN_PAGE)
+    length = int.from_bytes(found[:_LENGTH], "little")
+    for number in range(1, -(-(_LENGTH + length) // PAGE)):
+        found += page(DESIGN_PAGE + number)
+    return found[_LENGTH : _LENGTH + length]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,48 +1,32 @@
-"""The host's side of docs/protocol.md: sessions, data packets on their way, results, and what is done about losses."""
+"""The host's side of docs/protocol.md: session after session until all results are there, for several threads."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sterna.boards.host.link import BoardError, SerialLink
-from sterna.boards.packets import (
-    AGAIN,
-    ANSWER,
-    COUNTERS_AT,
-    FREE_BITS,
-    MAX_DATA,
-    NO_SESSION,
-    PAGE,
-    Counters,
-    Info,
-    Kind,
-    Packet,
-    Splitter,
-)
+from sterna.boards.host.outgoing import Load, Outgoing
+from sterna.boards.host.session import Batch, Session, SessionLost
+from sterna.boards.host.wire import Wire
+from sterna.boards.packets import COUNTERS_AT, DIGEST, DIGEST_PAGE, MAX_DATA, NOTHING, PAGE, Counters, Info
 
-#: Sequence and session numbers, as bytes have them.
-_NUMBERS = 256
-#: Bits of a byte on the line.
-_BYTE_BITS = 10
-#: So often is asked without an answer before a session is given up, and so often is a session begun without a result.
-_ASKS, _SESSIONS = 4, 24
-#: So often is sent from the same packet on; then a session is begun that sends shorter packets, down to so many bytes.
-_TRIES, _SHORTEST = 2, 15
-#: Bytes behind the results of a result packet.
-_STATE = 2
+#: So often is a session begun without a result.
+_SESSIONS = 24
+#: Where sessions are lost, the next one sends shorter packets, down to so many bytes.
+_SHORTEST = 15
 
 
-class NoAnswerError(BoardError):
-    """Nothing that is a packet comes from the board."""
-
-
-class _SessionLost(Exception):
-    """Results may be missing, or the board knows nothing of the session: only a new one helps."""
+class WrongNetworkError(BoardError):
+    """The board computes another network than the one that is asked for, or none yet."""
 
 
 class Conversation:
     """Talks to a board.
+
+    Several threads may use it: one of them talks, and takes along the networks that others want to load; they wait.
 
     Parameters
     ----------
@@ -54,12 +38,33 @@ class Conversation:
     """
 
     def __init__(self, link: SerialLink, *, timeout: float, stall: float) -> None:
-        self._link, self._timeout, self._stall = link, timeout, stall
-        self._splitter = Splitter()
-        self._session = NO_SESSION
-        self.sessions = 0  # that were begun
-        self.damaged = 0  # packets that came so
-        self.sent_bytes = self.received_bytes = 0
+        self._wire, self._stall = Wire(link, timeout=timeout), stall
+        self._info: Info | None = None
+        self._digest = NOTHING
+        self._changed = threading.Condition()
+        self._busy = False  # somebody talks
+        self._loads: deque[Load] = deque()  # that wait for somebody who takes them along
+        self._load: Load | None = None  # that is taken along
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that were begun."""
+        return self._wire.sessions
+
+    @property
+    def damaged(self) -> int:
+        """Packets that came so."""
+        return self._wire.damaged
+
+    @property
+    def line_bytes(self) -> tuple[int, int]:
+        """Bytes that went over the line: sent, received."""
+        return self._wire.sent_bytes, self._wire.received_bytes
+
+    @property
+    def digest(self) -> str:
+        """Of the network that answers, as far as is known; ``NOTHING`` if the board waits for one."""
+        return self._digest
 
     def meet(self) -> Info:
         """Asks who is there.
@@ -71,17 +76,21 @@ class Conversation:
         ValueError
             If it speaks another version.
         """
-        self._drain()
-        return Info.from_bytes(b"".join(self._page(number) for number in range(COUNTERS_AT // PAGE)))
+        with self._turn():
+            self._wire.drain()
+            info = Info.read(self._wire.page)
+            self._digest = info.digest if info.load is None else self._wire.page(DIGEST_PAGE).hex()
+            self._info = info
+        return info
 
     def counters(self) -> Counters:
         """What the board counted; :exc:`NoAnswerError` if it says nothing."""
-        return Counters.from_bytes(self._page(COUNTERS_AT // PAGE))
+        with self._turn():
+            return Counters.from_bytes(self._wire.page(COUNTERS_AT // PAGE))
 
-    def _page(self, number: int) -> bytes:
-        return self._ask(Kind.READ, Kind.REGISTERS, number).payload
-
-    def exchange(self, data: bytes, *, frame: int, result: int, progress: Callable[[int], None]) -> bytes:
+    def exchange(
+        self, data: bytes, *, frame: int, result: int, progress: Callable[[int], None]
+    ) -> tuple[bytes, list[str]]:
         """Sends frames and gives their results, in order.
 
         Parameters
@@ -93,154 +102,150 @@ class Conversation:
         progress : function of int
             Called with the number of frames that have their result, whenever some more have.
 
+        Returns
+        -------
+        results : bytes
+        networks : list of str
+            Of each frame, the digest of the network that computed it.
+
         Raises
         ------
         NoAnswerError, BoardError
             If the board falls silent, or gives no results.
+        WrongNetworkError
+            If it has no network, or suddenly another one.
         """
-        results, frames, fruitless = bytearray(), len(data) // frame, 0
-        while len(results) < frames * result:
-            done = len(results) // result
-            try:
-                credit = self._open()
-                size = max(MAX_DATA >> fruitless, _SHORTEST)
-                packets = [data[at : at + size] for at in range(done * frame, len(data), size)]
-                self._run(packets, frames * result, results, result, credit, progress)
-            except _SessionLost:
-                del results[len(results) // result * result :]
-                fruitless = fruitless + 1 if len(results) == done * result else 0
-                if fruitless >= _SESSIONS:
-                    raise BoardError(
-                        f"{fruitless} sessions on {self._link.port} were lost one after the other without a result: "
-                        "check cable and ground, or make the bitstream for a lower baud rate"
-                    ) from None
-        return bytes(results)
+        batch = Batch(data=data, frame=frame, result=result, progress=progress)
+        with self._turn():
+            self._converse(batch)
+        return bytes(batch.results), batch.named()
 
-    def _open(self) -> int:
-        """Begins a session; gives how many packets the board can take."""
-        if not self.sessions:  # the session of another host, whose packets may still be on their way
-            self._session = self._ask(Kind.POLL, Kind.RESULT, 0).session
-        for _ in range(_ASKS):
-            self._session = self._session % (_NUMBERS - 1) + 1
-            self.sessions += 1
-            self._send(b"\0" + Packet(Kind.OPEN, self._session, 0).to_wire())
-            end = time.monotonic() + self._patience(0)
-            while (left := end - time.monotonic()) > 0:
-                for packet in self._packets(left):
-                    if packet is not None and packet.kind == Kind.RESULT and packet.session == self._session:
-                        if packet.sequence == 0 and len(packet.payload) == _STATE and packet.payload[0] == 0:
-                            return packet.payload[1] & ((1 << FREE_BITS) - 1)
-                        end = 0.0  # the answer was lost on the way: another session
-        raise self._silent()
+    def load(self, content: bytes) -> None:
+        """Sends a network, beside the frames that another thread exchanges; returns when it answers.
 
-    def _run(
-        self,
-        packets: list[bytes],
-        target: int,
-        results: bytearray,
-        result: int,
-        credit: int,
-        progress: Callable[[int], None],
-    ) -> None:
-        """One session, up to its last result; raises :exc:`_SessionLost` where a new one is needed."""
-        known = sent = 0  # packets that the board has, and those on their way or there
-        sequence, tries = 1, 0  # of the next result packet; how often was sent from `known` on
-        asked, holding = 0, False  # since the last packet; whether nothing is sent until the board answers
-        moved = time.monotonic()  # when there was a result last, or a packet was taken
-        while len(results) < target:
-            while not holding and sent < min(known + credit, len(packets)):
-                carried = bytes((len(packets[sent]),)) + packets[sent]
-                self._send(Packet(Kind.DATA, self._session, sent % _NUMBERS, carried).to_wire())
-                sent += 1
-            came = self._packets(self._patience(sent - known))
-            ask = not came
-            asked = asked + 1 if ask else 0
-            if asked > _ASKS or time.monotonic() - moved > self._stall:
-                raise _SessionLost
-            for packet in came:
-                if packet is None:
-                    ask = True
-                    continue
-                if packet.kind != Kind.RESULT:
-                    continue
-                if packet.session != self._session or packet.sequence != sequence or len(packet.payload) < _STATE:
-                    raise _SessionLost
-                sequence = (sequence + 1) % _NUMBERS
-                before = len(results) // result
-                results += packet.payload[:-_STATE]
-                expected, state = packet.payload[-_STATE:]
-                taken = known + (expected - known) % _NUMBERS
-                tries = 0 if taken > known else tries + bool(state & ANSWER and sent > known)
-                if taken > sent or len(results) > target or tries > _TRIES:
-                    raise _SessionLost
-                if taken > known or len(packet.payload) > _STATE:
-                    moved = time.monotonic()
-                known, credit = taken, state & ((1 << FREE_BITS) - 1)
-                if len(results) // result > before:
-                    progress(len(results) // result)
-                if state & ANSWER:
-                    holding, ask, sent = False, False, known
-                elif state & AGAIN:
-                    ask = True
-            if ask and len(results) < target and (not holding or not came):
-                self._send(b"\0" + Packet(Kind.POLL, self._session, 0).to_wire())
-                holding = True
+        Parameters
+        ----------
+        content : bytes
+            Its digest, and the words for the accelerator's load port.
 
-    def _ask(self, kind: Kind, answer: Kind, number: int) -> Packet:
-        """Sends a packet with that sequence number until it is answered."""
-        garbage = 0
-        for _ in range(_ASKS):
-            self._send(b"\0" + Packet(kind, 0, number).to_wire())
-            end = time.monotonic() + self._patience(0)
-            while (left := end - time.monotonic()) > 0:
-                for packet in self._packets(left):
-                    if packet is None:
-                        garbage += 1
-                    elif packet.kind == answer and _answers(packet, number):
-                        return packet
-        raise self._silent(garbage)
+        Raises
+        ------
+        NoAnswerError, BoardError
+            If the board falls silent, or does not take it.
+        """
+        load = Load(digest=content[:DIGEST].hex(), content=content)
+        with self._changed:
+            self._loads.append(load)
+        try:
+            with self._turn(unless=lambda: load.settled) as mine:
+                if mine:
+                    self._converse(Batch(data=b"", frame=1, result=1, progress=lambda done: None, load=load))
+        finally:
+            with self._changed:
+                if load in self._loads:
+                    self._loads.remove(load)
+        if load.error is not None:
+            raise load.error
 
-    def _silent(self, garbage: int = 0) -> NoAnswerError:
-        where = f"{self._link.port} at {self._link.baud} baud"
-        if garbage:
-            return NoAnswerError(
-                f"what comes from {where} is no packet: give the baud rate that the bitstream was made for, or another "
-                "port"
-            )
-        return NoAnswerError(
-            f"no answer from {where}: program the board with a bitstream of Sterna's, and give the port and the baud "
-            "rate that it was made for"
-        )
+    @contextmanager
+    def _turn(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        """Waits until nobody else talks, or something is so; gives whether it is this one's turn."""
+        with self._changed:
+            self._changed.wait_for(lambda: unless() or not self._busy)
+            if mine := not unless():
+                self._busy = True
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
 
-    def _patience(self, packets: int) -> float:
-        """Seconds to wait for a byte while packets are on their way, there and back."""
-        on_line = (packets + 2) * _NUMBERS * _BYTE_BITS / self._link.baud
-        return self._timeout + 2 * on_line
+    def _converse(self, batch: Batch) -> None:
+        """Session after session, until nothing is missing."""
+        info = self._info
+        assert info is not None, "nobody was met"
+        fruitless = 0
+        try:
+            while not batch.over or self._load is not None:
+                done, size = batch.done, max(MAX_DATA >> fruitless, _SHORTEST)
+                keeps = info.load is not None and info.load.keeps
+                outgoing = Outgoing(batch.data[done * batch.frame :], frame=batch.frame, size=size, keeps=keeps)
+                try:
+                    self._run(batch, outgoing, info)
+                except SessionLost:
+                    # what came behind a load's end counts only once the board has said that it took the load
+                    batch.cut(batch.networks[-1][0] if outgoing.ended else batch.done)
+                    if self._load is not None:
+                        self._load.cuts += 1
+                    fruitless = fruitless + 1 if batch.done == done else 0
+                    if fruitless >= _SESSIONS:
+                        raise BoardError(
+                            f"{fruitless} sessions on {self._wire.port} were lost one after the other without a "
+                            "result: check cable and ground, or make the bitstream for a lower baud rate"
+                        ) from None
+        finally:
+            with self._changed:
+                if self._load is not None:  # for the next one who talks
+                    self._loads.appendleft(self._load)
+                    self._load = None
 
-    def _send(self, data: bytes) -> None:
-        self.sent_bytes += len(data)
-        self._link.write(data)
+    def _run(self, batch: Batch, outgoing: Outgoing, info: Info) -> None:
+        """One session."""
+        credit = self._wire.open()
+        if info.load is None:
+            batch.networks.append((batch.done, self._digest))
+        else:
+            self._who_answers(batch, keeps=info.load.keeps)
+        if (load := self._next_load()) is not None:
+            outgoing.begin(load)
+        Session(
+            self._wire,
+            batch,
+            outgoing,
+            slots=info.slots,
+            credit=credit,
+            stall=self._stall,
+            waiting=self._next_load,
+            settle=self._settle,
+        ).run()
 
-    def _packets(self, seconds: float) -> list[Packet | None]:
-        """What comes in that time; ends with the first packet."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            chunk = self._link.read(left)
-            self.received_bytes += len(chunk)
-            if packets := list(self._splitter.feed(chunk)):
-                self.damaged += sum(packet is None for packet in packets)
-                return packets
-        return []
+    def _who_answers(self, batch: Batch, *, keeps: bool) -> None:
+        """Notes which network answers in a session that was just begun."""
+        answers, load = self._wire.page(DIGEST_PAGE).hex(), self._next_load()
+        if load is not None and load.ended and answers == load.digest:  # the end of the last session came too late
+            self._settle(load)
+            load = self._next_load()
+        known, self._digest = self._digest, answers
+        if batch.owed and (load is None or keeps):
+            if answers == NOTHING:
+                raise no_network(self._wire.port)
+            if answers != known:
+                raise WrongNetworkError(
+                    f"the board on {self._wire.port} has another network now (digest {answers[:12]}..., not "
+                    f"{known[:12]}...): it was programmed, or somebody else loaded one; load yours again"
+                )
+        batch.networks.append((batch.done, answers))
 
-    def _drain(self) -> None:
-        """Reads what is left on the line of another conversation."""
-        while self._link.read(0.02):
-            pass
-        self._splitter.clear()
+    def _next_load(self) -> Load | None:
+        """The load that is taken along, if there is one."""
+        with self._changed:
+            if self._load is None and self._loads and self._info is not None and self._info.load is not None:
+                self._load = self._loads.popleft()
+            return self._load
+
+    def _settle(self, load: Load) -> None:
+        """Tells who waits for a load that it is through, or refused."""
+        with self._changed:
+            load.settled, self._load = True, None
+            if load.error is None:
+                self._digest = load.digest
+            self._changed.notify_all()
 
 
-def _answers(packet: Packet, number: int) -> bool:
-    """Whether a packet is the page that was asked for, or answers the question how things stand."""
-    if packet.kind == Kind.REGISTERS:
-        return packet.sequence == number and len(packet.payload) == PAGE
-    return len(packet.payload) >= _STATE and bool(packet.payload[-1] & ANSWER)
+def no_network(port: str) -> WrongNetworkError:
+    """What a board without a network is told with."""
+    return WrongNetworkError(
+        f"the board on {port} waits for its network: load one, as `sterna load MODEL --port {port}` does"
+    )

@@ -9,11 +9,12 @@ from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import Info, Port
+from sterna.boards.packets import Info, Loading, Port
 from sterna.boards.transport.transport import Transport
 from sterna.boards.transport.uart import divider_of
-from sterna.hw import AcceleratorPlan, UnsupportedError
+from sterna.hw import AcceleratorPlan, load_design
 from sterna.hw.emit.accelerator import Accelerator, byte_width
+from sterna.hw.emit.loading import load_words
 from sterna.hw.emit.verilog import to_verilog
 
 #: Data packets that the input buffer holds: so many fit one RAM block of an iCE40.
@@ -37,8 +38,9 @@ def describe_board(plan: AcceleratorPlan, *, clock_hz: float, baud: float, slots
     Raises
     ------
     ValueError
-        If there is no divider for the baud rate.
+        If there is no divider for the baud rate, or what a host needs to load networks does not fit the registers.
     """
+    load = Loading(keeps=plan.halved, size=len(load_words(plan)), design=load_design(plan))
     return Info(
         slots=slots,
         clock_hz=round(clock_hz),
@@ -46,6 +48,7 @@ def describe_board(plan: AcceleratorPlan, *, clock_hz: float, baud: float, slots
         digest=plan.network.digest,
         input=_port(plan.input, plan.network.input_shape),
         output=_port(plan.output, (1,) if plan.config.argmax else plan.network.output_shape, plan.config.argmax),
+        load=load if plan.images else None,
     )
 
 
@@ -68,7 +71,7 @@ class SerialAccelerator(wiring.Component):
     Parameters
     ----------
     plan : AcceleratorPlan
-        The accelerator; none that loads words.
+        The accelerator.
     clock_hz, baud, slots :
         As of :func:`describe_board`.
 
@@ -82,17 +85,13 @@ class SerialAccelerator(wiring.Component):
     Raises
     ------
     ValueError
-        If there is no divider for the baud rate.
-    UnsupportedError
-        If the accelerator loads words.
+        As of :func:`describe_board`.
     """
 
     rx: Signal
     tx: Signal
 
     def __init__(self, plan: AcceleratorPlan, *, clock_hz: float, baud: float, slots: int = SLOTS) -> None:
-        if plan.images:
-            raise UnsupportedError("the transport loads no words: generate the accelerator without --load")
         self._plan = plan
         self._info = describe_board(plan, clock_hz=clock_hz, baud=baud, slots=slots)
         super().__init__({"rx": In(1), "tx": Out(1)})
@@ -119,6 +118,16 @@ class SerialAccelerator(wiring.Component):
             transport.m_axis_tlast.eq(accelerator.m_axis_tlast),
             accelerator.m_axis_tready.eq(transport.m_axis_tready),
         ]
+        if self._info.load is not None:
+            m.d.comb += [
+                accelerator.load_axis_tdata.eq(transport.load_axis_tdata),
+                accelerator.load_axis_tvalid.eq(transport.load_axis_tvalid),
+                accelerator.load_axis_tlast.eq(transport.load_axis_tlast),
+                transport.load_axis_tready.eq(accelerator.load_axis_tready),
+                transport.half.eq(accelerator.half)
+                if self._info.load.keeps
+                else transport.loaded.eq(accelerator.loaded),
+            ]
         return m
 
 

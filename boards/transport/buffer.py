@@ -9,7 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import HEADER, MAX_SLOTS
+from sterna.boards.packets import HEADER, MAX_SLOTS, Kind
 from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidValueError
 
@@ -31,6 +31,8 @@ class PacketBuffer(wiring.Component):
     ----------
     slots : int
         Packets that fit: a power of two, 2 to ``MAX_SLOTS``.
+    loads : bool
+        Packets may be of a load.
 
     Members
     -------
@@ -45,6 +47,8 @@ class PacketBuffer(wiring.Component):
     o : ``Out(stream.Signature(8))``
         What the packets that count carry: of each, so many bytes as the first byte behind its header says, from the
         next one on.
+    load, last : ``Out(1)``
+        What is offered is of a load, where there are some; it is the last byte of one.
     free : ``Out(range(slots + 1))``
         Slots that hold no packet that counts.
     empty : ``Out(1)``
@@ -65,14 +69,17 @@ class PacketBuffer(wiring.Component):
     commit: Signal
     room: Signal
     o: stream.Interface
+    load: Signal
+    last: Signal
     free: Signal
     empty: Signal
     freed: Signal
 
-    def __init__(self, *, slots: int) -> None:
+    def __init__(self, *, slots: int, loads: bool = False) -> None:
         self._slots = check_integer(slots, "slots", low=2, high=MAX_SLOTS)
         if slots & (slots - 1):
             raise InvalidValueError(f"slots must be a power of two, not {slots}")
+        self._loads = loads
         super().__init__(
             {
                 "between": In(1),
@@ -82,6 +89,7 @@ class PacketBuffer(wiring.Component):
                 "commit": In(1),
                 "room": Out(1),
                 "o": Out(stream.Signature(8)),
+                **({"load": Out(1), "last": Out(1)} if loads else {}),
                 "free": Out(range(slots + 1)),
                 "empty": Out(1),
                 "freed": Out(1),
@@ -95,7 +103,8 @@ class PacketBuffer(wiring.Component):
         m.submodules.storage = storage
         write, read = storage.write_port(), storage.read_port()
         writing, reading = Signal(range(self._slots)), Signal(range(self._slots))  # slots
-        place, end = Signal(8, init=HEADER), Signal(8)
+        first = 0 if self._loads else HEADER
+        place, end = Signal(8, init=first), Signal(8)  # the next byte's, unless it waits; behind the last one
         used = Signal(range(self._slots + 1))
         with m.If(self.between):
             m.d.sync += self.room.eq(used != self._slots)
@@ -112,23 +121,34 @@ class PacketBuffer(wiring.Component):
             m.d.sync += writing.eq(writing + 1)
         with m.If(self.commit ^ self.freed):
             m.d.sync += used.eq(Mux(self.commit, used + 1, used - 1))
+        if self._loads:
+            ending = Signal()
+            m.d.comb += self.last.eq(ending & (place == end))
+        m.d.comb += read.en.eq(1)
         with m.FSM(name="drain"):
             with m.State("WAIT"), m.If(~self.empty):
-                m.next = "LENGTH"
+                m.next = "KIND" if self._loads else "LENGTH"
+            if self._loads:
+                with m.State("KIND"):
+                    kind = read.data[:3]
+                    m.d.sync += [self.load.eq(kind != Kind.DATA), ending.eq(kind == Kind.LOAD_LAST), place.eq(HEADER)]
+                    m.next = "SEEK"
+                with m.State("SEEK"):
+                    m.next = "LENGTH"
             with m.State("LENGTH"):
                 m.d.sync += [end.eq(read.data + HEADER + 1), place.eq(HEADER + 1)]
                 m.next = "FETCH"
             with m.State("FETCH"):
+                m.d.sync += place.eq(place + 1)
                 m.next = "OFFER"
                 with m.If(place == end):
                     m.d.comb += self.freed.eq(1)
-                    m.d.sync += [place.eq(HEADER), reading.eq(reading + 1)]
+                    m.d.sync += [place.eq(first), reading.eq(reading + 1)]
                     m.next = "PAUSE"
             with m.State("PAUSE"):  # the next slot's length is fetched
                 m.next = "WAIT"
             with m.State("OFFER"):
-                m.d.comb += self.o.valid.eq(1)
+                m.d.comb += [self.o.valid.eq(1), read.en.eq(0)]
                 with m.If(self.o.ready):
-                    m.d.sync += place.eq(place + 1)
                     m.next = "FETCH"
         return m

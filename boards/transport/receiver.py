@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from sterna.boards.packets import CRC, HEADER, PAGES, Kind
+from sterna.boards.packets import CRC, HEADER, LOAD_PAGES, PAGES, Kind
 from sterna.boards.transport.cobs import CobsDecoder
 from sterna.boards.transport.crc import Crc32
 
@@ -26,6 +26,11 @@ class PacketReceiver(wiring.Component):
     Bytes of a body leave as they come. Only at a packet's end is it known whether it counts: ``accepted`` is high for a
     cycle after the zero byte, or one of the other outputs that say what the packet was. ``opened`` is a cycle later
     than the others, and leaves a flip-flop, for it resets very much.
+
+    Parameters
+    ----------
+    loads : bool
+        Packets of a load are data packets, too, and there are ``LOAD_PAGES`` of registers.
 
     Members
     -------
@@ -49,7 +54,7 @@ class PacketReceiver(wiring.Component):
         A data packet of the session, the next in sequence, has ended, and there is room.
     opened : ``Out(1)``
         A session begins in the next cycle, and nothing that came before counts.
-    poll, read : ``Out(1)``; page : ``Out(2)``
+    poll, read : ``Out(1)``; page : ``Out(2)``, or ``Out(4)``
         The host asks how things stand; for a page of registers: this one, from the next cycle on.
     damaged, refused : ``Out(1)``
         A packet was damaged; was whole, but of an unknown kind, another session, out of sequence, or without room.
@@ -75,7 +80,8 @@ class PacketReceiver(wiring.Component):
     damaged: Signal
     refused: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, *, loads: bool = False) -> None:
+        self._carrying = (Kind.DATA, *((Kind.LOAD, Kind.LOAD_LAST) if loads else ()))
         super().__init__(
             {
                 "data": In(8),
@@ -91,7 +97,7 @@ class PacketReceiver(wiring.Component):
                 "session": Out(8),
                 "expected": Out(8),
                 "accepted": Out(1),
-                "page": Out(range(PAGES)),
+                "page": Out(range(LOAD_PAGES if loads else PAGES)),
                 **{name: Out(1) for name in _STROBES},
             }
         )
@@ -149,7 +155,7 @@ class PacketReceiver(wiring.Component):
                 m.d.sync += [in_turn.eq(decoder.o_data == self.expected), page.eq(decoder.o_data)]
         m.d.comb += self.refused.eq(whole)
         with m.If(whole & ~other), m.Switch(kind):
-            with m.Case(Kind.DATA):
+            with m.Case(*self._carrying):
                 m.d.comb += self.accepted.eq(ours & in_turn & self.room)
                 m.d.comb += self.refused.eq(~self.accepted)
             for asked, strobe in ((Kind.OPEN, open_), (Kind.POLL, self.poll), (Kind.READ, self.read)):

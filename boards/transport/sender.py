@@ -25,6 +25,11 @@ class PacketSender(wiring.Component):
 
     Throughput: as the line.
 
+    Parameters
+    ----------
+    pages : int
+        Of registers.
+
     Members
     -------
     i : ``In(stream.Signature(8))``; i_last : ``In(1)``
@@ -35,11 +40,11 @@ class PacketSender(wiring.Component):
         No input is waiting.
     report, answer, again : ``In(1)``
         The host is to be told how things stand; since it asked; since a packet did not count. For one cycle.
-    read : ``In(1)``; page : ``In(2)``
+    read : ``In(1)``; page : ``In(range(pages))``
         A page is asked for, for one cycle; which one, until the next is. A packet that has begun keeps its page.
     registers : ``In(stream.Signature(8))``; registers_last : ``In(1)``
         The bytes of a page.
-    start : ``Out(1)``; o_page : ``Out(2)``
+    start : ``Out(1)``; o_page : ``Out(range(pages))``
         From where on they are read, and of which page.
     o : ``Out(stream.Signature(8))``
         To the line, whose ``ready`` must not wait for ``valid``.
@@ -66,7 +71,7 @@ class PacketSender(wiring.Component):
     bit: Signal
     shifted: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, *, pages: int = PAGES) -> None:
         super().__init__(
             {
                 "i": In(stream.Signature(8)),
@@ -75,11 +80,11 @@ class PacketSender(wiring.Component):
                 "expected": In(8),
                 "free": In(FREE_BITS),
                 **{name: In(1) for name in _FLAGS},
-                "page": In(range(PAGES)),
+                "page": In(range(pages)),
                 "registers": In(stream.Signature(8)),
                 "registers_last": In(1),
                 "start": Out(1),
-                "o_page": Out(range(PAGES)),
+                "o_page": Out(range(pages)),
                 "o": Out(stream.Signature(8)),
                 "bit": In(1),
                 "shifted": In(1),

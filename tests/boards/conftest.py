@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from board_model import Line
 from small_board import small_network
 
+from sterna.boards.host import session, wire
+from sterna.boards.host.conversation import Conversation
 from sterna.boards.transport.accelerator import SerialAccelerator, emit_serial
 from sterna.hw import AcceleratorConfig, plan_accelerator
 from sterna.net import Network
@@ -58,3 +62,15 @@ def board(
             yield simulation
 
     return simulated
+
+
+@pytest.fixture
+def talk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Conversation]:
+    """Makes a conversation on a modelled line, whose time is the line's."""
+
+    def made(line: Line, *, stall: float = 600.0) -> Conversation:
+        for module in (wire, session):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: line.now))
+        return Conversation(line, timeout=0.5, stall=stall)  # type: ignore[arg-type]
+
+    return made

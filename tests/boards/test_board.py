@@ -20,7 +20,7 @@ from small_board import small_network
 from sterna.boards.host import Board, NoAnswerError, PortError, WrongNetworkError
 from sterna.boards.transport.accelerator import SerialAccelerator, emit_serial
 from sterna.cli.frames import test_set as images_of
-from sterna.hw import AcceleratorConfig, UnsupportedError, plan_accelerator
+from sterna.hw import AcceleratorConfig, plan_accelerator
 from sterna.net import Network
 from sterna.net.file import load, save
 from sterna.sim.golden import GoldenModel
@@ -169,12 +169,6 @@ def test_ports_that_do_not_go(tmp_path: Path) -> None:
         Board(7)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="timeout must be above 0, not 0"):
         Board("x", timeout=0)
-
-
-def test_loaded_words_are_refused() -> None:
-    plan = plan_accelerator(small_network(), AcceleratorConfig(load=("all",)))
-    with pytest.raises(UnsupportedError, match="the transport loads no words: generate the accelerator without --load"):
-        SerialAccelerator(plan, clock_hz=4e6, baud=1e6)
 
 
 @pytest.mark.slow

@@ -7,20 +7,17 @@ import random
 from typing import Any
 
 import pytest
-from amaranth.sim import Simulator
 from bench import run
-from transport_bench import data, from_board, send_uart, to_board
+from transport_bench import Bench, data, to_board
 
 from sterna.boards.packets import Info, Port
 from sterna.boards.transport.beats import BeatReader, BeatWriter
 from sterna.boards.transport.registers import Registers
-from sterna.boards.transport.transport import Transport
 
-DIVIDER = 4
 INFO = Info(
     slots=2,
     clock_hz=12_000_000,
-    divider=DIVIDER,
+    divider=4,
     digest="00ff" * 16,
     input=Port(element_width=4, signed=False, bytes_per_element=1, elements_per_beat=2, shape=(3,)),
     output=Port(element_width=9, signed=True, bytes_per_element=2, elements_per_beat=1, shape=(2,)),
@@ -31,89 +28,6 @@ CONSTANTS = (
     + bytes.fromhex("04000101 02000000 03000000 00000000 00000000")
     + bytes.fromhex("09010201 01000000 02000000 00000000 00000000")
 )  # fmt: skip
-
-
-class Bench:
-    """A transport with a line at its pins and, at its streams, who adds the two beats of a frame up.
-
-    The result of a frame of two beats a, b has the beats a + b and a - b (modulo 2^16).
-    """
-
-    def __init__(self, *, seed: int = 0, giving: float = 0.5, taking: float = 0.5) -> None:
-        self.transport = Transport(INFO)
-        self.coin = random.Random(seed)
-        self.giving, self.taking = giving, taking
-        self.frames: list[tuple[int, ...]] = []
-        self.line = bytearray()
-        self.resets = 0
-
-    def run(self, *steps: bytes | int) -> list[bytes]:
-        """Sends bytes, and waits cycles; gives the bodies of the packets that came, without damaged ones."""
-        transport = self.transport
-
-        async def host(ctx: Any) -> None:
-            ctx.set(transport.rx, 1)
-            for step in steps:
-                if isinstance(step, int):
-                    await ctx.tick().repeat(step)
-                else:
-                    await send_uart(ctx, transport.rx, step, DIVIDER)
-
-        async def accelerator(ctx: Any) -> None:
-            beats: list[int] = []
-            results: list[tuple[int, int]] = []
-            while True:
-                ctx.set(transport.s_axis_tready, self.coin.random() < self.taking)
-                offered = bool(results) and (ctx.get(transport.m_axis_tvalid) or self.coin.random() < self.giving)
-                ctx.set(transport.m_axis_tvalid, offered)
-                ctx.set(transport.m_axis_tdata, results[0][0] if offered else 0xA55A)
-                ctx.set(transport.m_axis_tlast, results[0][1] if offered else 1)
-                _, _, ready, valid, value, last, taken, clear = await ctx.tick().sample(
-                    transport.s_axis_tready,
-                    transport.s_axis_tvalid,
-                    transport.s_axis_tdata,
-                    transport.s_axis_tlast,
-                    transport.m_axis_tready,
-                    transport.clear,
-                )
-                if offered and taken:
-                    results.pop(0)
-                    ctx.set(transport.m_axis_tvalid, 0)
-                if ready and valid:
-                    beats.append(value)
-                    assert last == (len(beats) == 2)
-                    if last:
-                        self.frames.append(tuple(beats))
-                        results += [((sum(beats)) & 0xFFFF, 0), ((beats[0] - beats[1]) & 0xFFFF, 1)]
-                        beats.clear()
-                if clear:
-                    self.resets += 1
-                    beats.clear()
-                    results.clear()
-                    ctx.set(transport.m_axis_tvalid, 0)
-
-        async def listener(ctx: Any) -> None:
-            while True:
-                while ctx.get(transport.tx):
-                    await ctx.tick()
-                await ctx.tick().repeat(DIVIDER // 2)
-                octet = 0
-                for place in range(8):
-                    await ctx.tick().repeat(DIVIDER)
-                    octet |= ctx.get(transport.tx) << place
-                await ctx.tick().repeat(DIVIDER)
-                assert ctx.get(transport.tx) == 1, "no stop bit"
-                self.line.append(octet)
-
-        simulator = Simulator(transport)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(host)
-        simulator.add_testbench(accelerator, background=True)
-        simulator.add_testbench(listener, background=True)
-        simulator.run()
-        *packets, rest = bytes(self.line).split(b"\0")
-        assert rest == b"", "the last packet has no end"
-        return [found for found in map(from_board, packets) if found is not None]
 
 
 def frame(first: int, second: int) -> bytes:
@@ -146,7 +60,7 @@ def test_frames_and_their_results_cross_packets(giving: float, taking: float) ->
     stream = b"".join(frame(*pair) for pair in frames)
     cuts = [0, 1, 3, 30, 30, len(stream)]
     packets = [data(5, k, stream[cuts[k] : cuts[k + 1]]) for k in range(5)]
-    bench = Bench(giving=giving, taking=taking)
+    bench = Bench(INFO, giving=giving, taking=taking)
     found = bench.run(OPEN, 800, *(part for packet in packets for part in (packet, 300)), 4500)
     assert bench.frames == frames
     assert bench.resets == 1
@@ -158,7 +72,7 @@ def test_frames_and_their_results_cross_packets(giving: float, taking: float) ->
 
 
 def test_what_is_refused_is_said_with_what_comes_next() -> None:
-    bench = Bench()
+    bench = Bench(INFO)
     bad = bytearray(data(5, 0, frame(1, 2)))
     bad[4] ^= 8
     found = bench.run(OPEN, 900, bytes(bad), 900, data(5, 1, frame(3, 4)), 900, data(5, 0, frame(5, 6)), 2500)
@@ -169,7 +83,7 @@ def test_what_is_refused_is_said_with_what_comes_next() -> None:
 
 
 def test_a_poll_is_answered_in_any_state() -> None:
-    bench = Bench()
+    bench = Bench(INFO)
     half = data(5, 0, frame(1, 2)[:3])
     found = bench.run(to_board(3, 99, 1), 700, OPEN, 700, half, 1500, to_board(3, 0, 0), 900)
     assert [packet[1] for packet in found][:2] == [0, 5]
@@ -179,7 +93,7 @@ def test_a_poll_is_answered_in_any_state() -> None:
 
 
 def test_a_new_session_ends_the_packet_that_was_begun() -> None:
-    bench = Bench(giving=0.01)
+    bench = Bench(INFO, giving=0.01)
     many = data(5, 0, frame(7, 9) * 20)
     found = bench.run(OPEN, 800, many, 1600, to_board(1, 6, 0), 1500, data(6, 0, frame(1, 1)), 3000)
     assert bench.resets == 2
@@ -190,7 +104,7 @@ def test_a_new_session_ends_the_packet_that_was_begun() -> None:
 
 
 def test_registers_are_whole_pages_whatever_is_asked_meanwhile() -> None:
-    bench = Bench()
+    bench = Bench(INFO)
     reads = [to_board(4, 0, page) for page in range(4)]
     found = bench.run(
         reads[0], 100, reads[1], reads[2], reads[3], to_board(3, 0, 2), 4500, b"\1", b"\0", reads[3], 2600
@@ -206,7 +120,7 @@ def test_registers_are_whole_pages_whatever_is_asked_meanwhile() -> None:
 
 
 def test_counters_count() -> None:
-    bench = Bench(giving=1.0, taking=1.0)
+    bench = Bench(INFO, giving=1.0, taking=1.0)
     bad = bytearray(OPEN)
     bad[2] ^= 1
     stream = data(5, 0, frame(1, 2) * 3) + data(5, 7, b"x") + to_board(9, 5, 0) + bytes(bad)
