@@ -13,6 +13,7 @@ import fit_page
 import generation_page
 import import_page
 import index_page
+import loadable_page
 import speed_page
 import sums_page
 import training_page
@@ -297,6 +298,7 @@ SECTIONS = {
     "conv_rtl": conv_page.rtl,
     "fit_route": fit_page.route,
     "fit_prices": fit_page.prices,
+    "loadable": loadable_page.loadable,
     "dense_unit": dense,
     "index_words": index_page.words,
     "index_decoders": index_page.decoders,

@@ -45,6 +45,7 @@ BENCHMARKS = (
     "conv_rtl",
     "fit_prices",
     "fit_route",
+    "loadable",
     "dense_unit",
     "index_words",
     "index_decoders",

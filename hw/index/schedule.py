@@ -223,6 +223,7 @@ class _Compiler:
         return self._walk(fmt, window, Ways(fmt, window, targets), rows)
 
     def _walk(self, fmt: WordFormat, window: Window, ways: Ways, rows: Sequence[Sequence[int]]) -> Schedule:
+        """The schedule of rows that are dealt."""
         choices, hold = self._choices, self._hold
         walk = _settled(fmt.lanes, lambda held: Walk(fmt, ways, rows, held=held, choices=choices, hold=hold), hold=hold)
         return Schedule(
