@@ -221,6 +221,22 @@ def test_generate_with_loaded_words(model: Path, tmp_path: Path, sterna: Callabl
     assert "load must be 'all' or name layers with index words" in refused.err
 
 
+def test_generate_for_other_networks_too(model: Path, tmp_path: Path, sterna: Callable) -> None:
+    """Fitted, too, and with a class at the end: what the table shows has a row for it."""
+    folder = tmp_path / "loadable"
+    shown = sterna("generate", model, "--loadable", 1.5, "--fit", "up5k", "--argmax", "--output", folder)
+    assert shown.status == 0, shown.err
+    assert "can be loaded" in shown.out
+    assert "argmax" in shown.out
+    made = json.loads((folder / "small_net.json").read_text())
+    assert made["config"]["loadable"] == 1.5
+    assert made["load"]["keeps"]
+    assert (folder / "small_net.load.bin").stat().st_size == made["load"]["bytes"]
+    assert sterna("simulate", folder, "--limit", 3, "--simulator", "icarus").status == 0
+    assert "'--loadable': loadable must be 1 to 64" in sterna("generate", model, "--loadable", 0.5).err
+    assert "give load or loadable" in sterna("generate", model, "--loadable", 2, "--load", "all").err
+
+
 def test_generate_is_deterministic(model: Path, tmp_path: Path, sterna: Callable) -> None:
     first = sterna("generate", model, "-o", tmp_path / "a", "--argmax", "--json")
     second = sterna("generate", model, "-o", tmp_path / "b", "--argmax", "--json")
