@@ -22,6 +22,7 @@ from sterna.cli.generate import generate
 from sterna.cli.import_network import import_network
 from sterna.cli.infer import infer
 from sterna.cli.info import info
+from sterna.cli.load import load_network
 from sterna.cli.plot import plot
 from sterna.cli.program import program
 from sterna.cli.report import report
@@ -45,6 +46,7 @@ for function in (train, plot, info, export, codes, generate, simulate, synth, re
     app.command()(function)
 app.command("import")(import_network)
 app.command("infer")(infer)
+app.command("load")(load_network)
 app.command("board-info")(board_info)
 
 

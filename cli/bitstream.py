@@ -73,6 +73,22 @@ def bitstream(
     units: Annotated[
         str | None, typer.Option(help="Kinds of units, as in fc1=bitserial,fc2=folded.", show_default=False)
     ] = None,
+    load: Annotated[
+        str | None,
+        typer.Option(
+            help="Layers whose index words a host loads before the first frame (`sterna load`), on a UP5K into its "
+            "large RAM blocks, as in conv2,fc1, or all.",
+            show_default=False,
+        ),
+    ] = None,
+    loadable: Annotated[
+        float | None,
+        typer.Option(
+            help="Other networks of the same shapes can be loaded while this one answers: `sterna load`. Room for so "
+            "many times the steps that this network takes.",
+            show_default=False,
+        ),
+    ] = None,
     compact: Annotated[
         bool, typer.Option("--compact", help="Convolutions with fewer logic cells of an iCE40, at a lower clock.")
     ] = False,
@@ -95,7 +111,7 @@ def bitstream(
     from sterna.flow.bitstream import SUFFIXES
     from sterna.hw.config import identifier
     from sterna.hw.graph.names import module_name
-    from sterna.net.file import load
+    from sterna.net.file import load as load_file
 
     with naming("--board"):
         found = find_board(board)
@@ -111,11 +127,13 @@ def bitstream(
         elements_per_beat=elements_per_beat,
         argmax=argmax,
         compact=compact,
+        load=None if load is None else tuple(part.strip() for part in load.split(",")),
+        loadable=loadable,
         units=None if units is None else parse_units(units),
     )
     with steps() as progress, writable_cache():
         progress(f"fitting {model} to {found.name}")
-        network = load(model)
+        network = load_file(model)
         plan = _plan(network, found, config, baud=baud, clock_hz=None if clock is None else clock * 1e6, fps=fps)
         build = build_bitstream(
             lambda hz: SerialAccelerator(plan, clock_hz=hz, baud=baud, slots=BUFFER_SLOTS[found.device.family]),
@@ -160,11 +178,13 @@ def _plan(
 def about(network: Network, plan: AcceleratorPlan, baud: int) -> dict[str, Any]:
     """What the report says of the network and the line."""
     from sterna.boards.design import line_rate
+    from sterna.hw.emit.loading import load_words
 
     return {
         "network_digest": network.digest,
         "lanes": [unit.lanes for unit in plan.units if unit.lanes],
         "config": plan.config.as_json(),
+        "load_bytes": len(load_words(plan)),
         "baud": baud,
         "line_frames_per_second": round(line_rate(plan.input, baud), 1),
         "interval_cycles": max(unit.work.interval for unit in plan.units),
@@ -221,6 +241,9 @@ def show(build: BoardBuild) -> None:
         f"{build.clock_hz / about['interval_cycles']:,.0f} of the accelerator alone",
         "lanes": ", ".join(map(str, about.get("lanes", []))),
     }
+    if about.get("load_bytes"):
+        how = "while this one answers" if about["config"]["loadable"] else "before the first frame"
+        rows["networks"] = f"{about['load_bytes']:,} bytes, loaded {how}"
     for resource, (used, available) in build.routed.packed.utilization.items():
         if available:
             rows[resource.value] = f"{used} of {available} ({share(used / available, 1)})"

@@ -55,15 +55,18 @@ def infer(
     ] = None,
     baud: BaudOption = BAUD,
     timeout: TimeoutOption = 0.5,
+    load_first: Annotated[
+        bool, typer.Option("--load", help="Load the network first, if the board has another one, or none yet.")
+    ] = False,
     check: Annotated[bool, typer.Option(help="Compare every result with the golden model.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of random frames.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compute frames on a board, and compare every result with the golden model.
 
-    Frames are the codes of --inputs, the test images of --dataset, or random codes. A board whose bitstream was made of
-    another network is refused. What gets lost or damaged on the line is sent again. Exits with 0 only if every result
-    was equal, or --no-check was given.
+    Frames are the codes of --inputs, the test images of --dataset, or random codes. A board with another network is
+    refused, unless --load is given. What gets lost or damaged on the line is sent again. Exits with 0 only if every
+    result was equal, or --no-check was given.
     """
     from sterna.boards.host import Board
     from sterna.net.file import load
@@ -74,7 +77,7 @@ def infer(
     codes, labels = _frames(network, inputs, dataset, limit, seed)
     with steps() as progress:
         progress(f"looking for a board at {port}")
-        with Board(port, network, baud=baud, timeout=timeout) as board:
+        with Board(port, network, load=load_first, baud=baud, timeout=timeout) as board:
             begun = time.monotonic()
             results = board.predict(codes, progress=_shown(progress))
             seconds = time.monotonic() - begun
