@@ -43,6 +43,7 @@ class Conversation:
         self._digest = NOTHING
         self._changed = threading.Condition()
         self._busy = False  # somebody talks
+        self._turns: deque[object] = deque()  # of those who wait for it
         self._loads: deque[Load] = deque()  # that wait for somebody who takes them along
         self._load: Load | None = None  # that is taken along
 
@@ -149,11 +150,17 @@ class Conversation:
 
     @contextmanager
     def _turn(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """Waits until nobody else talks, or something is so; gives whether it is this one's turn."""
+        """Waits until nobody who came before wants to talk, or something is so; gives whether it is this one's turn."""
+        turn = object()
         with self._changed:
-            self._changed.wait_for(lambda: unless() or not self._busy)
-            if mine := not unless():
-                self._busy = True
+            self._turns.append(turn)
+            try:
+                self._changed.wait_for(lambda: unless() or (not self._busy and self._turns[0] is turn))
+                if mine := not unless():
+                    self._busy = True
+            finally:
+                self._turns.remove(turn)
+                self._changed.notify_all()
         try:
             yield mine
         finally:
