@@ -10,9 +10,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { STERNA_OK = 0, STERNA_SILENT = -1, STERNA_STRANGER = -2, STERNA_LOST = -3 };
-enum { OPEN = 1, DATA = 2, POLL = 3, READ = 4, RESULT = 0x81, REGISTERS = 0x84 };
+enum { STERNA_OK = 0, STERNA_SILENT = -1, STERNA_STRANGER = -2, STERNA_LOST = -3, STERNA_REFUSED = -4 };
+enum { OPEN = 1, DATA = 2, POLL = 3, READ = 4, LOAD = 5, LOAD_LAST = 6, RESULT = 0x81, REGISTERS = 0x84 };
 enum { MOST = 253, CARRIED = 245, PAGE = 32, ASKS = 4, TRIES = 4, SESSIONS = 24, ANSWER = 0x40, AGAIN = 0x80 };
+enum { DIGEST = 32, DIGEST_PAGE = 4 };
 
 struct sterna_host {
     /* The next byte of the line, or -1 after silence of a time that is longer than that of all packets that fit the
@@ -45,12 +46,12 @@ static uint32_t word_at(const uint8_t *at)
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* Sends a packet. `carried` bytes of a DATA packet come behind their number. */
+/* Sends a packet. What it carries, of frames or of a network, comes behind its length. */
 static void send(struct sterna_host *host, uint8_t kind, uint8_t sequence, const uint8_t *carried, uint8_t length)
 {
     uint8_t body[MOST] = {kind, host->session, sequence};
     uint32_t size = 3;
-    if (kind == DATA) {
+    if (carried) {
         body[size++] = length;
         memcpy(body + size, carried, length);
         size += length;
@@ -58,7 +59,7 @@ static void send(struct sterna_host *host, uint8_t kind, uint8_t sequence, const
     uint32_t crc = crc_of(body, size);
     for (int k = 0; k < 4; k++)
         body[size++] = (uint8_t)(crc >> 8 * k);
-    if (kind != DATA)
+    if (!carried)
         host->put(host->context, 0); /* what came before, if it was cut, ends here */
     for (uint32_t from = 0; from <= size;) {
         uint32_t to = from;
@@ -178,16 +179,18 @@ static int begin(struct sterna_host *host)
     return STERNA_SILENT;
 }
 
-/* One session from `frames` on; bytes of results that came. */
+/* One session from `content` on: frames, to which results are owed, or a network, to which none are. Gives the bytes of
+ * results that came; of a network, whether the board has all of it. */
 static uint32_t converse(
-    struct sterna_host *host, const uint8_t *frames, uint32_t size, uint8_t *results, uint32_t owed, int free)
+    struct sterna_host *host, const uint8_t *content, uint32_t size, uint8_t *results, uint32_t owed, int free)
 {
     uint32_t known = 0, sent = 0, packets = (size + CARRIED - 1) / CARRIED, came = 0;
     uint8_t sequence = 1, holding = 0, silent = 0, tries = 0;
-    while (came < owed) {
+    while (owed ? came < owed : known < packets) {
         while (!holding && sent < packets && sent < known + (uint32_t)free) {
-            uint32_t left = size - CARRIED * sent;
-            send(host, DATA, (uint8_t)sent, frames + CARRIED * sent, (uint8_t)(left < CARRIED ? left : CARRIED));
+            uint32_t left = size - CARRIED * sent, length = left < CARRIED ? left : CARRIED;
+            uint8_t kind = owed ? DATA : sent < packets - 1 ? LOAD : LOAD_LAST;
+            send(host, kind, (uint8_t)sent, content + CARRIED * sent, (uint8_t)length);
             sent++;
         }
         int length = receive(host), wants = length < 0;
@@ -197,7 +200,7 @@ static uint32_t converse(
         if (length >= 0 && host->line[0] == RESULT) {
             const uint8_t *line = host->line;
             uint32_t more = (uint32_t)length - 5;
-            if (length < 5 || line[1] != host->session || line[2] != sequence || more > owed - came)
+            if (length < 5 || line[1] != host->session || (owed && line[2] != sequence) || more > owed - came)
                 return came;
             sequence++;
             memcpy(results + came, line + 3, more);
@@ -216,12 +219,12 @@ static uint32_t converse(
                 wants = state & AGAIN;
             }
         }
-        if (wants && came < owed && (!holding || length == QUIET)) {
+        if (wants && (owed ? came < owed : known < packets) && (!holding || length == QUIET)) {
             send(host, POLL, 0, 0, 0);
             holding = 1;
         }
     }
-    return came;
+    return owed ? came : 1;
 }
 
 /* Computes `count` frames. Returns STERNA_OK only if `results` has the results of all of them. */
@@ -241,4 +244,26 @@ int sterna_predict(struct sterna_host *host, const uint8_t *frames, uint32_t cou
         done += came / host->result_bytes;
     }
     return STERNA_OK;
+}
+
+/* Gives the board another network: `content` is what `sterna load -o FILE` wrote, its digest and the words. Returns
+ * STERNA_OK only if the board says that this network answers, and STERNA_REFUSED if it does not take it. */
+int sterna_load(struct sterna_host *host, const uint8_t *content, uint32_t size)
+{
+    if (!(host->registers[7] & 1) || size != DIGEST + word_at(host->registers + 88))
+        return STERNA_REFUSED;
+    for (int lost = 0; lost < SESSIONS; lost++) {
+        int free = begin(host);
+        if (free < 0)
+            return free;
+        if (!converse(host, content, size, 0, 0, free))
+            continue;
+        for (int tries = 0; tries < ASKS; tries++) {
+            if (ask(host, READ, DIGEST_PAGE) != STERNA_OK)
+                return STERNA_SILENT;
+            if (!memcmp(host->line + 3, content, DIGEST))
+                return STERNA_OK;
+        }
+    }
+    return STERNA_LOST;
 }

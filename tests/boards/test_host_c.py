@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_board import small_network
 
+from sterna.boards.host import Board
 from sterna.net import Network
 from sterna.sim.golden import GoldenModel
 
@@ -50,7 +52,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 @contextmanager
-def connected(port: str, patience: list[float]) -> Iterator[Host]:
+def connected_host(port: str, patience: list[float]) -> Iterator[Host]:
     """A host on a terminal; ``patience`` are the seconds of silence, the first before anything is sent."""
     line = os.open(port, os.O_RDWR | os.O_NOCTTY)
     tty.setraw(line)
@@ -88,7 +90,7 @@ def test_results_are_the_golden_models(
 ) -> None:
     golden = GoldenModel(network).predict(frames)
     patience = [0.2, 60.0]
-    with board() as simulation, connected(simulation.port, patience) as host:
+    with board() as simulation, connected_host(simulation.port, patience) as host:
         assert library.sterna_meet(ctypes.byref(host)) == 0
         assert bytes(host.registers)[16:48].hex() == network.digest
         assert host.frame_bytes == 8
@@ -103,10 +105,35 @@ def test_results_are_the_golden_models(
             faults = sum(counts[kind] for kind in ("flipped", "dropped", "doubled", "reset"))
 
 
+def test_a_network_is_loaded(
+    library: ctypes.CDLL, board: Callable[..., Any], network: Network, frames: np.ndarray
+) -> None:
+    other = small_network(2)
+    with board(loadable=3.0) as simulation:
+        with Board(simulation.port, timeout=60.0) as connected:
+            content = connected.compile(other)
+        patience = [0.2, 60.0]
+        with connected_host(simulation.port, patience) as host:
+            assert library.sterna_meet(ctypes.byref(host)) == 0
+            assert (predict(library, host, frames) == GoldenModel(network).predict(frames)).all()
+            assert library.sterna_load(ctypes.byref(host), content, len(content) - 1) == -4
+            assert library.sterna_load(ctypes.byref(host), content, len(content)) == 0
+            assert (predict(library, host, frames) == GoldenModel(other).predict(frames)).all()
+            patience[0] = 1.5
+            simulation.inject(flipped=0.001, dropped=0.001, doubled=0.001, reset=0.0002)
+            faults = 0
+            while faults < 3:
+                assert library.sterna_load(ctypes.byref(host), content, len(content)) == 0
+                counts = simulation.faults()
+                faults = sum(counts[kind] for kind in ("flipped", "dropped", "doubled", "reset"))
+            simulation.inject()
+            assert (predict(library, host, frames, tries=8) == GoldenModel(other).predict(frames)).all()
+
+
 def test_silence_is_said(library: ctypes.CDLL) -> None:
     terminal, other = os.openpty()
     try:
-        with connected(os.ttyname(other), [0.01]) as host:
+        with connected_host(os.ttyname(other), [0.01]) as host:
             assert library.sterna_meet(ctypes.byref(host)) == -1
     finally:
         os.close(terminal)
