@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -77,7 +77,8 @@ class BeatWriter(wiring.Component):
 class BeatReader(wiring.Component):
     """The bytes of beats, the lowest first.
 
-    Latency: none. Throughput: a byte a cycle. A beat stays at the input until its last byte is taken.
+    Latency: a cycle, for all of both sides leaves flip-flops: whoever takes bytes may be slow to say so. Throughput: a
+    byte in two cycles. A beat stays at the input until its last byte is in the register.
 
     Parameters
     ----------
@@ -116,15 +117,16 @@ class BeatReader(wiring.Component):
         m = Module()
         octet = Signal(range(self._beat_bytes))
         last: Value = Const(1) if self._beat_bytes == 1 else octet == self._beat_bytes - 1
-        m.d.comb += [
-            self.o.payload.eq(self.tdata.word_select(octet, 8)),
-            self.o.valid.eq(self.tvalid),
-            self.o_last.eq(self.tlast & last),
-            self.tready.eq(self.o.ready & last),
-        ]
-        if self._beat_bytes > 1:
-            with m.If(self.o.valid & self.o.ready):
-                m.d.sync += octet.eq(octet + 1)
-                with m.If(last):
-                    m.d.sync += octet.eq(0)
+        m.d.comb += self.tready.eq(~self.o.valid & last)
+        with m.If(self.o.valid):
+            m.d.sync += self.o.valid.eq(~self.o.ready)
+        with m.Else():
+            m.d.sync += [
+                self.o.valid.eq(self.tvalid),
+                self.o.payload.eq(self.tdata.word_select(octet, 8)),
+                self.o_last.eq(self.tlast & last),
+            ]
+            if self._beat_bytes > 1:
+                with m.If(self.tvalid):
+                    m.d.sync += octet.eq(Mux(last, 0, octet + 1))
         return m

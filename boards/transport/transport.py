@@ -177,18 +177,26 @@ class Transport(wiring.Component):
             m.d.comb += getattr(self, f"load_axis_{name}").eq(getattr(loader, name))
         m.d.comb += loader.tready.eq(self.load_axis_tready)
         # Of the two pages of digests, the one that is read: the half's, or the second, which holds zeros. It stays as
-        # long as a page is sent.
-        second, read_second = Signal(), Signal()
+        # long as a page is sent; but what is overwritten is read no more.
+        second, read_second, choose = Signal(), Signal(), Signal()
         if load.keeps:
-            m.d.comb += [second.eq(self.half), registers.place.eq(Cat(loader.place, ~self.half))]
+            m.d.comb += [
+                second.eq(self.half),
+                choose.eq(sender.start),
+                registers.place.eq(Cat(loader.place, ~self.half)),
+            ]
         else:
             begun = Signal(reset_less=True)  # the digest is not that of the words, which are there still
             with m.If(~self.loaded):
                 m.d.sync += begun.eq(0)
             with m.Elif(registers.digest.valid & registers.digest.ready):
                 m.d.sync += begun.eq(1)
-            m.d.comb += [second.eq(~self.loaded | begun), registers.place.eq(loader.place)]
-        with m.If(sender.start):
+            m.d.comb += [
+                second.eq(~self.loaded | begun),
+                choose.eq(sender.start | second),
+                registers.place.eq(loader.place),
+            ]
+        with m.If(choose):
             m.d.sync += read_second.eq(second)
         with m.If(sender.o_page == DIGEST_PAGE):
             m.d.comb += registers.page[0].eq(read_second)

@@ -13,6 +13,7 @@ from board_model import ENDING, FRAME, INFO, KEEPING, RESULT, WORDS, Line, compu
 
 from sterna.boards.host import BoardError, WrongNetworkError
 from sterna.boards.host.conversation import Conversation
+from sterna.boards.host.outgoing import Load, Outgoing
 from sterna.boards.packets import NOTHING, Info, Kind
 
 Talk = Callable[..., Conversation]
@@ -120,6 +121,39 @@ def test_a_load_shares_the_line_with_frames(talk: Talk) -> None:
     loader.join()
     begin, end = kinds.index(Kind.LOAD), kinds.index(Kind.LOAD_LAST)
     assert kinds[begin : end + 3] == [5, 2, 5, 2, 6, 2, 2]
+
+
+def test_a_load_ends_between_frames_that_have_results_and_frames_that_were_not_sent() -> None:
+    load = Load(digest=digest(1), content=bytes(range(25)))
+    outgoing = Outgoing(bytes(range(100, 130)), frame=3, size=10, keeps=True)
+    outgoing.begin(load)
+    made = [outgoing.next(0) for _ in range(5)]
+    assert [(kind, len(carried)) for kind, carried in filter(None, made)] == [
+        (2, 10),
+        (5, 10),
+        (2, 10),
+        (5, 10),
+        (2, 1),
+    ]
+    assert [outgoing.next(done) for done in (0, 6)] == [None, None]
+    assert not load.ended
+    assert outgoing.next(7) == (Kind.LOAD_LAST, bytes(range(20, 25)))
+    assert load.ended
+    assert outgoing.next(7) == (Kind.DATA, bytes(range(121, 130)))
+    assert outgoing.next(7) is None
+
+
+def test_where_nothing_answers_meanwhile_no_frame_is_sent_until_the_load_is_through() -> None:
+    outgoing = Outgoing(bytes(30), frame=3, size=10, keeps=False)
+    assert outgoing.next(0) == (Kind.DATA, bytes(10))
+    outgoing.begin(Load(digest=digest(1), content=bytes(range(15))))
+    assert outgoing.next(0) == (Kind.DATA, bytes(2))
+    assert [outgoing.next(done) for done in (0, 3)] == [None, None]
+    assert outgoing.next(4) == (Kind.LOAD, bytes(range(10)))
+    assert outgoing.next(4) == (Kind.LOAD_LAST, bytes(range(10, 15)))
+    assert outgoing.next(4) is None
+    outgoing.end()
+    assert outgoing.next(4) == (Kind.DATA, bytes(10))
 
 
 @pytest.mark.parametrize("info", [KEEPING, ENDING], ids=["keeping", "ending"])

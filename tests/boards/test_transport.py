@@ -199,10 +199,10 @@ def test_beats_and_bytes(size: int, stall: float) -> None:
 
     async def read(ctx: Any) -> None:
         left = list(beats)
-        while left:
-            ctx.set(reader.tvalid, 1)
-            ctx.set(reader.tdata, left[0][0])
-            ctx.set(reader.tlast, left[0][1])
+        while len(back) < len(sent):
+            ctx.set(reader.tvalid, bool(left))
+            ctx.set(reader.tdata, left[0][0] if left else 0)
+            ctx.set(reader.tlast, left[0][1] if left else 0)
             ctx.set(reader.o.ready, coin.random() >= stall)
             _, _, moves, octet, last, taken = await ctx.tick().sample(
                 reader.o.valid & reader.o.ready, reader.o.payload, reader.o_last, reader.tready
@@ -210,7 +210,7 @@ def test_beats_and_bytes(size: int, stall: float) -> None:
             if moves:
                 back.append(octet)
                 lasts.append(last)
-            if taken:
+            if taken and left:
                 left.pop(0)
 
     run(writer, write)

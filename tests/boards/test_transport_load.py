@@ -53,7 +53,7 @@ def pages(packets: list[bytes], number: int) -> list[bytes]:
     return [packet[3:] for packet in packets if packet[0] == 0x84 and packet[2] == number]
 
 
-@pytest.mark.parametrize(("giving", "taking", "loading"), [(1.0, 1.0, 1.0), (0.05, 0.3, 0.5), (0.3, 0.05, 0.05)])
+@pytest.mark.parametrize(("giving", "taking", "loading"), [(1.0, 1.0, 1.0), (0.05, 0.3, 0.05)])
 def test_what_was_sent_before_a_load_ends_is_of_the_old_network(giving: float, taking: float, loading: float) -> None:
     rng = random.Random(4)
     pairs = [(rng.randrange(1 << 16), rng.randrange(1 << 16)) for _ in range(9)]
@@ -81,8 +81,8 @@ def test_what_was_sent_before_a_load_ends_is_of_the_old_network(giving: float, t
 
 
 def test_back_to_back_a_load_is_as_fast_as_the_line() -> None:
-    bench = Bench(replace(KEEPING, load=Loading(keeps=True, size=700, design=b"")), giving=1, taking=1, loading=1)
-    words = bytes(random.Random(1).randrange(256) for _ in range(700))
+    bench = Bench(replace(KEEPING, load=Loading(keeps=True, size=240, design=b"")), giving=1, taking=1, loading=1)
+    words = random.Random(1).randbytes(240)
     content = FIRST + words
     parts = [content[at : at + 245] for at in range(0, len(content), 245)]
     kinds = [LOAD] * (len(parts) - 1) + [LOAD_LAST]
@@ -123,6 +123,30 @@ def test_a_new_session_drops_half_a_load_and_keeps_the_network() -> None:
     assert bench.loads == [(0, words, True), (1, more, True)]
     assert pages(found, 4) == [FIRST, FIRST, SECOND]
     assert results(found, 6) == results_of((1, 1), weight=1)
+
+
+def test_a_page_is_of_one_network_though_it_is_sent_while_they_change() -> None:
+    bench = Bench(KEEPING, giving=1.0, taking=1.0, loading=1.0)
+    found = bench.run(
+        *(OPEN, 800, data(5, 0, FIRST + bytes(3), LOAD), 2200),
+        *(READ + data(5, 1, bytes(2), LOAD_LAST), 1000),
+        *(to_board(3, 0, 0), 2500, READ, 2500),
+    )
+    order = [(packet[0], packet[2]) for packet in found]
+    assert order.index((0x84, 4)) < order.index((0x81, 2)), "the load ends while the page is sent"
+    assert pages(found, 4) == [bytes.fromhex(OWN), FIRST]
+
+
+def test_a_digest_that_is_overwritten_is_read_no_more() -> None:
+    bench = Bench(ENDING, giving=1.0, taking=1.0, loading=1.0)
+    found = bench.run(
+        *(OPEN, 800, data(5, 0, FIRST + bytes(5), LOAD_LAST), 1500),
+        *(READ + data(5, 1, SECOND[:9], LOAD), 2500, READ, 2500),
+    )
+    changing, after = pages(found, 4)
+    assert after == bytes(32)
+    assert changing == FIRST[: len(changing.rstrip(b"\0"))].ljust(32, b"\0")
+    assert changing not in (FIRST, after)
 
 
 @pytest.mark.parametrize("size", [4, 6])
