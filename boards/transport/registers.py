@@ -101,8 +101,9 @@ class Registers(wiring.Component):
                     self.digest.ready.eq(later),
                 ]
         m.d.sync += [later.eq(~later), step.eq(step + later)]
-        more = Signal()
-        m.d.comb += [sum_.eq(read.data + more), more.eq(carry)]
+        more, addend = Signal(), Signal()  # the addend is chosen in a step's first cycle, and added in its second
+        m.d.comb += [sum_.eq(read.data + addend), more.eq(carry)]
+        m.d.sync += addend.eq(more)
         with m.If(later):
             m.d.sync += carry.eq(sum_[8])
         self._count(m, step, later, more)
@@ -116,7 +117,7 @@ class Registers(wiring.Component):
         for number, octets in enumerate(COUNTERS.values()):
             with m.If(step == first):
                 m.d.comb += more.eq(pending[number - 1] if number else 1)
-                with m.If(later):
+                with m.If(~later):
                     m.d.sync += pending[number - 1].eq(0) if number else []
             first += octets
         for bit, event in zip(pending, self.events, strict=True):
