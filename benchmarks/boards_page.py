@@ -111,6 +111,19 @@ def faults(result: dict[str, Any]) -> str:
     )
 
 
+def swaps(result: dict[str, Any]) -> str:
+    """How often networks replaced each other, and what came of it."""
+    shape, turn = " to ".join(map(str, result["shape"])), "in" if result["in_turn"] else "OUT OF"
+    return (
+        "## Networks that replace each other while frames flow\n\n"
+        f"{result['swaps']:,} loads of {result['networks']} networks of {shape} features, {result['load_bytes']} bytes "
+        f"each, by a second thread while {result['frames']:,} frames were computed; {result['swaps_inside_batches']:,} "
+        f"of them ended between two frames of one batch. {result['wrong']} results were not those of the network that "
+        f"the host named; networks came {turn} turn. Must / aim: 0 wrong in 100 swaps / in 1,000. Simulated pins, "
+        "Verilator, the real host.\n"
+    )
+
+
 def filled(text: str) -> str:
     """The page with its tables as they are now."""
     rows = json.loads((RESULTS / "bitstreams.json").read_text(encoding="utf-8"))["rows"]

@@ -305,6 +305,7 @@ SECTIONS = {
     "bitstreams": boards_page.bitstreams,
     "board_transport": boards_page.transport,
     "board_faults": boards_page.faults,
+    "board_swaps": boards_page.swaps,
     "timing_exact": timing,
     "timing_graphs": timing_graphs,
     "golden_speed": speed,

@@ -55,6 +55,7 @@ BENCHMARKS = (
     "bitstreams",
     "board_transport",
     "board_faults",
+    "board_swaps",
     "timing_exact",
     "timing_graphs",
     "codes_speed",
