@@ -158,20 +158,22 @@ class UartTransmitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        timer, tick = Signal(range(self._divider)), Signal()
+        timer, tick = Signal(range(self._divider)), Signal(init=1)  # the tick is high while the timer is 0
         line = Signal(init=1)
-        bits, idle = Signal(9), Signal()  # what is still to be sent; the stop bit is the last one that is 1
-        stopping = Signal()
+        bits = Signal(9)  # what is still to be sent; the stop bit is the last one that is 1
+        stopping, idle = Signal(init=1), Signal(init=1)  # of the bits a cycle before, which change with ticks alone
         m.d.comb += [
-            tick.eq(timer == 0),
-            stopping.eq(bits[1:] == 0),
-            idle.eq(stopping & ~bits[0]),
             self.i.ready.eq(tick & idle),
             self.tx.eq(line),
             self.bit.eq(bits[0]),
             self.shifted.eq(tick & ~stopping),
         ]
-        m.d.sync += timer.eq(timer - 1)
+        m.d.sync += [
+            timer.eq(timer - 1),
+            tick.eq(timer == 1),
+            stopping.eq(bits[1:] == 0),
+            idle.eq(bits == 0),
+        ]
         with m.If(tick):
             m.d.sync += timer.eq(self._divider - 1)
             with m.If(idle):
