@@ -88,7 +88,7 @@ def show_fit(fit: Fit) -> None:
     table.add_section()
     table.add_row("all", "", "", "", f"{fit.cycles:,}", "", "", str(use.ram_blocks), f"{use.slots:,.0f}", "")
     have = f"{budget.device} has {budget.ram_blocks:,} RAM blocks and {budget.slots:,} logic slots"
-    taken = f"{budget.margin:.0%} of the logic may be taken"
+    taken = f"{budget.routable / budget.slots:.0%} of the logic may be taken"
     out = console()
     out.print(facts({"fitted to": f"{have}; {taken}", "kept from being faster by": fit.limit}))
     out.print(table)

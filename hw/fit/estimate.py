@@ -13,6 +13,8 @@ from sterna.net.errors import InvalidValueError
 
 #: Share of a device's logic that may be taken: the estimate is not exact, and a fuller device may not route.
 MARGIN = 0.85
+#: Slots of a design above which nextpnr's routers have not ended here, however large the device is.
+ROUTABLE_SLOTS = 36_000
 #: Words of an SPRAM block, and bits of a word (iCE40 UltraPlus).
 SPRAM_DEPTH, SPRAM_WIDTH = 1 << 14, 16
 
@@ -50,7 +52,7 @@ class Budget:
     slots, flip_flops, ram_blocks, spram_blocks : int
         As nextpnr counts them. Words that are loaded go to large single-port RAM blocks (SPRAM) where there are some.
     margin : float
-        Share of the slots, and of the flip-flops, that may be taken.
+        Share of the slots, and of the flip-flops, that may be taken; of the slots, ``ROUTABLE_SLOTS`` at most.
 
     Raises
     ------
@@ -72,10 +74,15 @@ class Budget:
         if not 0 < self.margin <= 1:
             raise InvalidValueError(f"margin must be above 0 and at most 1, not {self.margin}")
 
+    @property
+    def routable(self) -> float:
+        """Slots that may be taken."""
+        return min(self.margin * self.slots, ROUTABLE_SLOTS)
+
     def shares(self, use: Use) -> dict[str, float]:
         """Share of each resource that may be taken, by its name in messages."""
         shares = {
-            "logic slots": use.slots / (self.margin * self.slots),
+            "logic slots": use.slots / self.routable,
             "flip-flops": use.flip_flops / (self.margin * self.flip_flops),
             "RAM blocks": use.ram_blocks / self.ram_blocks,
         }
@@ -84,12 +91,12 @@ class Budget:
     def missing(self, use: Use) -> str:
         """What is exceeded, and by how much; empty if nothing is."""
         over = []
-        for what, used, have in (
-            ("logic slots", use.slots, self.slots),
-            ("flip-flops", use.flip_flops, self.flip_flops),
+        for what, used, have, most in (
+            ("logic slots", use.slots, self.slots, self.routable),
+            ("flip-flops", use.flip_flops, self.flip_flops, self.margin * self.flip_flops),
         ):
-            if used > self.margin * have:
-                over.append(f"about {used:,.0f} {what} ({self.margin:.0%} of {have:,} can be routed)")
+            if used > most:
+                over.append(f"about {used:,.0f} {what} ({most / have:.0%} of {have:,} can be routed)")
         if use.ram_blocks > self.ram_blocks:
             over.append(f"{use.ram_blocks:,} RAM blocks (of {self.ram_blocks:,})")
         if use.spram_blocks > self.spram_blocks:

@@ -22,7 +22,7 @@ from sterna.hw import (
 )
 from sterna.hw.emit.verilog import emit_verilog
 from sterna.hw.fit import search
-from sterna.hw.fit.estimate import MARGIN, Use, estimate_all
+from sterna.hw.fit.estimate import MARGIN, ROUTABLE_SLOTS, Budget, Use, estimate_all
 from sterna.hw.fit.search import ESCAPE_PRICES, PRECISION
 from sterna.hw.fit.table import rows
 from sterna.net import Linear, Network, load
@@ -165,3 +165,32 @@ def test_prices_are_tried_where_they_may_help(monkeypatch: pytest.MonkeyPatch) -
     prices = [config.escape_price for config in tried]
     # cycles that nothing can beat; for these, far too much with one price; with the fewest lanes, all
     assert prices == [ESCAPE_PRICES[0], ESCAPE_PRICES[0], *ESCAPE_PRICES]
+
+
+def test_the_last_speed_is_given_up_where_it_is_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over many devices: never slower by more than 5 %, and only for a tenth of the logic of a device half full."""
+    network = NETWORKS["maps"]
+    most, least = (use_of(network, AcceleratorConfig(lanes=lanes)).slots for lanes in (None, 1))
+    given_up = 0
+    for slots in np.linspace(least, most, 12):
+        device = budget(slots=int(slots / MARGIN) + 1)
+        chosen = fit_device(network, device)
+        with monkeypatch.context() as patch:
+            patch.setattr(search, "COST", float("inf"))
+            fastest = fit_device(network, device)
+        if chosen.config != fastest.config:
+            given_up += 1
+            assert fastest.cycles < chosen.cycles <= 1.05 * fastest.cycles
+            assert chosen.use.slots * 1.1 <= fastest.use.slots
+            assert fastest.use.slots > 0.5 * device.routable
+        else:
+            assert chosen.cycles == fastest.cycles
+    assert given_up
+
+
+def test_no_more_slots_than_can_be_routed() -> None:
+    large = Budget(device="large", family="ECP5", slots=83_640, flip_flops=83_640, ram_blocks=208)
+    assert large.routable == ROUTABLE_SLOTS
+    assert not large.missing(Use(slots=ROUTABLE_SLOTS))
+    assert large.missing(Use(slots=40_000)) == "about 40,000 logic slots (43% of 83,640 can be routed)"
+    assert large.shares(Use(slots=18_000))["logic slots"] == 0.5
