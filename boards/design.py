@@ -9,7 +9,7 @@ from sterna.hw import AcceleratorConfig, Budget, Fit, StreamType, fit_device, in
 from sterna.net import Network
 from sterna.net.errors import InvalidValueError
 
-__all__ = ["BUFFER_SLOTS", "budget_beside_transport", "fit_board", "line_rate"]
+__all__ = ["BUFFER_SLOTS", "budget_beside_transport", "fit_board", "line_rate", "sure_hz"]
 
 #: Data packets that the transport's input buffer holds: as many as one RAM block does.
 BUFFER_SLOTS = {Family.ICE40: 2, Family.ECP5: 8}
@@ -36,6 +36,11 @@ def line_rate(stream: StreamType, baud: float) -> float:
     """Frames of an input stream a second that a UART brings at most: packets cost nothing, the line never rests."""
     frame_bytes = stream.beats * stream.elements * -(-stream.element.width // 8)
     return baud / (_BITS_OF_A_BYTE * frame_bytes)
+
+
+def sure_hz(device: Device) -> float:
+    """A clock that every design so far is faster than: a quarter of what place and route is asked for."""
+    return device.target_hz / 4
 
 
 def fit_board(network: Network, device: Device, *, baud: float, clock_hz: float, config: AcceleratorConfig) -> Fit:

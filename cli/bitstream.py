@@ -163,16 +163,15 @@ def _plan(
     fps: float | None,
 ) -> AcceleratorPlan:
     """The accelerator; lanes as asked for, or for the line."""
-    from sterna.boards.design import fit_board
+    from sterna.boards.design import fit_board, sure_hz
     from sterna.hw import plan_accelerator
 
     if config.lanes is not None:
         return plan_accelerator(network, config)
-    # A quarter of what place and route is asked for: every design so far is faster.
-    sure_hz = board.device.target_hz / 4 if clock_hz is None else clock_hz
+    sure = sure_hz(board.device) if clock_hz is None else clock_hz
     if fps is not None:
-        config = replace(config, fps=fps, clock_hz=sure_hz)
-    return fit_board(network, board.device, baud=baud, clock_hz=sure_hz, config=config).plan
+        config = replace(config, fps=fps, clock_hz=sure)
+    return fit_board(network, board.device, baud=baud, clock_hz=sure, config=config).plan
 
 
 def about(network: Network, plan: AcceleratorPlan, baud: int) -> dict[str, Any]:

@@ -41,17 +41,10 @@ def load_spoken_digits() -> DataSet:
     DataError
         If the folder is not given, or a recording is missing or damaged.
     """
-    folder = data_folder("fsdd")
-    if folder is None:
-        raise DataError(
-            f"fsdd: get it from {HOME}, put its recordings/ into a folder fsdd/, and set {DATA_VARIABLE} to that "
-            "folder's parent"
-        )
-    recordings = [require(folder / "recordings" / name) for name in names()]
-    check(recordings)
-    pictures = np.stack([picture(read_wave(path)) for path in recordings])
-    labels = np.arange(len(recordings)) // (len(SPEAKERS) * TAKES)
-    test = np.arange(len(recordings)) % TAKES < TEST_TAKES
+    paths = recordings()
+    pictures = np.stack([picture(read_wave(path)) for path in paths])
+    labels = np.arange(len(paths)) // (len(SPEAKERS) * TAKES)
+    test = np.arange(len(paths)) % TAKES < TEST_TAKES
     drawn = np.random.default_rng(0).permutation(np.flatnonzero(~test))
     images = torch.from_numpy(pictures)[:, None]
     targets = torch.from_numpy(labels.astype(np.int64))
@@ -66,12 +59,31 @@ def load_spoken_digits() -> DataSet:
     )
 
 
+def recordings() -> list[Path]:
+    """The official recordings in the folder ``fsdd/recordings`` of ``STERNA_DATA``, in the order of :func:`names`.
+
+    Raises
+    ------
+    DataError
+        If the folder is not given, or a recording is missing or damaged.
+    """
+    folder = data_folder("fsdd")
+    if folder is None:
+        raise DataError(
+            f"fsdd: get it from {HOME}, put its recordings/ into a folder fsdd/, and set {DATA_VARIABLE} to that "
+            "folder's parent"
+        )
+    paths = [require(folder / "recordings" / name) for name in names()]
+    check(paths)
+    return paths
+
+
 def names() -> list[str]:
     """The recordings' files: by digit, then speaker, then take."""
     return [f"{digit}_{speaker}_{take}.wav" for digit in range(DIGITS) for speaker in SPEAKERS for take in range(TAKES)]
 
 
-def check(recordings: list[Path]) -> None:
+def check(paths: list[Path]) -> None:
     """Whether all recordings are the official ones.
 
     Raises
@@ -80,11 +92,11 @@ def check(recordings: list[Path]) -> None:
         If they are not.
     """
     digest = hashlib.sha256()
-    for path in recordings:
+    for path in paths:
         digest.update(path.read_bytes())
     if digest.hexdigest() != SHA256:
         raise DataError(
-            f"{recordings[0].parent}: not the official recordings (their SHA-256 differs); get them again from {HOME}"
+            f"{paths[0].parent}: not the official recordings (their SHA-256 differs); get them again from {HOME}"
         )
 
 
