@@ -70,6 +70,7 @@ examples: $(INSTALLED)  ## Run the examples
 	$(BIN)/python examples/own_network.py build/own_network
 	$(BIN)/python examples/embed/embed.py
 	$(BIN)/python examples/brevitas_import.py build/brevitas_import
+	$(BIN)/python examples/boards/digits_icebreaker.py
 
 .PHONY: verilog
 verilog: $(INSTALLED)  ## Verilog of MODEL (default: the digits network)
