@@ -56,9 +56,8 @@ CASES = [
 ]
 
 
-def measure(case: Case) -> dict[str, Any]:
-    """One case: what the command reports, and what is not the accelerator's."""
-    board = find_board(case.board)
+def built(case: Case) -> dict[str, Any]:
+    """What the command reports."""
     model = MODELS / f"{case.model}.safetensors"
     out = WORK / f"{case.name}.bit"
     printed = io.StringIO()
@@ -66,7 +65,14 @@ def measure(case: Case) -> dict[str, Any]:
         status = run(["bitstream", str(model), "--board", case.board, *case.options, "-o", str(out), "--json"])
     if status:
         raise RuntimeError(f"{case.name} ended with {status}")
-    report = json.loads(printed.getvalue())
+    return dict(json.loads(printed.getvalue()))
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """One case: what the command reports, and what is not the accelerator's."""
+    board = find_board(case.board)
+    model = MODELS / f"{case.model}.safetensors"
+    report = built(case)
     alone = _accelerator(model, report["config"], board)
     used = {name: figures["used"] for name, figures in report["utilization"].items()}
     return {

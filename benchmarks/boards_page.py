@@ -1,13 +1,15 @@
-"""The parts of docs/results.md about boards, and the tables of docs/boards.md: boards, and their bitstreams.
+"""The parts of docs/results.md about boards, and what is measured in docs/boards.md: boards, bitstreams, examples.
 
 ``python benchmarks/boards_page.py``
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from common import RESULTS, ROOT
@@ -69,6 +71,90 @@ def _share(figures: dict[str, int] | None) -> str:
     return "" if figures is None else f"{figures['used']:,} of {figures['available']:,}"
 
 
+def example_parts(rows: Sequence[dict[str, Any]]) -> str:
+    """A part for each example: its commands, its bitstream, and what it printed without a board."""
+    header = ["clock", "reached", "slots", "flip-flops", "RAM blocks", "DSP blocks", "lanes", "bytes", "made in"]
+    parts = []
+    for row in rows:
+        made, pins, script = row["bitstream"], row["pins"], f"examples/boards/{row['name']}.py"
+        (title, about), commands = described(ROOT / script)
+        parts += [
+            f"### {title}",
+            f"[{script}](../{script}): {about}",
+            "\n".join(["```", *commands, "```"]),
+            table(header, [[*_built(made), f"{made['seconds']:.0f} s"]]).rstrip(),
+            f"`{pins['command']}` simulates the board and prints:",
+            "\n".join(["```", *pins["printed"], "```"]),
+        ]
+    return "\n\n".join(parts)
+
+
+def described(script: Path) -> tuple[list[str], list[str]]:
+    """What an example's docstring says: title and rest of its first line, and the commands for a board."""
+    text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+    first, *rest = text.split("\n\n")
+    block = next(part for part in rest if part.startswith("    "))
+    return first.split(": ", 1), [line.strip() for line in block.splitlines()]
+
+
+def _built(made: dict[str, Any]) -> list[str]:
+    return [
+        f"{made['clock_hz'] / 1e6:.2f} MHz",
+        f"{made['reached_hz'] / 1e6:.2f} MHz",
+        *(_share(made["utilization"].get(name)) for name in ("slots", "flip_flops", "ram_blocks", "dsps")),
+        ", ".join(map(str, made["lanes"])),
+        f"{made['bitstream_bytes']:,}",
+    ]
+
+
+def examples(result: dict[str, Any]) -> str:
+    """Frames through the pins of the examples' boards."""
+    rows = [
+        [
+            f"`{row['name']}`",
+            f"`{row['model']}` on `{row['board']}`",
+            f"{row['bitstream']['clock_hz'] / 1e6:.2f} MHz",
+            _share(row["bitstream"]["utilization"]["slots"]),
+            _share(row["bitstream"]["utilization"]["ram_blocks"]),
+            row["pins"]["frames"],
+            f"**{row['pins']['different']} DIFFER**" if row["pins"]["different"] else "all",
+            percent(row["pins"]["right"] / row["pins"]["frames"]),
+            percent(row["pins"]["frame_bytes"] / row["pins"]["sent_bytes"], 1),
+            percent(row["pins"]["result_bytes"] / row["pins"]["received_bytes"], 1),
+            percent(_payload(row["pins"]), 1),
+            f"{row['pins']['seconds']:.0f} s",
+        ]
+        for row in result["rows"]
+    ]
+    header = [
+        "example",
+        "design",
+        "clock",
+        "slots",
+        "RAM blocks",
+        "frames",
+        "equal",
+        "right",
+        "payload sent",
+        "received",
+        "both",
+        "simulated in",
+    ]
+    return (
+        "## Examples for boards\n\n"
+        + table(header, rows)
+        + "\nClock, slots and RAM blocks are the bitstream's. Frames go through the pins of the simulated board "
+        f"({result['simulator']}), at its oscillator's clock, by the host that talks to boards; *equal* is to the "
+        "golden model. Must: digits through the pins; aim: 100 MNIST images. Payload: frames of the bytes sent, "
+        "results of those received; a board answers every packet of frames, so few results are a small share. Seconds "
+        "with the build. No physical board was used.\n"
+    )
+
+
+def _payload(pins: dict[str, int]) -> float:
+    return (pins["frame_bytes"] + pins["result_bytes"]) / (pins["sent_bytes"] + pins["received_bytes"])
+
+
 def bitstreams(result: dict[str, Any]) -> str:
     """One command each."""
     return (
@@ -126,14 +212,22 @@ def swaps(result: dict[str, Any]) -> str:
 
 def filled(text: str) -> str:
     """The page with its tables as they are now."""
-    rows = json.loads((RESULTS / "bitstreams.json").read_text(encoding="utf-8"))["rows"]
-    for name, lines in (("boards", boards_table()), ("bitstreams", results_table(rows))):
+    places = {
+        "boards": boards_table(),
+        "bitstreams": results_table(_rows("bitstreams")),
+        "examples": example_parts(_rows("board_examples")),
+    }
+    for name, lines in places.items():
         begin, end = f"<!-- {name}: made by benchmarks/boards_page.py -->", f"<!-- end of {name} -->"
         pattern = re.compile(rf"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         if len(pattern.findall(text)) != 1:
             raise ValueError(f"{PAGE.name} must have one place for {name}")
         text = pattern.sub(lambda _, begin=begin, lines=lines, end=end: f"{begin}\n{lines}\n{end}", text)
     return text
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    return list(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"])
 
 
 def main() -> None:

@@ -306,6 +306,7 @@ SECTIONS = {
     "board_transport": boards_page.transport,
     "board_faults": boards_page.faults,
     "board_swaps": boards_page.swaps,
+    "board_examples": boards_page.examples,
     "timing_exact": timing,
     "timing_graphs": timing_graphs,
     "golden_speed": speed,

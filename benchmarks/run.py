@@ -56,6 +56,7 @@ BENCHMARKS = (
     "board_transport",
     "board_faults",
     "board_swaps",
+    "board_examples",
     "timing_exact",
     "timing_graphs",
     "codes_speed",
