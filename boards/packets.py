@@ -48,7 +48,9 @@ NOTHING = bytes(DIGEST).hex()
 
 _INFO = struct.Struct("<4sBBBBIH2x32s")
 _PORT = struct.Struct("<BBBBI3I")
-_SIZE = struct.Struct("<I")
+_LOAD = struct.Struct("<II")
+#: Bytes of a design's tag, before a compiled load.
+TAG = 4
 _LOADS, _KEEPS = 1, 2
 _COUNTERS = struct.Struct("<IIHHH")
 _SIGNED, _ARGMAX = 1, 2
@@ -220,6 +222,11 @@ class Loading:
     size: int
     design: bytes
 
+    @property
+    def tag(self) -> int:
+        """Tells the design from others: its CRC-32."""
+        return zlib.crc32(self.design)
+
     def __post_init__(self) -> None:
         if len(self.design) > MAX_DESIGN:
             raise InvalidValueError(
@@ -264,8 +271,8 @@ class Info:
         """What stands in the registers before the counters."""
         flags = 0 if self.load is None else _LOADS | self.load.keeps * _KEEPS
         head = (MAGIC, VERSION, self.slots, MAX_DATA, flags, self.clock_hz, self.divider, bytes.fromhex(self.digest))
-        size = 0 if self.load is None else self.load.size
-        return _INFO.pack(*head) + self.input.to_bytes() + self.output.to_bytes() + _SIZE.pack(size)
+        load = (0, 0) if self.load is None else (self.load.size, self.load.tag)
+        return _INFO.pack(*head) + self.input.to_bytes() + self.output.to_bytes() + _LOAD.pack(*load)
 
     def load_pages(self) -> bytes | None:
         """What stands behind the counters' page when the board starts, if there are pages behind it."""
@@ -302,7 +309,7 @@ class Info:
         first, second = _INFO.size, _INFO.size + _PORT.size
         load = None
         if flags & _LOADS:
-            (size,) = _SIZE.unpack_from(registers, second + _PORT.size)
+            size, _ = _LOAD.unpack_from(registers, second + _PORT.size)
             load = Loading(keeps=bool(flags & _KEEPS), size=size, design=_design(page))
         return cls(
             slots=slots,

@@ -21,6 +21,8 @@ FOLDED = "folded"
 SLACK = 0.005
 #: Bits that a stream of escapes has to save: its counter, decoder and (if it is short) table take dozens of LUTs.
 ESCAPE_PRICE = 384
+#: Widest distance in an index word.
+MAX_RUN_WIDTH = 10
 #: Most room for other weights, in steps of a network's own.
 MAX_ROOM = 64
 #: Levels of adders between registers.
@@ -42,6 +44,10 @@ class Room:
 
     run_width: int
     steps: int
+
+    def __post_init__(self) -> None:
+        check_integer(self.run_width, "run_width", low=1, high=MAX_RUN_WIDTH)
+        check_integer(self.steps, "steps", low=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +163,13 @@ class AcceleratorConfig:
         if self.load:
             raise InvalidValueError("give load or loadable, not both: what is loadable is loaded as a whole")
         if isinstance(self.loadable, Mapping):
+            if not self.loadable or not all(isinstance(room, Room) for room in self.loadable.values()):
+                raise InvalidTypeError(
+                    f"loadable must be a number, or map names of nodes to rooms, not {self.loadable!r}"
+                )
             object.__setattr__(self, "loadable", MappingProxyType(dict(self.loadable)))
+        elif isinstance(self.loadable, bool) or not isinstance(self.loadable, int | float):
+            raise InvalidTypeError(f"loadable must be a number, or map names of nodes to rooms, not {self.loadable!r}")
         elif not 1 <= self.loadable <= MAX_ROOM:
             raise InvalidValueError(f"loadable must be 1 to {MAX_ROOM}, not {self.loadable}")
 

@@ -101,7 +101,7 @@ class RtlModel:
 
     @property
     def timing(self) -> MeasuredTiming:
-        """What :meth:`predict` measured; nothing before it, and with stalls."""
+        """What :meth:`predict` measured; nothing before it, with stalls, and where networks were swapped."""
         return self._timing
 
     @property
@@ -225,7 +225,9 @@ class RtlModel:
         self._starts, self._ends = starts, ends
         if (run / "loads.txt").is_file():
             self._loads = np.array((run / "loads.txt").read_text(encoding="utf-8").split(), dtype=np.int64)
-        if not self._stalled:
+        port = self._manifest.load_port
+        swapped = port is not None and port.keeps and len(self._loads)
+        if not self._stalled and not swapped:
             self._timing = MeasuredTiming.of(self._manifest, starts=starts.tolist(), ends=ends.tolist())
         return outputs
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sterna.boards.host.conversation import Conversation, WrongNetworkError, no_network
 from sterna.boards.host.frames import from_bytes, to_bytes
 from sterna.boards.host.link import SerialLink
-from sterna.boards.packets import DIGEST, NOTHING, Counters, Info, Loading
+from sterna.boards.packets import DIGEST, NOTHING, TAG, Counters, Info, Loading
 from sterna.net.arithmetic import check_input
 from sterna.net.checks import check_integer
 from sterna.net.errors import InvalidTypeError, InvalidValueError
@@ -116,8 +116,8 @@ class Board:
         """Gives the board another network; returns when that one answers.
 
         The board has to be made for it (``sterna bitstream --load`` or ``--loadable``). With ``--loadable``, another
-        thread may predict meanwhile: the old network answers until the new one is whole. Nothing is sent if the board
-        has the network already.
+        thread may predict meanwhile: the old network answers until the new one is whole. A network that the board has
+        already is not sent; what is compiled always is.
 
         Parameters
         ----------
@@ -135,18 +135,17 @@ class Board:
 
         network = load(model) if isinstance(model, str | Path) else model
         if isinstance(network, bytes):
-            self._check_load(network)
-            self._conversation.load(network)
+            self._send(network)
             self._network = None
             return
         if network.digest != self.digest:
-            self._conversation.load(self.compile(network))
+            self._send(self.compile(network))
         self._network = network
 
     def compile(self, network: Network) -> bytes:
-        """What is sent to load a network: its digest, and the words for the accelerator.
+        """What it takes to load a network: the tag of the board's design, the network's digest, and the words.
 
-        It takes a while, depends on the board's bitstream alone, and can be kept.
+        It takes a while, depends on the board's bitstream alone, and can be kept. All behind the tag is sent.
 
         Raises
         ------
@@ -156,7 +155,7 @@ class Board:
         from sterna.hw import load_stream
 
         words = load_stream(network, self._loading.design)
-        return self._check_load(bytes.fromhex(network.digest) + words)
+        return self._loading.tag.to_bytes(TAG, "little") + bytes.fromhex(network.digest) + words
 
     @property
     def _loading(self) -> Loading:
@@ -166,14 +165,16 @@ class Board:
             )
         return self._info.load
 
-    def _check_load(self, content: bytes) -> bytes:
-        wanted = DIGEST + self._loading.size
-        if len(content) != wanted:
+    def _send(self, content: bytes) -> None:
+        """Sends what was compiled, if it was for this board."""
+        loading = self._loading
+        wanted = TAG + DIGEST + loading.size
+        if len(content) != wanted or content[:TAG] != loading.tag.to_bytes(TAG, "little"):
             raise InvalidValueError(
-                f"a load for this board has {wanted} bytes, not {len(content)}: it was made for another bitstream, or "
-                "by another version of Sterna"
+                f"these {len(content)} bytes are no load for this board, which has {wanted} and another tag perhaps: "
+                "they were made for another bitstream, or by another version of Sterna"
             )
-        return content
+        self._conversation.load(content[TAG:])
 
     def _wrong(self, network: Network) -> WrongNetworkError:
         """The board has not this network."""
@@ -238,11 +239,12 @@ class Board:
         networks : list of str
             The digest of each frame's network.
         """
-        if real and self._network is None:
+        network = self._network  # another thread may load one
+        if real and network is None:
             raise InvalidValueError(
                 "real inputs need the network, which says what their codes are: Board(port, network)"
             )
-        given = self._network.quantize(x) if real and self._network is not None else x
+        given = network.quantize(x) if real and network is not None else x
         source, sink = self._info.input, self._info.output
         codes = check_input(given, source.shape, ActivationType(width=source.element_width, signed=source.signed))
         if len(codes) == 0:

@@ -40,7 +40,8 @@ class Conversation:
     def __init__(self, link: SerialLink, *, timeout: float, stall: float) -> None:
         self._wire, self._stall = Wire(link, timeout=timeout), stall
         self._info: Info | None = None
-        self._digest = NOTHING
+        self._digest = NOTHING  # that answers, as was heard last
+        self._expected = NOTHING  # that has to
         self._changed = threading.Condition()
         self._busy = False  # somebody talks
         self._turns: deque[object] = deque()  # of those who wait for it
@@ -81,6 +82,7 @@ class Conversation:
             self._wire.drain()
             info = Info.read(self._wire.page)
             self._digest = info.digest if info.load is None else self._wire.page(DIGEST_PAGE).hex()
+            self._expected = self._digest
             self._info = info
         return info
 
@@ -224,14 +226,16 @@ class Conversation:
         if load is not None and load.ended and answers == load.digest:  # the end of the last session came too late
             self._settle(load)
             load = self._next_load()
-        known, self._digest = self._digest, answers
+        self._digest = answers
         if batch.owed and (load is None or keeps):
             if answers == NOTHING:
                 raise no_network(self._wire.port)
-            if answers != known:
+            if self._expected == NOTHING:
+                self._expected = answers
+            if answers != self._expected:
                 raise WrongNetworkError(
                     f"the board on {self._wire.port} has another network now (digest {answers[:12]}..., not "
-                    f"{known[:12]}...): it was programmed, or somebody else loaded one; load yours again"
+                    f"{self._expected[:12]}...): it was programmed, or somebody else loaded one; load yours again"
                 )
         batch.networks.append((batch.done, answers))
 
@@ -247,7 +251,7 @@ class Conversation:
         with self._changed:
             load.settled, self._load = True, None
             if load.error is None:
-                self._digest = load.digest
+                self._digest = self._expected = load.digest
             self._changed.notify_all()
 
 

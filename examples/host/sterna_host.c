@@ -13,7 +13,7 @@
 enum { STERNA_OK = 0, STERNA_SILENT = -1, STERNA_STRANGER = -2, STERNA_LOST = -3, STERNA_REFUSED = -4 };
 enum { OPEN = 1, DATA = 2, POLL = 3, READ = 4, LOAD = 5, LOAD_LAST = 6, RESULT = 0x81, REGISTERS = 0x84 };
 enum { MOST = 253, CARRIED = 245, PAGE = 32, ASKS = 4, TRIES = 4, SESSIONS = 24, ANSWER = 0x40, AGAIN = 0x80 };
-enum { DIGEST = 32, DIGEST_PAGE = 4 };
+enum { TAG = 4, DIGEST = 32, DIGEST_PAGE = 4 };
 
 struct sterna_host {
     /* The next byte of the line, or -1 after silence of a time that is longer than that of all packets that fit the
@@ -246,12 +246,16 @@ int sterna_predict(struct sterna_host *host, const uint8_t *frames, uint32_t cou
     return STERNA_OK;
 }
 
-/* Gives the board another network: `content` is what `sterna load -o FILE` wrote, its digest and the words. Returns
- * STERNA_OK only if the board says that this network answers, and STERNA_REFUSED if it does not take it. */
+/* Gives the board another network: `content` is what `sterna load -o FILE` wrote: the tag of the board's design,
+ * the network's digest and the words. Returns STERNA_OK only if the board says that this network answers, and
+ * STERNA_REFUSED if it does not take it, or the file is for another design. */
 int sterna_load(struct sterna_host *host, const uint8_t *content, uint32_t size)
 {
-    if (!(host->registers[7] & 1) || size != DIGEST + word_at(host->registers + 88))
+    if (!(host->registers[7] & 1) || size != TAG + DIGEST + word_at(host->registers + 88) ||
+        memcmp(content, host->registers + 92, TAG))
         return STERNA_REFUSED;
+    content += TAG;
+    size -= TAG;
     for (int lost = 0; lost < SESSIONS; lost++) {
         int free = begin(host);
         if (free < 0)

@@ -38,7 +38,8 @@ class Accelerator(wiring.Component):
     ``tdata`` holds whole bytes an element, element 0 in the low bits; upper bits of an input element are ignored,
     those of an output element extend it. ``s_axis_tlast`` must come with a frame's last beat; a frame where it comes
     early is dropped, one where it does not come is dropped up to and including the next ``tlast``; either way
-    ``frame_error`` is high for a cycle. Latency and interval: ``graph/timing.py``.
+    ``frame_error`` is high for a cycle. Where anything but a dense unit comes first, it is not dropped but mended,
+    with 0 for what is missing. Latency and interval: ``graph/timing.py``.
 
     Parameters
     ----------
@@ -123,7 +124,8 @@ class Accelerator(wiring.Component):
             name, output = ("s_axis", guard.o) if number < 0 else (plan.unit_names[number], parts[number].o)
             self._connect(m, name, output, [input_ports(parts[k], len(plan.sources[k]))[port] for k, port in ports])
         if plan.images:
-            self._load(m, parts)
+            # a frame that a guard has to mend leaves like any other one
+            self._load(m, parts, dropped=Const(0) if guards else self.frame_error)
         last = parts[-1].o
         m.d.comb += [
             self.m_axis_tvalid.eq(last.valid),
@@ -179,8 +181,8 @@ class Accelerator(wiring.Component):
         """A component that is in reset until all words are loaded, if some are."""
         return ResetInserter(~self.loaded)(component) if self._plan.images and not self._plan.halved else component
 
-    def _load(self, m: Module, units: Sequence[Any]) -> None:
-        """Fills the memories of some units, in their order."""
+    def _load(self, m: Module, units: Sequence[Any], *, dropped: Value) -> None:
+        """Fills the memories of some units, in their order; ``dropped``: an input frame was, and gives no results."""
         images = self._plan.images
         m.submodules.load_port = port = LoadPort(images=[image for _, image in images])
         for k, (number, _) in enumerate(images):
@@ -188,7 +190,7 @@ class Accelerator(wiring.Component):
             wiring.connect(m, port.memory(k), load_interface(units[number], earlier))
         taken: Value = Const(1)
         if self._plan.halved:
-            taken = ~self._swap(m, port, [units[number] for number in dict(images)])
+            taken = ~self._swap(m, port, [units[number] for number in dict(images)], dropped)
         m.d.comb += [
             port.i.valid.eq(self.load_axis_tvalid & taken),
             port.i.payload.eq(self.load_axis_tdata),
@@ -198,7 +200,7 @@ class Accelerator(wiring.Component):
             self.load_error.eq(port.error),
         ]
 
-    def _swap(self, m: Module, port: LoadPort, units: Sequence[Any]) -> Value:
+    def _swap(self, m: Module, port: LoadPort, units: Sequence[Any], dropped: Value) -> Value:
         """Tells units which half of their memories works; whether a whole load waits for that."""
         m.submodules.half_swap = swap = HalfSwap(frames=sum(map(_frames_inside, self._plan.units)))
         m.d.comb += [
@@ -206,7 +208,7 @@ class Accelerator(wiring.Component):
             swap.settled.eq(port.loaded),
             swap.taken.eq(self.s_axis_tvalid & self.s_axis_tready),
             swap.taken_last.eq(self.s_axis_tlast),
-            swap.dropped.eq(self.frame_error),
+            swap.dropped.eq(dropped),
             swap.left.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
             self._hold.eq(swap.hold),
             self.half.eq(swap.half),

@@ -20,6 +20,8 @@ from sterna.net.errors import InvalidValueError
 
 #: Bytes of the structure's digest.
 _STRUCTURE = 8
+#: Of the words' coding: to be raised where the same structure reads other words.
+_VERSION = 1
 
 
 def load_words(plan: AcceleratorPlan) -> bytes:
@@ -87,6 +89,7 @@ def structure(plan: AcceleratorPlan) -> str:
     """Digest of all that is hardware in a plan, in hexadecimal: of the same one, any network's words fit."""
     units = [
         {
+            "word": unit.describe().get("word"),
             "lanes": unit.lanes,
             "steps": unit.work.steps,
             "input": [_stream(each) for each in unit.inputs],
@@ -96,7 +99,8 @@ def structure(plan: AcceleratorPlan) -> str:
         }
         for unit in plan.units
     ]
-    text = json.dumps({"units": units, "sources": plan.sources, "input": _stream(plan.input)}, sort_keys=True)
+    content = {"version": _VERSION, "units": units, "sources": plan.sources, "input": _stream(plan.input)}
+    text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[: 2 * _STRUCTURE]
 
 
@@ -113,6 +117,7 @@ def _replaceable(plan: AcceleratorPlan) -> AcceleratorConfig:
         fps=None,
         clock_hz=None,
         cycles=None,
+        units={},  # by node, and all are folded
         loadable=plan.rooms,
     )
 

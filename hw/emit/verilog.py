@@ -77,10 +77,11 @@ def to_verilog(component: Any, *, name: str) -> str:
         If Amaranth finds no Yosys, or it fails.
     """
     try:
-        return str(verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True))
+        text = str(verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True))
     except verilog.YosysError as error:
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), "it says nothing")
         raise ToolError(f"the Yosys that Amaranth writes Verilog with failed: {reason.strip()}") from error
+    return _without_initial_words(text)
 
 
 def emit_verilog(plan: AcceleratorPlan) -> str:
@@ -89,7 +90,6 @@ def emit_verilog(plan: AcceleratorPlan) -> str:
     for name in plan.unit_names:
         if not re.search(rf"^ *\\{re.escape(plan.name)}\.{name} +{name} \(", text, re.M):
             raise RuntimeError(f"unit {name} has another name in the Verilog")  # NAME.json would be wrong
-    text = _without_initial_words(text, 0 if plan.halved else len(plan.images))
     header = (
         f"// {plan.name}: made by `sterna generate` {importlib.metadata.version('sterna')} from the network\n"
         f"// {plan.network.digest}\n"
@@ -97,12 +97,13 @@ def emit_verilog(plan: AcceleratorPlan) -> str:
     return header + text
 
 
-def _without_initial_words(text: str, count: int) -> str:
+def _without_initial_words(text: str) -> str:
     """The Verilog without initial values of the memories that are loaded: Amaranth gives some to every memory."""
     (mark,) = SINGLE_PORT
     memory = rf"(  \(\* {mark} = 32'd1 \*\)\n  reg \[\d+:0\] \S+ \[\d+:0\];\n)"
     values = r"  initial begin\n(?: +\S+\[\d+\] = \S+;\n)+  end\n"
+    count = text.count(f"(* {mark} = 32'd1 *)")
     text, found = re.subn(memory + values, r"\1", text)
     if found != count:
-        raise RuntimeError(f"{found} of {count} loaded memories were found in the Verilog")
+        raise RuntimeError(f"{count - found} of {count} loaded memories kept their initial words in the Verilog")
     return text

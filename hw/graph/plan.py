@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -201,6 +201,9 @@ def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
                 f"layer '{layer.name}' ({layer.kind.name}) is made for its own weights: loadable is for networks of "
                 "folded dense layers alone"
             )
+    if isinstance(config.loadable, Mapping) and set(config.loadable) != {layer.name for layer in layers}:
+        names = ", ".join(layer.name for layer in layers)
+        raise InvalidValueError(f"loadable must name the layers {names}, not {', '.join(config.loadable)}")
 
 
 def _given_lanes(config: AcceleratorConfig, layers: Sequence[Layer]) -> Sequence[int] | None:

@@ -33,7 +33,8 @@ def compile_room(
     elements : int
         Columns in an input beat, a power of two.
     room : float or Room
-        So many times the steps that these weights take, with the distances that suit them; or what there is.
+        So many times the steps that these weights take, with the distances that suit them, rounded up, 2 at least; or
+        what there is.
     natural : bool
         Results leave in the rows' own order.
     slack : float
@@ -42,7 +43,7 @@ def compile_room(
     Raises
     ------
     ValueError
-        If there is too little room.
+        If there is too little room, or ``lanes`` is out of range.
     """
 
     def compiled(run_width: int) -> Schedule:

@@ -29,7 +29,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from sterna.hw.config import ESCAPE_PRICE, SLACK
+from sterna.hw.config import ESCAPE_PRICE, MAX_RUN_WIDTH, SLACK
 from sterna.hw.index.columns import Window, fixed_window, place_for_widths, walk_gaps
 from sterna.hw.index.lockstep import Pace, Walk
 from sterna.hw.index.walk import Targets, Ways, WordFormat
@@ -37,8 +37,6 @@ from sterna.net.errors import InvalidValueError
 
 #: Rows that a lane chooses its next one from.
 CHOICES = 8
-#: Widest distance that is tried.
-MAX_RUN_WIDTH = 10
 #: Widths of an escape that are tried.
 ESCAPE_WIDTHS = (2, 3, 4, 5)
 #: Formats that are tried by either estimate, and by how much one may be too low.

@@ -120,7 +120,8 @@ class LoadPort(wiring.Component):
         with m.If(taken):
             m.d.sync += data.eq(Cat(data, self.i.payload)[LOAD_WIDTH:])
         for k, image in enumerate(self._images):
-            memory, write = self.memory(k), Signal(name=f"write_{k}")
+            memory = self.memory(k)
+            write = Signal(name=f"write_{k}", reset_less=True)  # the last word of a load, whatever comes with it
             m.d.sync += write.eq(whole & turn[k])
             m.d.comb += [
                 memory.write.eq(write),

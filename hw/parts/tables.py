@@ -255,7 +255,10 @@ def room_tables(requantize: Requantization | None, *, offset: np.ndarray, bound:
     sum_shape, given = signed(bits_for_range(-bound, bound)), signed(bits_for_range(-bound, bound + 1))
     if requantize is None:
         if np.abs(offset).max() > bound:
-            raise InvalidValueError(f"a bias of {np.abs(offset).max():,} is larger than any sum, which has {bound:,}")
+            raise InvalidValueError(
+                f"a bias of {np.abs(offset).max():,} is beyond any sum of its inputs, {bound:,} at most: leave "
+                "--loadable out, or take the same number from all biases"
+            )
         output_shape = signed(bits_for_range(-2 * bound, 2 * bound))
         return ScoreTables(rows=len(offset), sum_shape=sum_shape, output_shape=output_shape, bias=_table(offset, given))
     output = requantize.output

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -79,10 +80,22 @@ def test_networks_are_swapped_while_frames_flow(
         counters = connected.counters()
         assert (counters.damaged, counters.framing, counters.refused) == (0, 0, 0)
         assert connected.digest == others[-1].digest
-        with pytest.raises(ValueError, match="a load for this board has 152 bytes, not 151: it was made for another"):
-            connected.load(compiled[0][1:])
+        for wrong in (compiled[0][1:], b"tags" + compiled[0][4:]):
+            with pytest.raises(
+                ValueError, match=rf"these {len(wrong)} bytes are no load for this board, which has 156"
+            ):
+                connected.load(wrong)
         with pytest.raises(ValueError, match="the network has 3 layers with weights, and the accelerator 2"):
             connected.load(load(MODELS / "digits-mlp.safetensors"))
+
+
+def test_a_board_whose_words_are_loaded_has_none_in_its_bitstream(network: Network) -> None:
+    """The large RAM blocks of a UP5K cannot be filled by it, and take no memory that wants to be."""
+    plan = plan_accelerator(network, AcceleratorConfig(load=("all",)))
+    text = emit_serial(SerialAccelerator(plan, clock_hz=12e6, baud=1e6), name="top")
+    behind = re.findall(r"single_port = .*\n +reg .*\n(.*)\n", text)
+    assert len(behind) == len(plan.images)
+    assert not any("initial" in line for line in behind)
 
 
 def test_a_board_that_takes_no_network_says_so(board: Callable[..., Any], network: Network) -> None:

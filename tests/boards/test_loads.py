@@ -275,6 +275,8 @@ def test_a_board_that_was_programmed_anew_is_noticed(talk: Talk) -> None:
     data = frames(random.Random(1), 300)
     with pytest.raises(WrongNetworkError, match=r"has another network now \(digest 5a5a5a5a5a5a..., not "):
         conversation.exchange(data, frame=FRAME, result=RESULT, progress=progress)
+    with pytest.raises(WrongNetworkError, match="has another network now"):  # trying again makes nothing right
+        conversation.exchange(data, frame=FRAME, result=RESULT, progress=lambda done: None)
     conversation.load(network(1))
     got, networks = conversation.exchange(data, frame=FRAME, result=RESULT, progress=lambda done: None)
     assert right(data, got, networks)

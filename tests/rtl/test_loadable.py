@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sterna.hw import AcceleratorConfig, UnsupportedError, generate, load_design, load_stream, plan_accelerator
+from sterna.hw.config import Room
 from sterna.net import ActivationType, Conv2d, Flatten, Linear, Network, ShiftRound, Thresholds
-from sterna.net.errors import InvalidValueError
+from sterna.net.errors import InvalidTypeError, InvalidValueError
 from sterna.sim.compare import compare
 from sterna.sim.golden import GoldenModel
 from sterna.sim.manifest import Manifest
@@ -90,19 +91,23 @@ def test_networks_are_swapped_while_frames_run(stalls: float, tmp_path: Path, si
 
 @pytest.mark.parametrize("stalls", [0.0, 0.4], ids=["free", "stalled"])
 def test_bad_frames_resets_and_broken_loads(stalls: float, tmp_path: Path, any_simulator: Simulator) -> None:
-    """Dropped frames hold no swap up, resets lose none, and a load of a wrong length changes nothing."""
+    """Dropped frames hold no swap up, resets lose none, and a load of a wrong length changes nothing.
+
+    What is broken holds another network's words, so whoever took it would be seen.
+    """
     generate(MADE, tmp_path, config=CONFIG)
     frames = random_frames(np.random.default_rng(2), MADE, 4)
     size, beats = Manifest.load(tmp_path).load_beats, Manifest.load(tmp_path).input.beats
     scenario: list[Event] = [
         Send(0), Send(1), Load(), Send(2), Early(0, 3), Drain(), Load(), Send(3), Late(1, 4), Drain(), Load(), Send(0),
-        Load(beats=1), Send(1), Load(beats=size - 1), Send(2), Load(beats=size + 1), Send(3), Load(), Send(1),
-        Partial(2, beats - 1), Reset(2), Send(2), Load(), Reset(1), Send(3), Drain(), Load(beats=size // 2), Reset(1),
-        Load(), Send(0), Send(1),
+        Load(1, beats=1), Send(1), Load(1, beats=size - 1), Send(2), Load(1, beats=size + 1), Send(3), Load(), Send(1),
+        Partial(2, beats - 1), Reset(2), Send(2), Load(), Reset(1), Send(3), Drain(), Load(1, beats=size // 2),
+        Reset(1), Load(), Send(0), Send(1),
     ]  # fmt: skip
     stall = RandomStall(share=stalls) if stalls else None
     bench = ProtocolBench(tmp_path, simulator=any_simulator)
-    bench.play(scenario, frames, GoldenModel(MADE).predict(frames), input_stall=stall, output_stall=stall)
+    expected = GoldenModel(MADE).predict(frames)
+    bench.play(scenario, frames, expected, input_stall=stall, output_stall=stall, loads=loads_of([OTHERS[0]]))
 
 
 def test_the_verilog_of_all_is_the_same_but_for_the_words(tmp_path: Path) -> None:
@@ -152,6 +157,33 @@ def test_words_of_one_network_alone(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="alone"):
         load_stream(OTHERS[0], design)
     assert load_design(plan_accelerator(MADE, AcceleratorConfig())) == b""
+
+
+def test_names_in_the_configuration_are_the_first_networks_own() -> None:
+    design = load_design(plan_accelerator(MADE, replace(CONFIG, units={"fc1": "folded"})))
+    assert len(load_stream(OTHERS[3], design)) == len(loads_of([MADE])[0])
+
+
+def test_rooms_that_are_none() -> None:
+    room = Room(run_width=4, steps=99)
+    with pytest.raises(InvalidValueError, match="loadable must name the layers fc1, fc2, fc3, not fc1"):
+        plan_accelerator(MADE, replace(CONFIG, loadable={"fc1": room}))
+    for wrong in ({}, {"fc1": 3}, "x", True):
+        with pytest.raises(InvalidTypeError, match="loadable must be a number, or map names of nodes to rooms"):
+            AcceleratorConfig(loadable=wrong)
+    for size in ((0, 9), (11, 9), (4, 1)):
+        with pytest.raises(InvalidValueError, match=r"run_width|steps"):
+            Room(*size)
+
+
+def test_no_timing_is_measured_where_networks_are_swapped(tmp_path: Path, any_simulator: Simulator) -> None:
+    generate(MADE, tmp_path, config=CONFIG)
+    model = RtlModel(tmp_path, simulator=any_simulator)
+    frames = random_frames(np.random.default_rng(2), MADE, 70)
+    model.predict(frames)
+    assert model.interval is not None
+    model.predict(frames, loads=loads_of([OTHERS[0]]))
+    assert model.interval is None
 
 
 @pytest.mark.parametrize("loadable", [0.9, 65.0])

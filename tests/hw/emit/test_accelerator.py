@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
-from bench import S1, S4, S8, U1, U4, U8, linear_network, random_codes, random_weights
+from bench import S1, S4, S8, U1, U4, U8, linear_network, random_codes, random_weights, run
 from networks import axi_beats, check_accelerator, drive_accelerator, random_frames, random_plan
 
+from sterna.hw import load_design, load_stream
 from sterna.hw.config import AcceleratorConfig
 from sterna.hw.emit.accelerator import Accelerator, byte_width
 from sterna.hw.graph.plan import AcceleratorPlan, plan_accelerator
@@ -105,6 +107,50 @@ def test_the_class_of_equal_scores_is_the_lowest() -> None:
 def test_one_class() -> None:
     plan = plan_accelerator(linear_network(np.ones((1, 2), np.int8)), AcceleratorConfig(lanes=1, argmax=True))
     assert check_accelerator(plan, random_frames(plan, 4)).results == [0] * 4
+
+
+@pytest.mark.parametrize("beats", [1, 2, 3, 6], ids=["good", "late", "later", "two frames' worth"])
+def test_bad_frames_that_are_mended_hold_no_swap_up(beats: int) -> None:
+    """Beats that are too wide for the first unit pass a guard, which lets a bad frame leave as a good one."""
+    first, second = (
+        linear_network(random_weights(np.random.default_rng(seed), 3, 6, 0.3), code=U4) for seed in range(2)
+    )
+    plan = plan_accelerator(first, AcceleratorConfig(elements_per_beat=6, loadable=4))
+    assert plan.is_buffer(0)
+    words = load_stream(second, load_design(plan))
+    dut = Accelerator(plan)
+    codes = np.arange(1, 7)
+    ((data, _),) = axi_beats([codes.tolist()], plan)
+    expected = GoldenModel(second).predict(codes[None])[0].tolist()
+
+    async def send(ctx: Any, prefix: str, value: int, last: bool) -> None:
+        ctx.set(getattr(dut, f"{prefix}_tvalid"), 1)
+        ctx.set(getattr(dut, f"{prefix}_tdata"), value)
+        ctx.set(getattr(dut, f"{prefix}_tlast"), last)
+        for _ in range(500):
+            if (await ctx.tick().sample(getattr(dut, f"{prefix}_tready")))[2]:
+                break
+        else:
+            raise AssertionError(f"{prefix} takes nothing any more")
+        ctx.set(getattr(dut, f"{prefix}_tvalid"), 0)
+
+    async def bench(ctx: Any) -> None:
+        ctx.set(dut.m_axis_tready, 1)
+        for beat in range(beats):
+            await send(ctx, "s_axis", data, beat == beats - 1)
+        for place, byte in enumerate(words):
+            await send(ctx, "load_axis", byte, place == len(words) - 1)
+        await ctx.tick().repeat(500)
+        await send(ctx, "s_axis", data, True)
+        assert ctx.get(dut.half)
+        found: list[int] = []
+        width = len(dut.m_axis_tdata)
+        while len(found) < len(expected):
+            valid, value = (await ctx.tick().sample(dut.m_axis_tvalid, dut.m_axis_tdata))[2:]
+            found += [value - (value >> width - 1 << width)] if valid else []
+        assert found == expected
+
+    run(dut, bench)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,35 @@ def test_a_reset_keeps_the_words_and_cuts_a_load_short() -> None:
     run(dut, bench, domain=domain)
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_a_reset_about_a_loads_end(before: int) -> None:
+    """With its last byte, or some cycles before or behind: what is said to be loaded is there, to the last word."""
+    first, second = ([image(*size, seed) for size in SIZES["three memories"]] for seed in range(2))
+    old, new = (b"".join(each.to_bytes() for each in images) for images in (first, second))
+    domain, dut = ClockDomain("sync"), Loaded(first)
+
+    async def bench(ctx: Any) -> None:
+        for offset in (before, -before):
+            await send(ctx, dut, old)
+            await settle(ctx, dut)
+            await send(ctx, dut, new[:-1], last=False)
+            while not ctx.get(dut.port.i.ready):
+                await ctx.tick()
+            for cycle in range(9):  # the last byte is there in cycle 4
+                ctx.set(dut.port.i.valid, cycle == 4)
+                ctx.set(dut.port.i.payload, new[-1])
+                ctx.set(dut.port.i_last, cycle == 4)
+                ctx.set(domain.rst, cycle == 4 + offset)
+                await ctx.tick()
+            ctx.set(dut.port.i_last, 0)
+            await settle(ctx, dut)
+            assert ctx.get(dut.port.loaded) == (offset >= 0)
+            if ctx.get(dut.port.loaded):
+                await check_words(ctx, dut, second)
+
+    run(dut, bench, domain=domain)
+
+
 def test_the_first_byte_ends_what_was_loaded() -> None:
     """Even where it is the whole load."""
     images = [image(1, 5)]

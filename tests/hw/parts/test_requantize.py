@@ -144,7 +144,7 @@ def test_tables_that_can_be_loaded(case: tuple[Requantization | None, list[int]]
 
 
 def test_a_bias_that_is_larger_than_any_sum_cannot_be_loaded() -> None:
-    with pytest.raises(InvalidValueError, match="a bias of 46 is larger than any sum, which has 45"):
+    with pytest.raises(InvalidValueError, match="a bias of 46 is beyond any sum of its inputs, 45 at most"):
         room_tables(None, offset=np.array([0, -46]), bound=45)
 
 
