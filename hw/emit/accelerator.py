@@ -83,6 +83,7 @@ class Accelerator(wiring.Component):
 
     def __init__(self, plan: AcceleratorPlan) -> None:
         self._plan = plan
+        self._hold = Signal()  # no frame may begin
         self._input_lane = byte_width(plan.input.element.width)
         self._output_lane = byte_width(plan.output.element.width)
         super().__init__(
@@ -104,7 +105,6 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plan = self._plan
-        self._hold = Signal()  # no frame may begin
         readers = self._readers
         guards = self._guards(readers[-1])
         parts: list[Any] = []

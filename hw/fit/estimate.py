@@ -13,7 +13,8 @@ from sterna.net.errors import InvalidValueError
 
 #: Share of a device's logic that may be taken: the estimate is not exact, and a fuller device may not route.
 MARGIN = 0.85
-#: Slots of a design above which nextpnr's routers have not ended here, however large the device is.
+#: Estimated slots of the largest design that is proposed, however large the device is: about those of the largest one
+#: that was routed (benchmarks/fit_route.py).
 ROUTABLE_SLOTS = 36_000
 #: Words of an SPRAM block, and bits of a word (iCE40 UltraPlus).
 SPRAM_DEPTH, SPRAM_WIDTH = 1 << 14, 16

@@ -110,13 +110,13 @@ def lower(network: Network, units: Mapping[str, str] | None = None, *, complete:
         If ``units`` names a node or a kind that is not there, or a kind that does not compute the node.
     """
     vertices = _vertices(network, units or {})
-    for vertex in vertices:
-        if not complete:
-            vertex.leave_out_constants()
-    for vertex in reversed(vertices):
-        if complete:
+    if complete:
+        for vertex in vertices:
             vertex.kept = np.arange(vertex.lowering.channels)
-        else:
+    else:
+        for vertex in vertices:
+            vertex.leave_out_constants()
+        for vertex in reversed(vertices):
             vertex.keep_what_is_read()
     given = {INPUT: np.arange(network.input_shape[0])}
     layers = []

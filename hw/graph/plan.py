@@ -101,6 +101,7 @@ def plan_accelerator(network: Network, config: AcceleratorConfig) -> Accelerator
     """
     layers = lower(network, config.units, complete=config.loadable is not None)
     _check_load(config, layers)
+    _check_loadable(config, layers)
     stream = input_stream(network, config)
     name = module_name(
         config.name or identifier(str(network.metadata.get("name", "accelerator"))), given=config.name is not None
@@ -185,7 +186,7 @@ def input_stream(network: Network, config: AcceleratorConfig) -> StreamType:
 
 
 def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
-    """Not all layers have index words, and not all can be made for other weights."""
+    """Not all layers have index words."""
     have = [layer.name for layer in layers if layer.has_words]
     for name in config.load if tuple(config.load) != (ALL,) else ():
         if name not in have:
@@ -193,6 +194,9 @@ def _check_load(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
                 f"load must be {ALL!r} or name layers with index words ({', '.join(have)}), not {name!r}"
             )
 
+
+def _check_loadable(config: AcceleratorConfig, layers: Sequence[Layer]) -> None:
+    """Not all layers can be made for other weights; and rooms are of these layers."""
     if config.loadable is None:
         return
     for layer in layers:

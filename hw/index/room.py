@@ -61,11 +61,6 @@ def compile_room(
     return _padded(schedule, max(ceil(schedule.steps * room), 2))
 
 
-def room_of(schedule: Schedule) -> Room:
-    """What the hardware of a schedule has room for."""
-    return Room(run_width=schedule.format.run_width, steps=schedule.steps)
-
-
 def most_in_flight(schedule: Schedule, delay: int) -> int:
     """Most results that may still come once the issue of steps stops, whatever the weights are.
 
