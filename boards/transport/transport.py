@@ -177,7 +177,8 @@ class Transport(wiring.Component):
             m.d.comb += getattr(self, f"load_axis_{name}").eq(getattr(loader, name))
         m.d.comb += loader.tready.eq(self.load_axis_tready)
         # Of the two pages of digests, the one that is read: the half's, or the second, which holds zeros. It stays as
-        # long as a page is sent; but what is overwritten is read no more.
+        # long as a page is sent. A host that begins another load meanwhile would read a mixture (docs/protocol.md),
+        # but where nothing answers: there, what is overwritten is read no more.
         second, read_second, choose = Signal(), Signal(), Signal()
         if load.keeps:
             m.d.comb += [
